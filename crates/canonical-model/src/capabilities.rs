@@ -1,0 +1,59 @@
+//! What a backend can do: a value that each connector states and `process-apis` reads, never an empty method.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// How prices come from the ERP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceSource {
+    /// It gives records (lists, contracts, breaks); Orderway resolves them.
+    Schedule,
+}
+
+/// What the ERP does about a second create with the same reference, and so what follows an unknown outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CreateClass {
+    /// It refuses a second one: retry freely.
+    Unique,
+    /// Orders are created blocked: list by reference, record the chosen one, release only that, cancel the rest.
+    Staged,
+    /// No block, but a search by reference: wait out the quiet period, search twice, at most one more attempt.
+    Searchable,
+    /// Neither: one attempt, then a person.
+    Blind,
+}
+
+/// From which document on the source counts an order in its credit exposure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CreditBasis {
+    /// From the sales order.
+    Order,
+    /// From the invoice.
+    Invoice,
+}
+
+/// What the ERP of a company can do; `GET /v1/companies/{company}/capabilities`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Capabilities {
+    /// The backend instance that serves the company's orders.
+    pub erp: String,
+    /// How prices come.
+    pub price_source: PriceSource,
+    /// What a second create does.
+    pub create_class: CreateClass,
+    /// How many characters of a reference it keeps and can be searched by.
+    pub reference_max_length: u8,
+    /// How long after an unknown outcome its search may still miss the order, in milliseconds.
+    pub quiet_period_ms: u64,
+    /// From which document on it counts an order in credit exposure.
+    pub credit_basis: CreditBasis,
+    /// How long after it answered its credit figures may not contain the order, in milliseconds.
+    pub credit_lag_ms: u64,
+    /// How long after it answered its stock figures may not contain the order, in milliseconds.
+    pub stock_lag_ms: u64,
+    /// Whether creates for one account must run one at a time.
+    pub serialize_creates_by_account: bool,
+}

@@ -1,0 +1,98 @@
+//! Sales orders in an ERP, by our reference: what `system-apis` create, find, release and cancel.
+
+use iso_currency::Currency;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    ids::{
+        AccountId, ErpOrderNumber, ItemNumber, OrderReference, PurchaseOrderNumber, ShipToId,
+        SiteId,
+    },
+    money::{Money, UnitPrice},
+    quantity::Quantity,
+};
+
+/// Creates a sales order in the company's ERP; `POST /v1/companies/{company}/sales-orders`. Where the ERP is `staged`
+/// it is created blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateErpOrder {
+    /// Our reference: what the order is found by.
+    pub reference: OrderReference,
+    /// The buyer's number.
+    pub purchase_order_number: PurchaseOrderNumber,
+    /// The sold-to account.
+    pub account: AccountId,
+    /// Where it goes.
+    pub ship_to: ShipToId,
+    /// ISO 4217.
+    #[schema(value_type = String)]
+    pub currency: Currency,
+    /// The lines; at least one.
+    #[schema(min_items = 1, max_items = 5000)]
+    pub lines: Vec<ErpOrderLine>,
+}
+
+/// A line: one per order line and schedule line, so a line promised from two sites is two of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErpOrderLine {
+    /// Its number in the ERP's order, from 1.
+    pub line: u32,
+    /// The order line it is part of.
+    pub order_line: u32,
+    /// What.
+    pub item: ItemNumber,
+    /// How much, in the unit ordered.
+    pub quantity: Quantity,
+    /// At which price, per that unit.
+    pub unit_price: UnitPrice,
+    /// From where.
+    pub site: SiteId,
+    /// When it leaves, as promised.
+    #[schema(value_type = String, format = Date)]
+    pub ship_date: Date,
+}
+
+/// Where a sales order stands in the ERP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErpOrderState {
+    /// Created, and nothing happens until it is released.
+    Blocked,
+    /// In work.
+    Open,
+    /// All delivered.
+    Completed,
+    /// Cancelled.
+    Cancelled,
+}
+
+/// A sales order as the ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErpOrder {
+    /// The ERP's number.
+    pub number: ErpOrderNumber,
+    /// Our reference, as the ERP gives it back.
+    pub reference: OrderReference,
+    /// The buyer's number, as the ERP gives it back.
+    pub purchase_order_number: PurchaseOrderNumber,
+    /// The account.
+    pub account: AccountId,
+    /// Where it stands.
+    pub state: ErpOrderState,
+    /// Its lines.
+    pub lines: Vec<ErpOrderLine>,
+    /// The total of its lines.
+    pub total: Money,
+}
+
+/// The sales orders that carry a reference; `GET /v1/companies/{company}/sales-orders?reference=`. Always from the
+/// source, never cached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErpOrders {
+    /// By ERP number, lowest first.
+    pub orders: Vec<ErpOrder>,
+}

@@ -1,0 +1,38 @@
+//! The canonical business objects of Orderway: pure types and arithmetic, no I/O.
+//!
+//! Two contracts are written in these words: what `system-apis` answer (facts about accounts, products, prices,
+//! stock and credit; sales orders by reference; releases to a warehouse) and what `process-apis` answer (quotes,
+//! promises, reservations, orders, decisions, events, documents). No vendor's word and no channel's word stands here.
+//!
+//! JSON is `snake_case`; amounts and quantities are decimal strings; instants are RFC 3339 in UTC; business days are
+//! ISO 8601 dates without a zone. Requests refuse unknown fields.
+
+pub mod account;
+pub mod basket;
+pub mod capabilities;
+pub mod credit;
+pub mod decimal;
+pub mod decision;
+pub mod document;
+pub mod erp_order;
+pub mod event;
+pub mod fulfilment;
+pub mod ids;
+pub mod item;
+pub mod money;
+pub mod order;
+pub mod price;
+pub mod product;
+pub mod promise;
+pub mod quantity;
+pub mod quote;
+pub mod reservation;
+pub mod stock;
+
+pub use ids::{
+    AccountId, CompanyId, ContractNumber, DocumentId, ErpOrderNumber, ItemNumber, OrderId,
+    OrderReference, PurchaseOrderNumber, QuoteId, ReservationId, ShipToId, SiteId,
+};
+pub use iso_currency::Currency;
+pub use money::{Money, UnitPrice};
+pub use quantity::{Quantity, UnitConversion, UnitOfMeasure};

@@ -1,0 +1,121 @@
+//! Prices as the system of record states them: every record that may apply to an account, for `process-apis` to
+//! resolve (the `Schedule` source of DESIGN section 6).
+
+use iso_currency::Currency;
+use jiff::{Timestamp, civil::Date};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    decimal,
+    ids::{AccountId, CompanyId, ContractNumber, ItemNumber, ShipToId},
+    quantity::UnitOfMeasure,
+};
+
+/// Where a price record stands, strongest first: the order in which candidates win.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceLevel {
+    /// A contract made for this delivery address.
+    ContractShipTo,
+    /// A contract made with this account.
+    ContractSoldTo,
+    /// A contract made with an account above it.
+    ContractParent,
+    /// A contract made for the account's group.
+    ContractGroup,
+    /// A price list given to this account.
+    AccountList,
+    /// A price list of the account's group.
+    GroupList,
+    /// The list price.
+    List,
+}
+
+/// The contract behind a record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub struct ContractVersion {
+    /// Its number.
+    pub number: ContractNumber,
+    /// Its version: part of every cache key, since a new version is a new price.
+    pub version: u32,
+}
+
+/// One price that may apply: for quantities from `break_quantity` on, on days in `[valid_from, valid_to)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceRecord {
+    /// The source's own number of the record, for the decision record.
+    pub record: String,
+    /// Where it stands.
+    pub level: PriceLevel,
+    /// Among records of one level the lower number wins.
+    pub priority: u32,
+    /// The contract, for the contract levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractVersion>,
+    /// Per one `unit`.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub unit_price: Decimal,
+    /// ISO 4217.
+    #[schema(value_type = String)]
+    pub currency: Currency,
+    /// The unit priced, and the unit of `break_quantity`.
+    pub unit: UnitOfMeasure,
+    /// The least quantity for which it holds.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub break_quantity: Decimal,
+    /// The first day; absent = always was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub valid_from: Option<Date>,
+    /// The day after the last; absent = without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub valid_to: Option<Date>,
+}
+
+/// All that may price one item for one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceSchedule {
+    /// The company.
+    pub company: CompanyId,
+    /// The account asked for, given back so that an answer for another account is noticed.
+    pub account: AccountId,
+    /// The item.
+    pub item: ItemNumber,
+    /// The records; empty = this item has no price for this account.
+    pub records: Vec<PriceRecord>,
+    /// When the call that read it started.
+    pub as_of: Timestamp,
+}
+
+/// Asks for price schedules; `POST /v1/companies/{company}/prices/query`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceQuery {
+    /// For whom.
+    pub account: AccountId,
+    /// For which delivery address, where contracts may depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_to: Option<ShipToId>,
+    /// Which items; at most 5,000.
+    #[schema(max_items = 5000)]
+    pub items: Vec<ItemNumber>,
+    /// The oldest answer the caller takes, in seconds; absent = the operation's own, 0 = from the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_seconds: Option<u32>,
+}
+
+/// The schedules, one an item that the source knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceSchedules {
+    /// In the order asked.
+    pub schedules: Vec<PriceSchedule>,
+    /// True where any of them is older than it should be because the source does not answer.
+    pub degraded: bool,
+}

@@ -1,0 +1,39 @@
+//! Control numbers: how they are written and compared.
+
+/// ISA13 and IEA02 are nine digits.
+#[must_use]
+pub fn interchange(number: u32) -> String {
+    format!("{:09}", number.checked_rem(1_000_000_000).unwrap_or_default())
+}
+
+/// GS06 and GE02: one to nine digits, not padded.
+#[must_use]
+pub fn group(number: u32) -> String {
+    number.checked_rem(1_000_000_000).unwrap_or_default().to_string()
+}
+
+/// ST02 and SE02: four to nine digits.
+#[must_use]
+pub fn set(number: u32) -> String {
+    format!("{:04}", number.checked_rem(1_000_000_000).unwrap_or_default())
+}
+
+/// The number after this one; after 999999999 comes 1, because 0 is no control number.
+#[must_use]
+pub fn next(number: u32) -> u32 {
+    if number >= 999_999_999 { 1 } else { number.saturating_add(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_numbers_are_padded_and_wrap() {
+        assert_eq!(interchange(42), "000000042");
+        assert_eq!(group(42), "42");
+        assert_eq!(set(7), "0007");
+        assert_eq!(set(123_456), "123456");
+        assert_eq!((next(41), next(999_999_999)), (42, 1));
+    }
+}
