@@ -119,3 +119,48 @@ pub struct PriceSchedules {
     /// True where any of them is older than it should be because the source does not answer.
     pub degraded: bool,
 }
+
+/// Asks for the prices a buyer sees while browsing; `POST /v1/prices/query`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrowsePriceQuery {
+    /// For whom.
+    pub account: AccountId,
+    /// For which delivery address; absent = the account's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_to: Option<ShipToId>,
+    /// Which items; at most 200.
+    #[schema(max_items = 200)]
+    pub items: Vec<ItemNumber>,
+}
+
+/// The prices of some items for an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BrowsePrices {
+    /// In the order asked; an item that has no price for the account is absent.
+    pub prices: Vec<BrowsePrice>,
+}
+
+/// The prices of one item: what each quantity costs today.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BrowsePrice {
+    /// The item.
+    pub item: ItemNumber,
+    /// By quantity, in its sales unit, smallest first; the first holds from its smallest order on.
+    pub breaks: Vec<PriceBreak>,
+    /// The age of the fact behind it.
+    pub as_of: Timestamp,
+}
+
+/// From a quantity on, this price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceBreak {
+    /// The least quantity.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub from_quantity: Decimal,
+    /// The price of one unit.
+    pub unit_price: crate::money::UnitPrice,
+    /// Where it stands.
+    pub level: PriceLevel,
+}
