@@ -1,0 +1,9 @@
+//! How requests are read: each extractor refuses with a [`Problem`] that names what is wrong.
+
+mod headers;
+mod json;
+mod params;
+
+pub use headers::{Etag, IdempotencyKey, IfMatch, Prefer};
+pub use json::{Json, parse_json, read_body};
+pub use params::{Path, Query};

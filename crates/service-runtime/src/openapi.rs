@@ -1,0 +1,223 @@
+//! The published contract: finished the same way for every layer, served at `/openapi.json`, explorable
+//! offline at `/docs`, and written in a form that compares byte by byte.
+
+use axum::Router;
+use axum::routing::get;
+use http::{HeaderValue, header};
+use serde_json::Value;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    Components, ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::context::CONTEXT_HEADER;
+use crate::problem::{MEDIA_TYPE, Problem};
+
+/// How callers of a layer prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// A bearer token of a configured issuer.
+    Bearer,
+    /// The signed context of the layer above.
+    CallContext,
+}
+
+impl Security {
+    pub const BEARER: &'static str = "bearer";
+    pub const CALL_CONTEXT: &'static str = "call_context";
+
+    fn scheme(self) -> (&'static str, SecurityScheme) {
+        match self {
+            Self::Bearer => {
+                let http = HttpBuilder::new()
+                    .scheme(HttpAuthScheme::Bearer)
+                    .bearer_format("JWT")
+                    .build();
+                (Self::BEARER, SecurityScheme::Http(http))
+            }
+            Self::CallContext => (
+                Self::CALL_CONTEXT,
+                SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(CONTEXT_HEADER))),
+            ),
+        }
+    }
+}
+
+/// What stands at the head of a contract.
+#[derive(Clone, Copy, Debug)]
+pub struct ContractInfo {
+    pub title: &'static str,
+    pub version: &'static str,
+    pub description: &'static str,
+    pub security: &'static [Security],
+}
+
+/// Splits routes and contract, and completes the contract: info, security schemes, and the problem
+/// that every operation can answer.
+pub fn finish<S: Clone + Send + Sync + 'static>(
+    router: OpenApiRouter<S>,
+    info: &ContractInfo,
+) -> (Router<S>, OpenApi) {
+    let (router, mut api) = router.split_for_parts();
+    complete(&mut api, info);
+    (router, api)
+}
+
+/// Completes a contract in place.
+pub fn complete(api: &mut OpenApi, info: &ContractInfo) {
+    api.info = InfoBuilder::new()
+        .title(info.title)
+        .version(info.version)
+        .description(Some(info.description))
+        .build();
+    let components = api.components.get_or_insert_with(Components::new);
+    for scheme in info.security {
+        let (name, scheme) = scheme.scheme();
+        components.add_security_scheme(name, scheme);
+    }
+    let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
+    Problem::schemas(&mut schemas);
+    for (name, schema) in schemas {
+        components.schemas.entry(name).or_insert(schema);
+    }
+    for item in api.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.options,
+            &mut item.head,
+            &mut item.patch,
+            &mut item.trace,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            responses
+                .entry("default".to_owned())
+                .or_insert_with(|| RefOr::T(problem_response()));
+        }
+    }
+}
+
+fn problem_response() -> Response {
+    let schema = Ref::from_schema_name(Problem::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description("A problem: see its code")
+        .content(MEDIA_TYPE, content)
+        .build()
+}
+
+/// The contract as it is committed: keys sorted, two spaces, a newline at the end.
+pub fn normalise(api: &OpenApi) -> Result<String, serde_json::Error> {
+    let sorted = sort(serde_json::to_value(api)?);
+    Ok(format!("{}\n", serde_json::to_string_pretty(&sorted)?))
+}
+
+fn sort(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<(String, Value)> = map
+                .into_iter()
+                .map(|(key, value)| (key, sort(value)))
+                .collect();
+            entries.sort_by(|one, other| one.0.cmp(&other.0));
+            Value::Object(entries.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sort).collect()),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
+    }
+}
+
+/// The explorer's own scripts and styles, from this server only.
+const DOCS_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// `/openapi.json` and `/docs`.
+pub fn routes(api: &OpenApi) -> Result<Router, serde_json::Error> {
+    let document = normalise(api)?;
+    let serve = get(move || {
+        let document = document.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    });
+    let explorer = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    let policy = HeaderValue::from_static(DOCS_POLICY);
+    let policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(Router::new()
+        .merge(explorer)
+        .layer(policy)
+        .route("/openapi.json", serve))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use http::Request;
+    use tower::ServiceExt;
+    use utoipa_axum::routes;
+
+    #[utoipa::path(get, path = "/v1/things", responses((status = 200, description = "All", body = String)))]
+    async fn list_things() -> &'static str {
+        "none"
+    }
+
+    const INFO: ContractInfo = ContractInfo {
+        title: "Things",
+        version: "1.2.3",
+        description: "Test.",
+        security: &[Security::Bearer, Security::CallContext],
+    };
+
+    fn contract() -> (Router, OpenApi) {
+        finish(OpenApiRouter::new().routes(routes!(list_things)), &INFO)
+    }
+
+    #[test]
+    fn every_operation_may_answer_a_problem() {
+        let (_, api) = contract();
+        let document: Value = serde_json::from_str(&normalise(&api).unwrap()).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["info"]["version"], "1.2.3");
+        let default = &document["paths"]["/v1/things"]["get"]["responses"]["default"];
+        assert_eq!(
+            default["content"][MEDIA_TYPE]["schema"]["$ref"],
+            "#/components/schemas/Problem"
+        );
+        let schemas = &document["components"]["schemas"];
+        assert!(schemas["Problem"]["properties"]["code"].is_object());
+        assert!(schemas["FieldError"].is_object());
+        assert_eq!(
+            document["components"]["securitySchemes"]["bearer"]["scheme"],
+            "bearer"
+        );
+    }
+
+    #[test]
+    fn the_written_form_is_stable() {
+        let (_, api) = contract();
+        let text = normalise(&api).unwrap();
+        let reread: OpenApi = serde_json::from_str(&text).unwrap();
+        assert_eq!(normalise(&reread).unwrap(), text);
+    }
+
+    #[tokio::test]
+    async fn the_contract_and_its_explorer_are_served_without_any_network() {
+        let (_, api) = contract();
+        let router = super::routes(&api).unwrap();
+        for path in [
+            "/openapi.json",
+            "/docs/",
+            "/docs/swagger-ui-bundle.js",
+            "/docs/swagger-initializer.js",
+        ] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), 200, "{path}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The accept loop: what `axum::serve` leaves open (slow headers, silent and idle connections, slow
+//! readers, a drain without end) is bounded here.
+
+mod timed_io;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use timed_io::{Phase, PhaseBody, TimedIo};
+
+/// The limits of a server.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// For the first byte and for the whole head of a request.
+    pub header_timeout: Duration,
+    /// Between two requests on one connection.
+    pub idle_timeout: Duration,
+    /// Without any byte taken by the client.
+    pub write_timeout: Duration,
+    pub max_headers: usize,
+    pub max_header_bytes: usize,
+    pub max_connections: usize,
+    pub max_connections_per_ip: Option<usize>,
+    /// For requests at work when the server is told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
+            max_headers: 64,
+            max_header_bytes: 32 * 1024,
+            max_connections: 10_000,
+            max_connections_per_ip: None,
+            drain_timeout: Duration::from_secs(25),
+        }
+    }
+}
+
+/// A port that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error(
+        "{address} is already in use: stop what listens there, or choose another address with {how}"
+    )]
+    InUse {
+        address: SocketAddr,
+        how: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot listen on {address}: choose another address with {how}")]
+    Other {
+        address: SocketAddr,
+        how: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Listens. `how` tells the operator what to change, such as "`listen` in config/process-apis.toml".
+pub async fn bind(address: SocketAddr, how: &str) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| {
+        let how = how.to_owned();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse {
+                address,
+                how,
+                source,
+            },
+            _ => BindError::Other {
+                address,
+                how,
+                source,
+            },
+        }
+    })
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Every request at work was answered.
+    Clean,
+    /// Some were cut when the drain's time was over.
+    Forced,
+}
+
+/// Serves until `shutdown` completes; then stops accepting, lets requests at work finish within the
+/// drain's time, and cuts what is left. To drain at once without cutting, complete it twice: no; a
+/// second signal is the process's own matter.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ServerOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Drained {
+    let server = Arc::new(Server {
+        router,
+        slots: Arc::new(Semaphore::new(options.max_connections)),
+        per_ip: Arc::default(),
+        stop: CancellationToken::new(),
+        cut: CancellationToken::new(),
+        options,
+    });
+    let connections = TaskTracker::new();
+    let mut upkeep = tokio::time::interval(Duration::from_secs(5));
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            _ = upkeep.tick() => crate::metrics::upkeep(),
+            accepted = server.accept(&listener) => {
+                if let Some(connection) = accepted {
+                    connections.spawn(connection);
+                }
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    server.stop.cancel();
+    if tokio::time::timeout(server.options.drain_timeout, connections.wait())
+        .await
+        .is_ok()
+    {
+        return Drained::Clean;
+    }
+    tracing::warn!(
+        connections = connections.len(),
+        "the drain's time is over; open connections are cut"
+    );
+    server.cut.cancel();
+    connections.wait().await;
+    Drained::Forced
+}
+
+struct Server {
+    router: Router,
+    slots: Arc<Semaphore>,
+    per_ip: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// No new requests on any connection.
+    stop: CancellationToken,
+    /// No connection any more.
+    cut: CancellationToken,
+    options: ServerOptions,
+}
+
+impl Server {
+    /// The next connection, as the future that serves it. With all slots taken, further ones wait in
+    /// the system's own bounded backlog.
+    async fn accept(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, mostly: wait for some to be freed rather than spin.
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a connection could not be accepted"
+                );
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                return None;
+            }
+        };
+        let counted = Counted::enter(&self.per_ip, peer.ip(), self.options.max_connections_per_ip)?;
+        let server = Arc::clone(self);
+        Some(async move {
+            server.connection(stream, peer).await;
+            drop((slot, counted));
+        })
+    }
+
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are written whole; waiting to fill a packet only adds delay.
+        drop(stream.set_nodelay(true));
+        let phase = Phase::new(Instant::now() + self.options.header_timeout);
+        let io = TimedIo::new(stream, Arc::clone(&phase), &self.options);
+        let idle = self.options.idle_timeout;
+        let router = self.router.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            phase.busy();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let (router, phase) = (router.clone(), Arc::clone(&phase));
+            async move {
+                let response: Response<Body> = router.oneshot(request).await?;
+                Ok::<_, Infallible>(response.map(|body| PhaseBody::new(body, phase, idle)))
+            }
+        });
+        let mut builder = http1::Builder::new();
+        builder
+            .max_headers(self.options.max_headers)
+            .max_header_size(self.options.max_header_bytes);
+        let connection = builder.serve_connection(TokioIo::new(io), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.cut.cancelled() => return,
+                () = self.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                // A broken connection is the client's own affair; requests are logged where they end.
+                _ = connection.as_mut() => return,
+            }
+        }
+    }
+}
+
+/// One connection of an address, counted while it is open.
+struct Counted {
+    per_ip: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    ip: IpAddr,
+}
+
+impl Counted {
+    fn enter(
+        per_ip: &Arc<Mutex<HashMap<IpAddr, usize>>>,
+        ip: IpAddr,
+        most: Option<usize>,
+    ) -> Option<Self> {
+        let mut counts = per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(ip).or_insert(0);
+        if most.is_some_and(|most| *count >= most) {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(Self {
+            per_ip: Arc::clone(per_ip),
+            ip,
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.ip) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.ip);
+            }
+        }
+    }
+}
+
+/// Completes on SIGTERM or Ctrl-C; a second one ends the process at once.
+pub async fn shutdown_signal() {
+    wait_for_signal().await;
+    tokio::spawn(async {
+        wait_for_signal().await;
+        #[expect(
+            clippy::exit,
+            reason = "the operator asked twice: whatever is open is cut now"
+        )]
+        std::process::exit(130);
+    });
+}
+
+async fn wait_for_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+            }
+            Err(_) => drop(tokio::signal::ctrl_c().await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(tokio::signal::ctrl_c().await);
+}

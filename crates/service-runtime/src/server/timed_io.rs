@@ -1,0 +1,193 @@
+//! A connection that knows what it waits for: the next request, the rest of a head, or the client
+//! taking an answer; each has its own time. hyper has one timer for the first two.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::ServerOptions;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// For the first byte of a request, until then.
+    Request(Instant),
+    /// For the rest of a head, until then.
+    Head(Instant),
+    /// For nothing from the client: a request is at work, its body has a time of its own.
+    Busy,
+}
+
+/// What a connection waits for, shared by its reader, its service and its answer's body.
+pub(super) struct Phase(Mutex<Waiting>);
+
+impl Phase {
+    pub(super) fn new(first_byte: Instant) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Waiting::Request(first_byte))))
+    }
+
+    pub(super) fn busy(&self) {
+        self.set(Waiting::Busy);
+    }
+
+    fn get(&self) -> Waiting {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, waiting: Waiting) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+    }
+}
+
+/// The body of an answer; when it ends, the connection waits for the next request.
+pub(super) struct PhaseBody {
+    inner: Body,
+    phase: Arc<Phase>,
+    idle: Duration,
+}
+
+impl PhaseBody {
+    pub(super) fn new(inner: Body, phase: Arc<Phase>, idle: Duration) -> Self {
+        Self { inner, phase, idle }
+    }
+}
+
+impl Drop for PhaseBody {
+    fn drop(&mut self) {
+        self.phase.set(Waiting::Request(Instant::now() + self.idle));
+    }
+}
+
+impl HttpBody for PhaseBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+pub(super) struct TimedIo<S> {
+    stream: S,
+    phase: Arc<Phase>,
+    header_timeout: Duration,
+    write_timeout: Duration,
+    read_timer: Pin<Box<Sleep>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> TimedIo<S> {
+    pub(super) fn new(stream: S, phase: Arc<Phase>, options: &ServerOptions) -> Self {
+        let read_timer = Box::pin(sleep_until(Instant::now() + options.header_timeout));
+        let (header_timeout, write_timeout) = (options.header_timeout, options.write_timeout);
+        Self {
+            stream,
+            phase,
+            header_timeout,
+            write_timeout,
+            read_timer,
+            write_timer: None,
+        }
+    }
+
+    /// Ready with an error when what the connection waits for took too long.
+    fn poll_read_timer(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let until = match self.phase.get() {
+            Waiting::Request(until) | Waiting::Head(until) => until,
+            Waiting::Busy => return Poll::Pending,
+        };
+        if self.read_timer.deadline() != until {
+            self.read_timer.as_mut().reset(until);
+        }
+        self.read_timer
+            .as_mut()
+            .poll(context)
+            .map(|()| io::Error::from(io::ErrorKind::TimedOut))
+    }
+
+    /// A write that made progress stops the clock; one that did not starts it.
+    fn timed_write<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_timer = None;
+            return written;
+        }
+        let until = Instant::now() + self.write_timeout;
+        let timer = self
+            .write_timer
+            .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Ready(result) => {
+                if matches!(self.phase.get(), Waiting::Request(_)) {
+                    let until = Instant::now() + self.header_timeout;
+                    self.phase.set(Waiting::Head(until));
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.poll_read_timer(context).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.timed_write(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.timed_write(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
