@@ -3,25 +3,38 @@
 /// ISA13 and IEA02 are nine digits.
 #[must_use]
 pub fn interchange(number: u32) -> String {
-    format!("{:09}", number.checked_rem(1_000_000_000).unwrap_or_default())
+    format!(
+        "{:09}",
+        number.checked_rem(1_000_000_000).unwrap_or_default()
+    )
 }
 
 /// GS06 and GE02: one to nine digits, not padded.
 #[must_use]
 pub fn group(number: u32) -> String {
-    number.checked_rem(1_000_000_000).unwrap_or_default().to_string()
+    number
+        .checked_rem(1_000_000_000)
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// ST02 and SE02: four to nine digits.
 #[must_use]
 pub fn set(number: u32) -> String {
-    format!("{:04}", number.checked_rem(1_000_000_000).unwrap_or_default())
+    format!(
+        "{:04}",
+        number.checked_rem(1_000_000_000).unwrap_or_default()
+    )
 }
 
 /// The number after this one; after 999999999 comes 1, because 0 is no control number.
 #[must_use]
 pub fn next(number: u32) -> u32 {
-    if number >= 999_999_999 { 1 } else { number.saturating_add(1) }
+    if number >= 999_999_999 {
+        1
+    } else {
+        number.saturating_add(1)
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,12 @@ pub struct Delimiters {
 
 impl Default for Delimiters {
     fn default() -> Self {
-        Self { element: b'*', component: b'>', segment: b'~', repetition: Some(b'^') }
+        Self {
+            element: b'*',
+            component: b'>',
+            segment: b'~',
+            repetition: Some(b'^'),
+        }
     }
 }
 
@@ -25,15 +30,34 @@ impl Delimiters {
     /// Why these bytes cannot delimit anything, if so: they must differ and be neither letters, digits nor blanks.
     pub(crate) fn fault(self) -> Option<(InterchangeError, &'static str)> {
         let unusable = |byte: u8| byte.is_ascii_alphanumeric() || byte == b' ' || byte == 0;
-        let Self { element, component, segment, repetition } = self;
+        let Self {
+            element,
+            component,
+            segment,
+            repetition,
+        } = self;
         if unusable(element) || matches!(element, b'\r' | b'\n') {
-            Some((InterchangeError::InvalidElementSeparator, "the element separator (byte 4 of the ISA)"))
+            Some((
+                InterchangeError::InvalidElementSeparator,
+                "the element separator (byte 4 of the ISA)",
+            ))
         } else if unusable(component) || component == element {
-            Some((InterchangeError::InvalidComponentSeparator, "the component separator (ISA16)"))
+            Some((
+                InterchangeError::InvalidComponentSeparator,
+                "the component separator (ISA16)",
+            ))
         } else if unusable(segment) || segment == element || segment == component {
-            Some((InterchangeError::InvalidSegmentTerminator, "the segment terminator (the byte after ISA16)"))
-        } else if repetition.is_some_and(|byte| unusable(byte) || [element, component, segment].contains(&byte)) {
-            Some((InterchangeError::InvalidStandardsId, "the repetition separator (ISA11)"))
+            Some((
+                InterchangeError::InvalidSegmentTerminator,
+                "the segment terminator (the byte after ISA16)",
+            ))
+        } else if repetition
+            .is_some_and(|byte| unusable(byte) || [element, component, segment].contains(&byte))
+        {
+            Some((
+                InterchangeError::InvalidStandardsId,
+                "the repetition separator (ISA11)",
+            ))
         } else {
             None
         }
@@ -43,14 +67,26 @@ impl Delimiters {
     #[must_use]
     pub fn holds(self, character: char) -> bool {
         let is = |byte: u8| char::from(byte) == character;
-        is(self.element) || is(self.component) || is(self.segment) || self.repetition.is_some_and(is)
+        is(self.element)
+            || is(self.component)
+            || is(self.segment)
+            || self.repetition.is_some_and(is)
     }
 
     /// Free text made safe to send: X12 has no escape character, so delimiters and control characters become
     /// blanks. Identifiers must not go through here; [`super::Writer`] refuses them instead.
     #[must_use]
     pub fn clean(self, text: &str) -> String {
-        let blanked: String = text.chars().map(|c| if self.holds(c) || c.is_control() { ' ' } else { c }).collect();
+        let blanked: String = text
+            .chars()
+            .map(|c| {
+                if self.holds(c) || c.is_control() {
+                    ' '
+                } else {
+                    c
+                }
+            })
+            .collect();
         blanked.trim().to_owned()
     }
 }

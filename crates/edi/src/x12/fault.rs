@@ -161,11 +161,21 @@ pub type SetFault = Fault<SetError>;
 
 impl<C> Fault<C> {
     pub fn reject(code: C, position: Position, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Reject, position, message: message.into() }
+        Self {
+            code,
+            severity: Severity::Reject,
+            position,
+            message: message.into(),
+        }
     }
 
     pub fn error(code: C, position: Position, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, position, message: message.into() }
+        Self {
+            code,
+            severity: Severity::Error,
+            position,
+            message: message.into(),
+        }
     }
 }
 

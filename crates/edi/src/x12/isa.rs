@@ -9,7 +9,9 @@ use super::value;
 /// Bytes before the terminator.
 const WIDTH: usize = 105;
 /// Where the 16 separators stand (X12.5: element widths 2 10 2 10 2 15 2 15 6 4 1 5 9 1 1 1).
-const SEPARATORS: [usize; 16] = [3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103];
+const SEPARATORS: [usize; 16] = [
+    3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103,
+];
 /// No honest ISA is longer, however it lost or gained blanks.
 const SEARCH: usize = 400;
 
@@ -26,7 +28,10 @@ pub(crate) struct Isa {
 
 /// Reads the ISA at `start`; `None` when not even 16 separators are there, so that no TA1 can name it.
 pub(crate) fn read(input: &[u8], start: usize, allow_unpadded: bool) -> Option<Isa> {
-    let position = Position { segment: 1, offset: start };
+    let position = Position {
+        segment: 1,
+        offset: start,
+    };
     let mut faults = Vec::new();
     let mut notes = Vec::new();
     let raw = match padded(input, start) {
@@ -36,7 +41,8 @@ pub(crate) fn read(input: &[u8], start: usize, allow_unpadded: bool) -> Option<I
             if allow_unpadded {
                 notes.push(Note {
                     position,
-                    message: "The ISA is not 106 bytes long; read by counting its separators.".to_owned(),
+                    message: "The ISA is not 106 bytes long; read by counting its separators."
+                        .to_owned(),
                 });
             } else {
                 faults.push(Fault::reject(
@@ -51,8 +57,12 @@ pub(crate) fn read(input: &[u8], start: usize, allow_unpadded: bool) -> Option<I
     };
     let text = |at: usize| raw.elements.get(at).map_or("", |element| element.trim());
     let repetition = repetition(text(11), text(12));
-    let delimiters =
-        Delimiters { element: raw.separator, component: raw.component, segment: raw.terminator, repetition };
+    let delimiters = Delimiters {
+        element: raw.separator,
+        component: raw.component,
+        segment: raw.terminator,
+        repetition,
+    };
     let sound = delimiters.fault();
     if let Some((code, what)) = sound {
         faults.push(Fault::reject(
@@ -63,7 +73,14 @@ pub(crate) fn read(input: &[u8], start: usize, allow_unpadded: bool) -> Option<I
     }
     let header = header(text);
     check(&text, position, &mut faults);
-    Some(Isa { header, delimiters, end: raw.end, readable: sound.is_none(), faults, notes })
+    Some(Isa {
+        header,
+        delimiters,
+        end: raw.end,
+        readable: sound.is_none(),
+        faults,
+        notes,
+    })
 }
 
 struct Raw {
@@ -88,7 +105,10 @@ fn padded(input: &[u8], start: usize) -> Option<Raw> {
     }
     let terminator = *input.get(at)?;
     let separator = *bytes.get(3)?;
-    if SEPARATORS.iter().any(|place| bytes.get(*place) != Some(&separator)) {
+    if SEPARATORS
+        .iter()
+        .any(|place| bytes.get(*place) != Some(&separator))
+    {
         return None;
     }
     let edges = SEPARATORS.iter().copied().chain([WIDTH]);
@@ -99,7 +119,8 @@ fn padded(input: &[u8], start: usize) -> Option<Raw> {
         from = to.checked_add(1)?;
     }
     // A separator inside the data would have shifted the rest of a sender's own reading.
-    let extra = !separator.is_ascii_alphanumeric() && bytes.iter().filter(|byte| **byte == separator).count() != 16;
+    let extra = !separator.is_ascii_alphanumeric()
+        && bytes.iter().filter(|byte| **byte == separator).count() != 16;
     (!extra).then_some(Raw {
         separator,
         component: *bytes.last()?,
@@ -128,7 +149,13 @@ fn unpadded(input: &[u8], start: usize) -> Option<Raw> {
     let terminator = *rest.get(1)?;
     elements.push(char::from(component).to_string());
     let used = window.len().checked_sub(rest.len())?.checked_add(2)?;
-    Some(Raw { separator, component, terminator, elements, end: start.checked_add(used)? })
+    Some(Raw {
+        separator,
+        component,
+        terminator,
+        elements,
+        end: start.checked_add(used)?,
+    })
 }
 
 /// ISA11 is a separator from version 00402 on; `U` there is an old habit that means: none.
@@ -138,7 +165,10 @@ fn repetition(isa11: &str, isa12: &str) -> Option<u8> {
 }
 
 fn header<'t>(text: impl Fn(usize) -> &'t str) -> InterchangeHeader {
-    let party = |at: usize| PartyId { qualifier: text(at).to_owned(), id: text(at.saturating_add(1)).to_owned() };
+    let party = |at: usize| PartyId {
+        qualifier: text(at).to_owned(),
+        id: text(at.saturating_add(1)).to_owned(),
+    };
     InterchangeHeader {
         sender: party(5),
         receiver: party(7),
@@ -155,7 +185,11 @@ fn header<'t>(text: impl Fn(usize) -> &'t str) -> InterchangeHeader {
     }
 }
 
-fn check<'t>(text: &impl Fn(usize) -> &'t str, position: Position, faults: &mut Vec<InterchangeFault>) {
+fn check<'t>(
+    text: &impl Fn(usize) -> &'t str,
+    position: Position,
+    faults: &mut Vec<InterchangeFault>,
+) {
     if !value::is_digits(text(13)) || text(13).len() > 9 {
         faults.push(Fault::reject(
             InterchangeError::InvalidControlNumber,
@@ -167,7 +201,10 @@ fn check<'t>(text: &impl Fn(usize) -> &'t str, position: Position, faults: &mut 
         faults.push(Fault::reject(
             InterchangeError::InvalidUsage,
             position,
-            format!("ISA15 must be P (production), T (test) or I (information), not '{}'.", text(15)),
+            format!(
+                "ISA15 must be P (production), T (test) or I (information), not '{}'.",
+                text(15)
+            ),
         ));
     }
     if !matches!(text(14), "0" | "1") {

@@ -21,19 +21,16 @@ pub mod unit;
 pub mod value;
 mod writer;
 
-#[cfg(test)]
-mod property_tests;
-#[cfg(test)]
-mod tests;
-
 pub use acknowledge::{GroupVerdict, Reply, SetVerdict, Verdict};
 pub use delimiters::Delimiters;
 pub use envelope::{ReadOutcome, read};
 pub use fault::{
-    ElementError, ElementFault, Fault, GroupError, GroupFault, InterchangeError, InterchangeFault, Note, SegmentError,
-    SegmentFault, SetError, SetFault, Severity, Status,
+    ElementError, ElementFault, Fault, GroupError, GroupFault, InterchangeError, InterchangeFault,
+    Note, SegmentError, SegmentFault, SetError, SetFault, Severity, Status,
 };
-pub use interchange::{FunctionalGroup, Interchange, InterchangeHeader, PartyId, TransactionSet, Usage};
+pub use interchange::{
+    FunctionalGroup, Interchange, InterchangeHeader, PartyId, TransactionSet, Usage,
+};
 pub use limits::{Limits, ReadOptions};
 pub use segment::{Position, Segment, SegmentList};
 pub use writer::{OutboundEnvelope, WriteError, Writer};

@@ -63,7 +63,11 @@ impl<'a> SegmentList<'a> {
     pub(crate) fn push(&mut self, parts: &mut Vec<Cow<'a, str>>, position: Position) {
         let first = self.parts.len();
         self.parts.append(parts);
-        self.rows.push(Row { first, end: self.parts.len(), position });
+        self.rows.push(Row {
+            first,
+            end: self.parts.len(),
+            position,
+        });
     }
 
     #[must_use]

@@ -15,16 +15,26 @@ pub fn decimal(text: &str) -> Option<Decimal> {
     let whole = whole.trim_start_matches('0');
     let sign = if text.starts_with('-') { "-" } else { "" };
     let point = if fraction.is_empty() { "" } else { "." };
-    Decimal::from_str_exact(&format!("{sign}0{whole}{point}{fraction}")).ok().map(|value| {
-        // -0.00 is 0: a sign on nothing would survive into answers
-        if value.is_zero() { Decimal::new(0, value.scale()) } else { value }
-    })
+    Decimal::from_str_exact(&format!("{sign}0{whole}{point}{fraction}"))
+        .ok()
+        .map(|value| {
+            // -0.00 is 0: a sign on nothing would survive into answers
+            if value.is_zero() {
+                Decimal::new(0, value.scale())
+            } else {
+                value
+            }
+        })
 }
 
 /// A count, padded or not: 000012 is 12.
 #[must_use]
 pub fn count(text: &str) -> Option<u64> {
-    if is_digits(text) { text.parse().ok() } else { None }
+    if is_digits(text) {
+        text.parse().ok()
+    } else {
+        None
+    }
 }
 
 /// Type DT: CCYYMMDD, or YYMMDD as before version 004010 (years 70 to 99 are 19xx).
@@ -50,10 +60,16 @@ pub fn date(text: &str) -> Option<Date> {
 #[must_use]
 pub fn is_time(text: &str) -> bool {
     let part = |from: usize, below: u32| {
-        let Some(two) = text.get(from..from.saturating_add(2)) else { return true };
+        let Some(two) = text.get(from..from.saturating_add(2)) else {
+            return true;
+        };
         two.parse::<u32>().is_ok_and(|value| value < below)
     };
-    is_digits(text) && matches!(text.len(), 4 | 6 | 7 | 8) && part(0, 24) && part(2, 60) && part(4, 60)
+    is_digits(text)
+        && matches!(text.len(), 4 | 6 | 7 | 8)
+        && part(0, 24)
+        && part(2, 60)
+        && part(4, 60)
 }
 
 /// Digits only, at least one.
@@ -65,7 +81,10 @@ pub fn is_digits(text: &str) -> bool {
 /// GS08 without what an industry put behind it: `004010VICS` is `004010`.
 #[must_use]
 pub fn release(version: &str) -> &str {
-    version.get(..6).filter(|six| is_digits(six)).unwrap_or(version)
+    version
+        .get(..6)
+        .filter(|six| is_digits(six))
+        .unwrap_or(version)
 }
 
 /// Whether dates of this GS08 have four-digit years.
@@ -85,10 +104,28 @@ mod tests {
 
     #[test]
     fn numbers_are_exact_and_nothing_is_guessed() {
-        for (text, value) in [("12", "12"), ("12.50", "12.50"), (".5", "0.5"), ("5.", "5"), ("-3", "-3"), ("000.10", "0.10")] {
+        for (text, value) in [
+            ("12", "12"),
+            ("12.50", "12.50"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("-3", "-3"),
+            ("000.10", "0.10"),
+        ] {
             assert_eq!(decimal(text).unwrap().to_string(), value, "{text}");
         }
-        for text in ["", ".", "-", "+1", "1,5", "1e3", "1 000", "--1", "12-", "99999999999999999999999999999999"] {
+        for text in [
+            "",
+            ".",
+            "-",
+            "+1",
+            "1,5",
+            "1e3",
+            "1 000",
+            "--1",
+            "12-",
+            "99999999999999999999999999999999",
+        ] {
             assert_eq!(decimal(text), None, "{text}");
         }
     }

@@ -1,0 +1,366 @@
+//! Checks a transaction set against tables: mandatory segments, and type and length of the elements that matter.
+//!
+//! Partners' dialects differ more than releases do, so a segment the table does not know is named and passed
+//! over; only what makes the document unreadable rejects it.
+
+use super::envelope::shown;
+use super::fault::{
+    ElementError, ElementFault, SegmentError, SegmentFault, Severity, push_bounded,
+};
+use super::interchange::TransactionSet;
+use super::segment::{Position, Segment};
+use super::value;
+
+/// X12.6 element types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// AN and ID.
+    Text,
+    /// N0, not negative.
+    Count,
+    /// R.
+    Decimal,
+    /// DT.
+    Date,
+    /// TM.
+    Time,
+}
+
+/// One element of a segment.
+#[derive(Debug, Clone, Copy)]
+pub struct ElementRule {
+    pub at: usize,
+    /// Its number in the X12 dictionary.
+    pub reference: u16,
+    pub kind: Kind,
+    pub min: usize,
+    pub max: usize,
+    pub required: bool,
+    /// What a fault in it does to the set.
+    pub severity: Severity,
+}
+
+impl ElementRule {
+    #[must_use]
+    pub const fn new(at: usize, reference: u16, kind: Kind, min: usize, max: usize) -> Self {
+        Self {
+            at,
+            reference,
+            kind,
+            min,
+            max,
+            required: false,
+            severity: Severity::Error,
+        }
+    }
+
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// Without it, or with a wrong value in it, the document cannot be read.
+    #[must_use]
+    pub const fn vital(mut self) -> Self {
+        self.severity = Severity::Reject;
+        self
+    }
+}
+
+/// One segment of a set.
+#[derive(Debug, Clone, Copy)]
+pub struct SegmentRule {
+    pub id: &'static str,
+    pub elements: &'static [ElementRule],
+    /// First and last element of qualifier and value pairs (235 and 234), if it has them.
+    pub pairs: Option<(usize, usize)>,
+}
+
+/// One transaction set.
+#[derive(Debug, Clone, Copy)]
+pub struct SetSchema {
+    pub set_id: &'static str,
+    /// Must be the second segment, once.
+    pub beginning: &'static str,
+    /// Must occur.
+    pub mandatory: &'static [&'static str],
+    pub segments: &'static [SegmentRule],
+    /// Every segment some release has in this set.
+    pub known: &'static [&'static str],
+    /// Segments that open a loop (AK303).
+    pub loops: &'static [&'static str],
+}
+
+/// Segments of other sets: legal X12, but not here.
+const ELSEWHERE: [&str; 40] = [
+    "ACK", "AK1", "AK2", "AK3", "AK4", "AK5", "AK9", "BAK", "BCA", "BCH", "BIA", "BIG", "BSN",
+    "CAD", "FGS", "HL", "IT1", "ISS", "LX", "POC", "PRF", "SN1", "TDS", "TFS", "BGN", "BSR", "BPR",
+    "BRA", "CLD", "CR1", "DFI", "ENT", "G62", "HD", "INS", "RMR", "SRM", "TRN", "W01", "ZA",
+];
+
+/// Everything in the set that breaks the table, in order of occurrence.
+#[must_use]
+pub fn check(
+    set: &TransactionSet<'_>,
+    schema: &SetSchema,
+    version: &str,
+    limit: usize,
+) -> Vec<SegmentFault> {
+    let mut faults = Vec::new();
+    let mut loop_id = None;
+    let mut seen: Vec<&str> = Vec::new();
+    let mut last = (1, set.position);
+    for segment in set.segments.iter() {
+        let id = segment.id();
+        if id == "ST" || id == "SE" {
+            continue;
+        }
+        last = (segment.number, segment.position);
+        if let Some(start) = schema.loops.iter().copied().find(|start| *start == id) {
+            loop_id = Some(start);
+        }
+        if let Some(fault) = place(&segment, schema, loop_id, seen.contains(&id)) {
+            push_bounded(&mut faults, fault, limit);
+        }
+        if schema.mandatory.contains(&id) && !seen.contains(&id) {
+            seen.push(id);
+        }
+        if let Some(rule) = schema.segments.iter().find(|rule| rule.id == id) {
+            let elements = elements(&segment, rule, version);
+            if let Some(fault) = element_errors(&segment, loop_id, elements) {
+                push_bounded(&mut faults, fault, limit);
+            }
+        }
+    }
+    for id in schema
+        .mandatory
+        .iter()
+        .copied()
+        .filter(|id| !seen.contains(id))
+    {
+        push_bounded(&mut faults, missing(id, schema.set_id, last), limit);
+    }
+    faults
+}
+
+fn missing(id: &'static str, set_id: &str, (number, position): (usize, Position)) -> SegmentFault {
+    SegmentFault {
+        segment_id: id.to_owned(),
+        number,
+        loop_id: None,
+        code: SegmentError::Missing,
+        severity: Severity::Reject,
+        position,
+        message: format!("An {set_id} must have a segment {id}; none was found."),
+        elements: Vec::new(),
+    }
+}
+
+/// A segment that should not stand where it stands, or at all.
+fn place(
+    segment: &Segment<'_>,
+    schema: &SetSchema,
+    loop_id: Option<&'static str>,
+    repeated: bool,
+) -> Option<SegmentFault> {
+    let id = segment.id();
+    let (code, severity, message) = if id == schema.beginning && repeated {
+        let message =
+            format!("Segment {id} must occur once; send one document in each transaction set.");
+        (SegmentError::OverMaximumUse, Severity::Reject, message)
+    } else if id == schema.beginning && segment.number != 2 {
+        let message = format!("Segment {id} must follow the ST directly.");
+        (SegmentError::OutOfSequence, Severity::Error, message)
+    } else if schema.known.contains(&id) {
+        return None;
+    } else if ELSEWHERE.contains(&id) {
+        let message = format!(
+            "Segment {id} is not part of an {}; it was passed over.",
+            schema.set_id
+        );
+        (SegmentError::Unexpected, Severity::Error, message)
+    } else {
+        let message = format!("Segment '{}' is not known; it was passed over.", shown(id));
+        (SegmentError::Unrecognized, Severity::Error, message)
+    };
+    Some(SegmentFault {
+        segment_id: shown(id).to_owned(),
+        number: segment.number,
+        loop_id,
+        code,
+        severity,
+        position: segment.position,
+        message,
+        elements: Vec::new(),
+    })
+}
+
+/// An AK3 with code 8 for these elements, if there are any.
+fn element_errors(
+    segment: &Segment<'_>,
+    loop_id: Option<&'static str>,
+    elements: Vec<ElementFault>,
+) -> Option<SegmentFault> {
+    let severity = elements.iter().map(|element| element.severity).max()?;
+    let message = elements
+        .iter()
+        .map(|element| element.message.as_str())
+        .collect::<Vec<_>>()
+        .join(" ");
+    Some(SegmentFault {
+        segment_id: segment.id().to_owned(),
+        number: segment.number,
+        loop_id,
+        code: SegmentError::ElementErrors,
+        severity,
+        position: segment.position,
+        message,
+        elements,
+    })
+}
+
+fn elements(segment: &Segment<'_>, rule: &SegmentRule, version: &str) -> Vec<ElementFault> {
+    let mut faults: Vec<ElementFault> = rule
+        .elements
+        .iter()
+        .filter_map(|element| element_fault(segment, element, version))
+        .collect();
+    if let Some((first, last)) = rule.pairs {
+        pair_faults(segment, first, last, &mut faults);
+    }
+    faults
+}
+
+fn element_fault(segment: &Segment<'_>, rule: &ElementRule, version: &str) -> Option<ElementFault> {
+    let text = segment.element(rule.at);
+    let name = format!("{}{:02}", segment.id(), rule.at);
+    let (code, severity, message) = if text.is_empty() {
+        if !rule.required {
+            return None;
+        }
+        (
+            ElementError::Missing,
+            rule.severity,
+            format!("{name} must be sent."),
+        )
+    } else {
+        let (code, severity, what) = wrong(text, rule, version)?;
+        (code, severity, format!("{name} '{}' {what}.", shown(text)))
+    };
+    Some(ElementFault {
+        at: rule.at,
+        reference: Some(rule.reference),
+        code,
+        severity,
+        value: text.to_owned(),
+        message,
+    })
+}
+
+fn wrong(
+    text: &str,
+    rule: &ElementRule,
+    version: &str,
+) -> Option<(ElementError, Severity, String)> {
+    let fault = |code, what: String| Some((code, rule.severity, what));
+    let length = match rule.kind {
+        Kind::Date
+            if text.len() == 6 && value::has_long_dates(version) && value::date(text).is_some() =>
+        {
+            let what = "must be a date CCYYMMDD; it was read as this century's or the last one's"
+                .to_owned();
+            return Some((ElementError::TooShort, Severity::Error, what));
+        }
+        Kind::Date => {
+            let invalid = value::date(text).is_none();
+            return invalid.then(|| {
+                (
+                    ElementError::InvalidDate,
+                    rule.severity,
+                    "must be a date CCYYMMDD".to_owned(),
+                )
+            });
+        }
+        Kind::Time => {
+            let invalid = !value::is_time(text);
+            return invalid.then(|| {
+                (
+                    ElementError::InvalidTime,
+                    rule.severity,
+                    "must be a time HHMM".to_owned(),
+                )
+            });
+        }
+        Kind::Count if !value::is_digits(text) => {
+            return fault(
+                ElementError::InvalidCharacter,
+                "must be a whole number".to_owned(),
+            );
+        }
+        Kind::Decimal if value::decimal(text).is_none() => {
+            let what = "must be a number with at most one decimal point and no other characters"
+                .to_owned();
+            return fault(ElementError::InvalidCharacter, what);
+        }
+        Kind::Text if text.chars().any(char::is_control) => {
+            return fault(
+                ElementError::InvalidCharacter,
+                "holds a control character".to_owned(),
+            );
+        }
+        // sign and point do not count (X12.6), nor does padding
+        Kind::Count | Kind::Decimal => {
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            let padding = text.bytes().take_while(|byte| *byte == b'0').count();
+            digits.saturating_sub(padding).max(rule.min)
+        }
+        Kind::Text => text.chars().count(),
+    };
+    if length > rule.max {
+        fault(
+            ElementError::TooLong,
+            format!("is longer than {}", rule.max),
+        )
+    } else if length < rule.min {
+        fault(
+            ElementError::TooShort,
+            format!("is shorter than {}", rule.min),
+        )
+    } else {
+        None
+    }
+}
+
+/// Qualifier without value, or value without qualifier: one such pair says nothing. The line stays readable by
+/// its other pairs; with none left it is not.
+fn pair_faults(segment: &Segment<'_>, first: usize, last: usize, faults: &mut Vec<ElementFault>) {
+    let mut whole = false;
+    let known = faults.len();
+    for qualifier in (first..=last).step_by(2) {
+        let value = qualifier.saturating_add(1);
+        let (at, reference, what) = match (segment.value(qualifier), segment.value(value)) {
+            (None, None) => continue,
+            (Some(_), Some(_)) => {
+                whole = true;
+                continue;
+            }
+            (Some(_), None) => (value, 234, "the product id of the qualifier before it"),
+            (None, Some(_)) => (qualifier, 235, "the qualifier of the product id after it"),
+        };
+        faults.push(ElementFault {
+            at,
+            reference: Some(reference),
+            code: ElementError::ConditionalMissing,
+            severity: Severity::Error,
+            value: String::new(),
+            message: format!("{}{at:02} must be sent: {what}.", segment.id()),
+        });
+    }
+    if !whole {
+        faults
+            .iter_mut()
+            .skip(known)
+            .for_each(|fault| fault.severity = Severity::Reject);
+    }
+}

@@ -1,0 +1,3 @@
+//! Tables of the transaction sets this crate can check.
+
+pub mod po850;
