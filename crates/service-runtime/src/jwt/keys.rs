@@ -1,0 +1,308 @@
+//! The keys of an issuer: fetched at most every thirty seconds, kept for a day when the issuer is away.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+
+const MAX_JWKS: usize = 256 * 1024;
+const MAX_KEYS: usize = 100;
+/// 2048 bits.
+const MIN_RSA_MODULUS: usize = 256;
+const COOL_DOWN: SignedDuration = SignedDuration::from_secs(30);
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// The one algorithm of an issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    #[serde(rename = "RS256")]
+    Rs256,
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+impl Algorithm {
+    pub(super) fn library(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// Whether a key is of this algorithm's family, and strong enough.
+    fn fits(self, parameters: &AlgorithmParameters) -> bool {
+        match (self, parameters) {
+            (Self::Rs256, AlgorithmParameters::RSA(key)) => {
+                let modulus = URL_SAFE_NO_PAD.decode(&key.n).unwrap_or_default();
+                modulus.iter().skip_while(|byte| **byte == 0).count() >= MIN_RSA_MODULUS
+            }
+            (Self::Es256, AlgorithmParameters::EllipticCurve(key)) => {
+                key.curve == EllipticCurve::P256
+            }
+            (Self::EdDsa, AlgorithmParameters::OctetKeyPair(key)) => {
+                key.curve == EllipticCurve::Ed25519
+            }
+            _ => false,
+        }
+    }
+}
+
+/// An issuer whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// Exactly as in the token's `iss`.
+    pub issuer: String,
+    /// Must be in the token's `aud`.
+    pub audience: String,
+    pub algorithm: Algorithm,
+    pub keys: IssuerKeys,
+}
+
+/// Where an issuer's keys are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerKeys {
+    /// The address of a JWKS document.
+    JwksUrl(String),
+    /// The document itself.
+    Jwks(String),
+}
+
+/// Why keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum JwksError {
+    #[error("the key set cannot be fetched")]
+    Fetch(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the key set is answered with status {0}")]
+    Status(u16),
+    #[error("the key set is larger than {MAX_JWKS} bytes or {MAX_KEYS} keys")]
+    TooLarge,
+    #[error("the key set is not readable")]
+    Malformed(#[source] serde_json::Error),
+    #[error("the key set of {issuer} holds no {algorithm} key")]
+    Empty {
+        issuer: String,
+        algorithm: &'static str,
+    },
+}
+
+/// Fetches a key set document; tests give their own.
+#[async_trait]
+pub trait JwksFetcher: Send + Sync {
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, JwksError>;
+}
+
+/// Over HTTP, with the limits of a backend client.
+#[derive(Clone, Debug)]
+pub struct HttpJwksFetcher(reqwest::Client);
+
+impl HttpJwksFetcher {
+    pub fn new(client: reqwest::Client) -> Self {
+        Self(client)
+    }
+}
+
+#[async_trait]
+impl JwksFetcher for HttpJwksFetcher {
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, JwksError> {
+        let fetch = |error: reqwest::Error| JwksError::Fetch(error.into());
+        let request = self.0.get(url).timeout(std::time::Duration::from_secs(5));
+        let mut response = request.send().await.map_err(fetch)?;
+        if response.status() != http::StatusCode::OK {
+            return Err(JwksError::Status(response.status().as_u16()));
+        }
+        let mut document = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(fetch)? {
+            if document.len().saturating_add(chunk.len()) > MAX_JWKS {
+                return Err(JwksError::TooLarge);
+            }
+            document.extend_from_slice(&chunk);
+        }
+        Ok(document)
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<serde_json::Value>,
+}
+
+struct KeySet {
+    by_name: HashMap<String, Arc<DecodingKey>>,
+    fetched_at: Timestamp,
+}
+
+impl KeySet {
+    /// Keys of other families, uses or names are left out; a set without any of ours is refused.
+    fn parse(
+        config: &IssuerConfig,
+        document: &[u8],
+        fetched_at: Timestamp,
+    ) -> Result<Self, JwksError> {
+        if document.len() > MAX_JWKS {
+            return Err(JwksError::TooLarge);
+        }
+        let document: Document = serde_json::from_slice(document).map_err(JwksError::Malformed)?;
+        if document.keys.len() > MAX_KEYS {
+            return Err(JwksError::TooLarge);
+        }
+        let keys = document
+            .keys
+            .into_iter()
+            .filter_map(|key| usable(config.algorithm, key));
+        let by_name: HashMap<_, _> = keys.collect();
+        if by_name.is_empty() {
+            let (issuer, algorithm) = (config.issuer.clone(), config.algorithm.name());
+            return Err(JwksError::Empty { issuer, algorithm });
+        }
+        Ok(Self {
+            by_name,
+            fetched_at,
+        })
+    }
+}
+
+fn usable(algorithm: Algorithm, key: serde_json::Value) -> Option<(String, Arc<DecodingKey>)> {
+    // One key of a kind we do not know must not cost us the others.
+    let named = key
+        .get("alg")
+        .and_then(serde_json::Value::as_str)
+        .map(str::to_owned);
+    let jwk: Jwk = serde_json::from_value(key).ok()?;
+    let signs = matches!(
+        jwk.common.public_key_use,
+        None | Some(PublicKeyUse::Signature)
+    );
+    let same = named.is_none_or(|name| name == algorithm.name());
+    if !signs || !same || !algorithm.fits(&jwk.algorithm) {
+        return None;
+    }
+    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    Some((jwk.common.key_id?, Arc::new(key)))
+}
+
+/// What is known of a key's name.
+pub(super) enum KeyLookup {
+    Found(Arc<DecodingKey>),
+    Unknown,
+    /// No key set that may still be used.
+    NoKeys,
+}
+
+pub(super) struct Issuer {
+    pub(super) config: IssuerConfig,
+    fetcher: Arc<dyn JwksFetcher>,
+    keys: ArcSwapOption<KeySet>,
+    /// Held while fetching, so that many callers are one fetch; the time of the last attempt.
+    attempt: tokio::sync::Mutex<()>,
+    attempted_at: std::sync::Mutex<Option<Timestamp>>,
+}
+
+impl Issuer {
+    pub(super) fn new(
+        config: IssuerConfig,
+        fetcher: Arc<dyn JwksFetcher>,
+        clock: &Clock,
+    ) -> Result<Self, JwksError> {
+        let keys = match &config.keys {
+            IssuerKeys::Jwks(document) => {
+                Some(KeySet::parse(&config, document.as_bytes(), clock.now())?)
+            }
+            IssuerKeys::JwksUrl(_) => None,
+        };
+        let keys = ArcSwapOption::from_pointee(keys);
+        Ok(Self {
+            config,
+            fetcher,
+            keys,
+            attempt: tokio::sync::Mutex::new(()),
+            attempted_at: std::sync::Mutex::new(None),
+        })
+    }
+
+    pub(super) async fn key(&self, kid: &str, now: Timestamp) -> KeyLookup {
+        if let KeyLookup::Found(key) = self.known(kid, now) {
+            return KeyLookup::Found(key);
+        }
+        if self.may_attempt(now) {
+            let _single_flight = self.attempt.lock().await;
+            // Whoever waited here finds that another has just fetched.
+            if self.may_attempt(now) && !matches!(self.known(kid, now), KeyLookup::Found(_)) {
+                self.fetch(now).await;
+            }
+        }
+        self.known(kid, now)
+    }
+
+    pub(super) async fn refresh(&self, now: Timestamp) {
+        let _single_flight = self.attempt.lock().await;
+        self.fetch(now).await;
+    }
+
+    fn known(&self, kid: &str, now: Timestamp) -> KeyLookup {
+        let keys = self.keys.load();
+        let fetched = matches!(self.config.keys, IssuerKeys::JwksUrl(_));
+        let usable = keys
+            .as_ref()
+            .filter(|set| !fetched || now.duration_since(set.fetched_at) <= MAX_AGE);
+        match usable {
+            Some(set) => set
+                .by_name
+                .get(kid)
+                .map_or(KeyLookup::Unknown, |key| KeyLookup::Found(Arc::clone(key))),
+            None => KeyLookup::NoKeys,
+        }
+    }
+
+    fn may_attempt(&self, now: Timestamp) -> bool {
+        let last = *self
+            .attempted_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let cool = last.is_none_or(|last| now.duration_since(last).abs() >= COOL_DOWN);
+        cool && matches!(self.config.keys, IssuerKeys::JwksUrl(_))
+    }
+
+    async fn fetch(&self, now: Timestamp) {
+        let IssuerKeys::JwksUrl(url) = &self.config.keys else {
+            return;
+        };
+        *self
+            .attempted_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let fetched = self.fetcher.fetch(url).await;
+        match fetched.and_then(|document| KeySet::parse(&self.config, &document, now)) {
+            Ok(set) => self.keys.store(Some(Arc::new(set))),
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(
+                    issuer = self.config.issuer,
+                    error,
+                    "the issuer's keys were not refreshed"
+                );
+            }
+        }
+    }
+}

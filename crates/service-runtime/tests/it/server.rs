@@ -1,0 +1,231 @@
+//! What a server does with slow, silent, greedy and ambiguous clients, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use rstest::rstest;
+use service_runtime::layers::{LayerOptions, standard};
+use service_runtime::server::{BindError, Drained, ServerOptions, bind};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+
+use crate::support::{SOON, TestServer, read_to_close, read_until};
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+fn router() -> Router {
+    let routes = Router::new()
+        .route("/", get(|| async { "well" }))
+        .route("/body", post(|body: String| async { body }));
+    standard(routes, LayerOptions::new("process-apis"))
+}
+
+fn short() -> ServerOptions {
+    let brief = Duration::from_millis(200);
+    ServerOptions {
+        header_timeout: brief,
+        idle_timeout: brief,
+        drain_timeout: brief,
+        ..ServerOptions::default()
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_answered_and_the_connection_kept() {
+    let server = TestServer::start(router(), ServerOptions::default()).await;
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        stream.write_all(GET.as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, "well").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    server.stop();
+    assert_eq!(server.ended().await, Drained::Clean);
+}
+
+#[rstest]
+#[case::silent("")]
+#[case::dribbling("GET / HTT")]
+#[case::half_a_head("GET / HTTP/1.1\r\nhost: localhost\r\nx-a: ")]
+#[tokio::test]
+async fn a_client_that_sends_no_whole_head_is_cut(#[case] bytes: &str) {
+    let server = TestServer::start(router(), short()).await;
+    assert_eq!(server.exchange(bytes).await, "");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_a_slow_next_head_too() {
+    let server = TestServer::start(router(), short()).await;
+    let answer = server.exchange(GET).await;
+    assert!(answer.ends_with("well"), "{answer}");
+    let answer = server.exchange(&format!("{GET}GET / HT")).await;
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+}
+
+#[tokio::test]
+async fn a_handler_may_take_longer_than_a_head() {
+    let slow = Router::new().route(
+        "/",
+        get(|| async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            "well"
+        }),
+    );
+    let server = TestServer::start(slow, short()).await;
+    assert!(server.exchange(GET).await.ends_with("well"));
+}
+
+#[rstest]
+#[case::no_host("GET / HTTP/1.1\r\n\r\n")]
+#[case::two_hosts("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n")]
+#[case::other_host("GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n")]
+#[case::length_then_chunks(
+    "POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+)]
+#[case::two_different_lengths(
+    "POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabc"
+)]
+#[case::folded_header("GET / HTTP/1.1\r\nhost: a\r\nx-a: b\r\n c\r\n\r\n")]
+#[case::space_before_colon("GET / HTTP/1.1\r\nhost : a\r\n\r\n")]
+#[case::chunks_in_1_0(
+    "POST /body HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+)]
+#[case::signed_length("POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n\r\nabc")]
+#[case::strange_encoding(
+    "POST /body HTTP/1.1\r\nhost: a\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n"
+)]
+#[tokio::test]
+async fn ambiguous_requests_are_refused(#[case] bytes: &str) {
+    let server = TestServer::start(router(), short()).await;
+    let answer = server.exchange(bytes).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.0 400"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn heads_are_bounded_in_fields_and_bytes() {
+    let server = TestServer::start(router(), short()).await;
+    let fields = |count: usize| {
+        (1..count)
+            .map(|n| format!("x-{n}: 1\r\n"))
+            .collect::<String>()
+    };
+    let head = |more: &str| format!("GET / HTTP/1.1\r\nhost: localhost\r\n{more}\r\n");
+    assert!(
+        server
+            .exchange(&head(&fields(64)))
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        server
+            .exchange(&head(&fields(65)))
+            .await
+            .starts_with("HTTP/1.1 431")
+    );
+    let long = |size: usize| format!("x-long: {}\r\n", "a".repeat(size));
+    assert!(
+        server
+            .exchange(&head(&long(30 * 1024)))
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        server
+            .exchange(&head(&long(33 * 1024)))
+            .await
+            .starts_with("HTTP/1.1 431")
+    );
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections() {
+    let options = ServerOptions {
+        max_connections_per_ip: Some(1),
+        ..ServerOptions::default()
+    };
+    let server = TestServer::start(router(), options).await;
+    let mut first = server.connect().await;
+    first.write_all(GET.as_bytes()).await.unwrap();
+    read_until(&mut first, "well").await;
+    let mut second = server.connect().await;
+    assert_eq!(read_to_close(&mut second).await, "");
+    drop(first);
+    // The place is free once the server has seen the close.
+    let again = async {
+        while !server
+            .exchange("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            .await
+            .ends_with("well")
+        {}
+    };
+    tokio::time::timeout(SOON, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_lets_requests_finish_and_ends_though_a_head_is_half_sent() {
+    let (started, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (started, go_on) = (Arc::clone(&started), Arc::clone(&go_on));
+        move || async move {
+            started.notify_one();
+            go_on.notified().await;
+            "finished"
+        }
+    };
+    let options = ServerOptions {
+        drain_timeout: Duration::from_secs(1),
+        ..ServerOptions::default()
+    };
+    let server = TestServer::start(Router::new().route("/", get(handler)), options).await;
+    let mut half_open = server.connect().await;
+    half_open.write_all(b"GET / HTTP/1.1\r\nho").await.unwrap();
+    let mut working = server.connect().await;
+    working.write_all(GET.as_bytes()).await.unwrap();
+    started.notified().await;
+    server.stop();
+    go_on.notify_one();
+    assert!(read_to_close(&mut working).await.ends_with("finished"));
+    assert_eq!(read_to_close(&mut half_open).await, "");
+    let address = server.address;
+    assert_eq!(server.ended().await, Drained::Forced);
+    assert!(
+        tokio::net::TcpStream::connect(address).await.is_err(),
+        "nothing listens any more"
+    );
+}
+
+#[tokio::test]
+async fn a_handler_that_never_ends_does_not_stop_a_drain() {
+    let started = Arc::new(Notify::new());
+    let told = Arc::clone(&started);
+    let hang = move || async move {
+        told.notify_one();
+        std::future::pending::<()>().await;
+    };
+    let server = TestServer::start(Router::new().route("/", get(hang)), short()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    started.notified().await;
+    server.stop();
+    assert_eq!(server.ended().await, Drained::Forced);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_what_to_do() {
+    let first = bind(([127, 0, 0, 1], 0).into(), "--listen").await.unwrap();
+    let address = first.local_addr().unwrap();
+    let error = bind(address, "`listen` in config/process-apis.toml")
+        .await
+        .unwrap_err();
+    assert!(matches!(error, BindError::InUse { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains(&address.to_string()) && text.contains("config/process-apis.toml"),
+        "{text}"
+    );
+}
