@@ -275,7 +275,7 @@ impl Verdict {
             .faults
             .iter()
             .find(|fault| fault.severity == Severity::Reject)
-            .or(self.faults.first());
+            .or_else(|| self.faults.first());
         let note = gravest.map_or("000", |fault| fault.code.code());
         let header = &self.header;
         let text = |value: &str| delimiters.clean(value);

@@ -36,6 +36,19 @@ pub fn read<'a>(bytes: &'a [u8], options: &ReadOptions) -> ReadOutcome<'a> {
         if rest.is_empty() {
             break;
         }
+        if outcome.interchanges.len() >= options.limits.interchanges {
+            let message =
+                "The file has too many interchanges; this one and all after it were not read."
+                    .to_owned();
+            outcome.stray.push(Note {
+                position: Position {
+                    segment: 0,
+                    offset: at,
+                },
+                message,
+            });
+            break;
+        }
         let header = if rest.starts_with(b"ISA") {
             isa::read(bytes, at, options.allow_unpadded_isa)
         } else {

@@ -71,6 +71,18 @@ pub(crate) fn read(input: &[u8], start: usize, allow_unpadded: bool) -> Option<I
             format!("{what} must be a character that is no letter, digit or blank and differs from the others."),
         ));
     }
+    let shifted = raw
+        .elements
+        .iter()
+        .take(16)
+        .any(|element| element.contains(char::from(raw.separator)));
+    if shifted && sound.is_none() {
+        faults.push(Fault::reject(
+            InterchangeError::InvalidElementSeparator,
+            position,
+            "The element separator also stands inside the data of the ISA; choose another one.",
+        ));
+    }
     let header = header(text);
     check(&text, position, &mut faults);
     Some(Isa {
@@ -118,10 +130,7 @@ fn padded(input: &[u8], start: usize) -> Option<Raw> {
         elements.push(value::latin1(bytes.get(from..to)?));
         from = to.checked_add(1)?;
     }
-    // A separator inside the data would have shifted the rest of a sender's own reading.
-    let extra = !separator.is_ascii_alphanumeric()
-        && bytes.iter().filter(|byte| **byte == separator).count() != 16;
-    (!extra).then_some(Raw {
+    Some(Raw {
         separator,
         component: *bytes.last()?,
         terminator,

@@ -142,6 +142,13 @@ impl<'f, 'a> Lexer<'f, 'a> {
                 what: over("A segment", longest),
             };
         };
+        if self.edges.len() > limits.elements {
+            self.at = offset.saturating_add(length);
+            return Lexed::OverLimit {
+                offset,
+                what: format!("A segment has more than {} elements.", limits.elements),
+            };
+        }
         let unterminated = length == rest.len();
         self.at = offset
             .saturating_add(length)

@@ -21,6 +21,13 @@ pub mod unit;
 pub mod value;
 mod writer;
 
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;
+
 pub use acknowledge::{GroupVerdict, Reply, SetVerdict, Verdict};
 pub use delimiters::Delimiters;
 pub use envelope::{ReadOutcome, read};

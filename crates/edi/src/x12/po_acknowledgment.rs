@@ -214,3 +214,141 @@ impl AcknowledgedLine {
 fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x12::{Delimiters, PartyId, ReadOptions, Status, Usage, read};
+    use jiff::civil::date;
+
+    fn envelope() -> OutboundEnvelope {
+        OutboundEnvelope {
+            sender: PartyId {
+                qualifier: "ZZ".to_owned(),
+                id: "SELLER".to_owned(),
+            },
+            receiver: PartyId {
+                qualifier: "12".to_owned(),
+                id: "5551234".to_owned(),
+            },
+            application_sender: "SELLERAPP".to_owned(),
+            application_receiver: "BUYERAPP".to_owned(),
+            usage: Usage::Test,
+            interchange_version: "00401".to_owned(),
+            version: "004010".to_owned(),
+            interchange_control_number: 11,
+            group_control_number: 12,
+            set_control_number: 13,
+            acknowledgment_requested: false,
+            date_time: date(2026, 3, 2).at(10, 5, 0, 0),
+            delimiters: Delimiters::default(),
+        }
+    }
+
+    fn line(assigned_id: Option<&str>) -> AcknowledgedLine {
+        let part = |status, quantity: i64, day| ScheduleAcknowledgment {
+            status,
+            quantity: Decimal::from(quantity),
+            date: Some(("068".to_owned(), date(2026, 3, day))),
+        };
+        AcknowledgedLine {
+            assigned_id: assigned_id.map(str::to_owned),
+            quantity: Decimal::new(1000, 2),
+            unit: "EA".to_owned(),
+            unit_price: Some(Decimal::new(2500, 3)),
+            price_basis: None,
+            product_ids: vec![ProductId {
+                qualifier: "VP".to_owned(),
+                value: "V-1".to_owned(),
+            }],
+            schedules: vec![
+                part(LineStatus::Accepted, 6, 10),
+                part(LineStatus::Backordered, 4, 24),
+            ],
+        }
+    }
+
+    fn acknowledgment() -> PurchaseOrderAcknowledgment {
+        PurchaseOrderAcknowledgment {
+            purpose: "00".to_owned(),
+            acknowledgment_type: "AC".to_owned(),
+            purchase_order_number: "PO-1001".to_owned(),
+            purchase_order_date: date(2026, 3, 1),
+            release_number: None,
+            sales_order_number: Some("SO-5".to_owned()),
+            acknowledgment_date: Some(date(2026, 3, 2)),
+            currency: Some("USD".to_owned()),
+            references: Vec::new(),
+            messages: vec!["Balance on 3/24 ~ see site*".to_owned()],
+            lines: vec![line(Some("1")), line(None)],
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_says_what_happens_to_every_piece() {
+        let bytes = acknowledgment().write(&envelope()).unwrap();
+        let outcome = read(&bytes, &ReadOptions::default());
+        assert_eq!(outcome.interchanges[0].status(), Status::Accepted);
+        let group = &outcome.interchanges[0].groups[0];
+        assert_eq!(
+            (group.status(), group.sets[0].status()),
+            (Status::Accepted, Status::Accepted)
+        );
+        let text = String::from_utf8(bytes).unwrap();
+        let (_, body) = text.split_once("ST*855*0013~").unwrap();
+        assert_eq!(
+            body,
+            "BAK*00*AC*PO-1001*20260301****SO-5*20260302~CUR*SE*USD~REF*VN*SO-5~N9*ZZ*1~\
+             MSG*Balance on 3/24   see site~\
+             PO1*1*10*EA*2.5**VP*V-1~ACK*IA*6*EA*068*20260310~ACK*IB*4*EA*068*20260324~\
+             PO1**10*EA*2.5**VP*V-1~ACK*IA*6*EA*068*20260310~ACK*IB*4*EA*068*20260324~\
+             CTT*2~SE*14*0013~GE*1*12~IEA*1*000000011~"
+        );
+    }
+
+    #[test]
+    fn every_ordered_piece_must_be_accounted_for() {
+        let mut short = acknowledgment();
+        short.lines[1].schedules.pop();
+        let error = short.write(&envelope()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 2: the acknowledged quantities add up to 6, not to the ordered 10.00"
+        );
+    }
+
+    #[test]
+    fn identifiers_are_never_altered() {
+        let mut odd = acknowledgment();
+        odd.purchase_order_number = "PO*1".to_owned();
+        assert!(matches!(
+            odd.write(&envelope()),
+            Err(WriteError::DelimiterInData {
+                at: 3,
+                character: '*',
+                ..
+            })
+        ));
+        let mut other = envelope();
+        other.delimiters.element = b'|';
+        assert!(odd.write(&other).is_ok());
+        other.receiver.id = "SIXTEEN-LETTERS-".to_owned();
+        assert!(matches!(
+            odd.write(&other),
+            Err(WriteError::TooLongForIsa { at: 8, .. })
+        ));
+    }
+
+    #[test]
+    fn older_releases_get_short_dates() {
+        let older = OutboundEnvelope {
+            version: "003040".to_owned(),
+            ..envelope()
+        };
+        let text = String::from_utf8(acknowledgment().write(&older).unwrap()).unwrap();
+        assert!(
+            text.contains("~BAK*00*AC*PO-1001*260301*")
+                && text.contains("*260302*1005*12*X*003040~")
+        );
+    }
+}

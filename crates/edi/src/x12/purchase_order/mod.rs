@@ -1,6 +1,8 @@
 //! The 850 as a purchase order: what was said, with no opinion about products, prices or partners.
 
 mod reading;
+#[cfg(test)]
+mod tests;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
