@@ -176,13 +176,7 @@ fn item_prices(
     }
 }
 
-fn item_stock(
-    n: u32,
-    item: &Item,
-    base: Date,
-    random: &mut Random,
-    stock: &mut Vec<StockRecord>,
-) {
+fn item_stock(n: u32, item: &Item, base: Date, random: &mut Random, stock: &mut Vec<StockRecord>) {
     let east = 100 + random.below(400);
     let west = 50 + random.below(200);
     let receipt = |suffix: u32, days: u32, quantity: u32, confirmed: bool| Receipt {
@@ -195,9 +189,21 @@ fn item_stock(
         item: item.id.clone(),
         site: site.to_owned(),
         on_hand: Decimal::from(on_hand),
-        reserved: Decimal::from(if on_hand > 10 && n.is_multiple_of(11) { 2 } else { 0 }),
-        quality: Decimal::from(if on_hand > 10 && n.is_multiple_of(7) { 5 } else { 0 }),
-        safety: Decimal::from(if on_hand > 10 && n.is_multiple_of(5) { 10 } else { 0 }),
+        reserved: Decimal::from(if on_hand > 10 && n.is_multiple_of(11) {
+            2
+        } else {
+            0
+        }),
+        quality: Decimal::from(if on_hand > 10 && n.is_multiple_of(7) {
+            5
+        } else {
+            0
+        }),
+        safety: Decimal::from(if on_hand > 10 && n.is_multiple_of(5) {
+            10
+        } else {
+            0
+        }),
         receipts,
     };
     if n.is_multiple_of(20) {
@@ -270,7 +276,10 @@ fn plain_account(id: &str, name: &str, locations: &[&str], gln_from: u32) -> Acc
             identifiers: vec![
                 identifier(
                     IdentifierScheme::Gln,
-                    &with_check_digit(&format!("0614141{:05}", gln_from.saturating_add(n) % 100_000)),
+                    &with_check_digit(&format!(
+                        "0614141{:05}",
+                        gln_from.saturating_add(n) % 100_000
+                    )),
                 ),
                 identifier(IdentifierScheme::Location, location),
             ],

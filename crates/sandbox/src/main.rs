@@ -1,0 +1,187 @@
+//! Runs the sandbox alone: the systems, a fault proxy before each backend, and a
+//! list of where everything is.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+use jiff::civil::Date;
+use sandbox::fault::{FaultConfig, FaultPlan, FaultProxy};
+use sandbox::{Clock, CreateClass, RunningSandbox, Sandbox, SandboxConfig, Seed, SeedSizes};
+
+/// An ERP, a WMS and a token issuer on loopback, with a fault proxy before each backend.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Port of the ERP; 0 takes a free one, here and below.
+    #[arg(long, default_value_t = 7101)]
+    erp_port: u16,
+    /// Port of the WMS.
+    #[arg(long, default_value_t = 7102)]
+    wms_port: u16,
+    /// Port of the token issuer.
+    #[arg(long, default_value_t = 7103)]
+    issuer_port: u16,
+    /// Port of the fault proxy before the ERP.
+    #[arg(long, default_value_t = 7111)]
+    erp_proxy_port: u16,
+    /// Port of the fault proxy before the WMS.
+    #[arg(long, default_value_t = 7112)]
+    wms_proxy_port: u16,
+    /// Port of the control API of the ERP's proxy.
+    #[arg(long, default_value_t = 7121)]
+    erp_proxy_control_port: u16,
+    /// Port of the control API of the WMS's proxy.
+    #[arg(long, default_value_t = 7122)]
+    wms_proxy_control_port: u16,
+    /// Number of accounts.
+    #[arg(long, default_value_t = 3)]
+    accounts: u32,
+    /// Number of items.
+    #[arg(long, default_value_t = 200)]
+    items: u32,
+    /// Chooses quantities and prices.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Day the dates of the world are relative to (YYYY-MM-DD); today if not given.
+    #[arg(long)]
+    base_date: Option<Date>,
+    /// What the ERP does with a repeated create.
+    #[arg(long, value_enum, default_value = "staged")]
+    create_class: CreateClassArgument,
+    /// Milliseconds an order stays out of the ERP's list by reference.
+    #[arg(long, default_value_t = 0)]
+    index_lag_ms: u64,
+    /// Lets the WMS take a second pick request of the same clientRef.
+    #[arg(long)]
+    repeatable_client_ref: bool,
+    /// A fault plan (JSON) for the proxy before the ERP.
+    #[arg(long)]
+    fault_plan: Option<PathBuf>,
+    /// Prints the seed as JSON and ends.
+    #[arg(long)]
+    print_seed: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CreateClassArgument {
+    Staged,
+    Unique,
+    Searchable,
+    Blind,
+}
+
+impl From<CreateClassArgument> for CreateClass {
+    fn from(argument: CreateClassArgument) -> Self {
+        match argument {
+            CreateClassArgument::Staged => Self::Staged,
+            CreateClassArgument::Unique => Self::Unique,
+            CreateClassArgument::Searchable => Self::Searchable,
+            CreateClassArgument::Blind => Self::Blind,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let clock = Clock::system();
+    let seed = Seed::generate(&SeedSizes {
+        accounts: arguments.accounts,
+        items: arguments.items,
+        rng_seed: arguments.seed,
+        base_date: arguments.base_date.unwrap_or_else(|| clock.today()),
+    });
+    if arguments.print_seed {
+        let text = serde_json::to_string_pretty(&seed)?;
+        writeln!(std::io::stdout(), "{text}")?;
+        return Ok(());
+    }
+    let plan = match &arguments.fault_plan {
+        Some(path) => read_plan(path)?,
+        None => FaultPlan::default(),
+    };
+    let sandbox = Sandbox::start(SandboxConfig {
+        clock,
+        create_class: arguments.create_class.into(),
+        index_lag: Duration::from_millis(arguments.index_lag_ms),
+        unique_client_ref: !arguments.repeatable_client_ref,
+        erp_address: loopback(arguments.erp_port),
+        wms_address: loopback(arguments.wms_port),
+        issuer_address: loopback(arguments.issuer_port),
+        ..SandboxConfig::new(seed)
+    })
+    .await?;
+    let erp_proxy = FaultProxy::start(
+        &sandbox.erp_url(),
+        FaultConfig {
+            plan,
+            address: loopback(arguments.erp_proxy_port),
+            control_address: loopback(arguments.erp_proxy_control_port),
+            ..FaultConfig::default()
+        },
+    )
+    .await?;
+    let wms_proxy = FaultProxy::start(
+        &sandbox.wms_url(),
+        FaultConfig {
+            address: loopback(arguments.wms_proxy_port),
+            control_address: loopback(arguments.wms_proxy_control_port),
+            ..FaultConfig::default()
+        },
+    )
+    .await?;
+    announce(&sandbox, &erp_proxy, &wms_proxy)?;
+    tokio::signal::ctrl_c().await?;
+    tokio::join!(erp_proxy.stop(), wms_proxy.stop());
+    sandbox.stop().await;
+    Ok(())
+}
+
+fn read_plan(path: &PathBuf) -> anyhow::Result<FaultPlan> {
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("the fault plan {} cannot be read", path.display()))?;
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("the fault plan {} is not one", path.display()))
+}
+
+fn announce(
+    sandbox: &RunningSandbox,
+    erp_proxy: &FaultProxy,
+    wms_proxy: &FaultProxy,
+) -> std::io::Result<()> {
+    let (erp, wms, issuer) = (sandbox.erp_url(), sandbox.wms_url(), sandbox.issuer_url());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "The sandbox is up (development only, loopback only).")?;
+    writeln!(
+        out,
+        "  ERP      {erp}/erp/call/…   X-Api-Key: {}",
+        SandboxConfig::ERP_KEY
+    )?;
+    writeln!(
+        out,
+        "  WMS      {wms}/wms/v2/…     Bearer {}",
+        SandboxConfig::WMS_TOKEN
+    )?;
+    writeln!(out, "  issuer   {issuer}/token")?;
+    for (name, proxy) in [("ERP", erp_proxy), ("WMS", wms_proxy)] {
+        let (url, control) = (proxy.url(), proxy.control_url());
+        writeln!(
+            out,
+            "  {name} behind a fault proxy: {url}, its control: {control}/__fault/rules"
+        )?;
+    }
+    writeln!(out, "Try:")?;
+    writeln!(
+        out,
+        "  curl -s {issuer}/token -d grant_type=client_credentials -d client_id=acme-buyer -d client_secret=acme-buyer-secret"
+    )?;
+    writeln!(out, "  curl -s {erp}/erp/control/orders")?;
+    writeln!(out, "Ctrl-C stops it.")
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

@@ -1,0 +1,311 @@
+//! The WMS's HTTP face, and its back door for demos.
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::records::{PickRequest, WmsError, WmsStockChange};
+use super::{Wms, shelves::NewPickRequest};
+
+const MAX_BODY: usize = 2 * 1024 * 1024;
+const MAX_PAGE: usize = 500;
+
+pub(super) fn router(wms: Wms) -> Router {
+    let dialect = Router::new()
+        .route("/wms/v2/ping", get(ping))
+        .route("/wms/v2/stock/query", post(query_stock))
+        .route(
+            "/wms/v2/pickRequests",
+            get(list_pick_requests).post(create_pick_request),
+        )
+        .route("/wms/v2/pickRequests/{id}", get(get_pick_request))
+        .route(
+            "/wms/v2/pickRequests/{id}/cancel",
+            post(cancel_pick_request),
+        )
+        .layer(from_fn_with_state(wms.clone(), authenticate))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    Router::new()
+        .route("/wms/control/pickRequests", get(control_pick_requests))
+        .route("/wms/control/stock", put(control_stock))
+        .route("/wms/control/calls", get(control_calls))
+        .merge(dialect)
+        .with_state(wms)
+}
+
+async fn authenticate(State(wms): State<Wms>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let token = given
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    if token == Some(&*wms.token) {
+        return next.run(request).await;
+    }
+    refuse(
+        StatusCode::UNAUTHORIZED,
+        "UNAUTHORIZED",
+        "the bearer token is missing or wrong",
+    )
+}
+
+async fn ping() -> Response {
+    Json(json!({ "status": "UP" })).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StockQuery {
+    sku_codes: Vec<String>,
+    #[serde(default)]
+    site_codes: Vec<String>,
+    #[serde(default = "first_page")]
+    page: usize,
+    #[serde(default = "default_page_size")]
+    page_size: usize,
+}
+
+fn first_page() -> usize {
+    1
+}
+
+fn default_page_size() -> usize {
+    100
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StockPage {
+    items: Vec<StockRow>,
+    page: usize,
+    page_size: usize,
+    total: usize,
+    unknown_sku_codes: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StockRow {
+    sku_code: String,
+    site_code: String,
+    unit: String,
+    qty_on_hand: Decimal,
+    qty_picking: Decimal,
+    qty_quarantine: Decimal,
+    qty_available: Decimal,
+}
+
+async fn query_stock(State(wms): State<Wms>, body: Bytes) -> Result<Json<StockPage>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("queryStock");
+    let mut query: StockQuery = read(&body)?;
+    if query.sku_codes.len() > MAX_PAGE || query.site_codes.len() > MAX_PAGE {
+        let text = format!("skuCodes and siteCodes have {MAX_PAGE} entries at most");
+        return Err(WmsError::InvalidRequest(text));
+    }
+    query.sku_codes.sort_unstable();
+    query.sku_codes.dedup();
+    query.site_codes.sort_unstable();
+    query.site_codes.dedup();
+    if query.site_codes.is_empty() {
+        query.site_codes = shelves.sites.iter().cloned().collect();
+    }
+    if let Some(unknown) = query
+        .site_codes
+        .iter()
+        .find(|site| !shelves.sites.contains(*site))
+    {
+        return Err(WmsError::UnknownSite(unknown.clone()));
+    }
+    let (known, unknown_sku_codes): (Vec<String>, Vec<String>) = query
+        .sku_codes
+        .into_iter()
+        .partition(|sku| shelves.skus.contains_key(sku));
+    let pairs = known
+        .iter()
+        .flat_map(|sku| query.site_codes.iter().map(move |site| (sku, site)));
+    let (pairs, total) = page(pairs, query.page, query.page_size)?;
+    let items = pairs.into_iter().map(|(sku, site)| {
+        let shelf = shelves.shelf(sku, site);
+        StockRow {
+            sku_code: sku.clone(),
+            site_code: site.clone(),
+            unit: shelves.skus.get(sku).cloned().unwrap_or_default(),
+            qty_on_hand: shelf.on_hand.normalize(),
+            qty_picking: shelf.picking.normalize(),
+            qty_quarantine: shelf.quarantine.normalize(),
+            qty_available: (shelf.on_hand - shelf.picking).normalize(),
+        }
+    });
+    Ok(Json(StockPage {
+        items: items.collect(),
+        page: query.page,
+        page_size: query.page_size,
+        total,
+        unknown_sku_codes,
+    }))
+}
+
+async fn create_pick_request(
+    State(wms): State<Wms>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<PickRequest>), WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("createPickRequest");
+    let request: NewPickRequest = read(&body)?;
+    let created = shelves.create(request)?;
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PickQuery {
+    #[serde(default)]
+    client_ref: String,
+    #[serde(default)]
+    order_ref: String,
+    #[serde(default = "first_page")]
+    page: usize,
+    #[serde(default = "default_page_size")]
+    page_size: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PickPage {
+    items: Vec<PickRequest>,
+    page: usize,
+    page_size: usize,
+    total: usize,
+}
+
+async fn list_pick_requests(
+    State(wms): State<Wms>,
+    Query(query): Query<PickQuery>,
+) -> Result<Json<PickPage>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("listPickRequests");
+    let candidates: Box<dyn Iterator<Item = &PickRequest>> = if query.client_ref.is_empty() {
+        Box::new(shelves.requests.values())
+    } else {
+        Box::new(shelves.by_client_ref(&query.client_ref))
+    };
+    let found = candidates
+        .filter(|request| query.order_ref.is_empty() || query.order_ref == request.order_ref);
+    let (items, total) = page(found, query.page, query.page_size)?;
+    Ok(Json(PickPage {
+        items: items.into_iter().cloned().collect(),
+        page: query.page,
+        page_size: query.page_size,
+        total,
+    }))
+}
+
+async fn get_pick_request(
+    State(wms): State<Wms>,
+    Path(id): Path<String>,
+) -> Result<Json<PickRequest>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("getPickRequest");
+    shelves.get(&id).map(Json)
+}
+
+async fn cancel_pick_request(
+    State(wms): State<Wms>,
+    Path(id): Path<String>,
+) -> Result<Json<PickRequest>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("cancelPickRequest");
+    shelves.cancel(&id).map(Json)
+}
+
+async fn control_pick_requests(State(wms): State<Wms>) -> Json<Vec<PickRequest>> {
+    Json(wms.pick_requests())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ControlStock {
+    sku_code: String,
+    site_code: String,
+    #[serde(default)]
+    qty_on_hand: Option<Decimal>,
+    #[serde(default)]
+    qty_quarantine: Option<Decimal>,
+}
+
+async fn control_stock(State(wms): State<Wms>, body: Bytes) -> Result<StatusCode, WmsError> {
+    let body: ControlStock = read(&body)?;
+    let change = WmsStockChange {
+        qty_on_hand: body.qty_on_hand,
+        qty_quarantine: body.qty_quarantine,
+    };
+    wms.set_stock(&body.sku_code, &body.site_code, change)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn control_calls(State(wms): State<Wms>) -> Response {
+    Json(wms.calls()).into_response()
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, WmsError> {
+    serde_json::from_slice(body).map_err(|error| WmsError::InvalidRequest(error.to_string()))
+}
+
+/// One page of a sequence and how many there are in all.
+fn page<T>(
+    rows: impl Iterator<Item = T>,
+    page: usize,
+    size: usize,
+) -> Result<(Vec<T>, usize), WmsError> {
+    if page == 0 || size == 0 || size > MAX_PAGE {
+        let text = format!("page counts from 1, pageSize is 1 to {MAX_PAGE}");
+        return Err(WmsError::InvalidRequest(text));
+    }
+    let start = page.saturating_sub(1).saturating_mul(size);
+    let mut total: usize = 0;
+    let mut cut = Vec::new();
+    for (index, row) in rows.enumerate() {
+        total = index.saturating_add(1);
+        if index >= start && cut.len() < size {
+            cut.push(row);
+        }
+    }
+    Ok((cut, total))
+}
+
+impl IntoResponse for WmsError {
+    fn into_response(self) -> Response {
+        let text = self.to_string();
+        let unprocessable = |code| refuse(StatusCode::UNPROCESSABLE_ENTITY, code, &text);
+        match self {
+            Self::UnknownSku(_) => unprocessable("UNKNOWN_SKU"),
+            Self::UnknownSite(_) => unprocessable("UNKNOWN_SITE"),
+            Self::WrongUnit { .. } => unprocessable("WRONG_UNIT"),
+            Self::InvalidQty(_) => unprocessable("INVALID_QTY"),
+            Self::InvalidRequest(_) => unprocessable("INVALID_REQUEST"),
+            Self::NotFound(_) => refuse(StatusCode::NOT_FOUND, "NOT_FOUND", &text),
+            Self::DuplicateClientRef {
+                pick_request_id, ..
+            } => {
+                let body = json!({
+                    "code": "DUPLICATE_CLIENT_REF",
+                    "message": text,
+                    "pickRequestId": pick_request_id,
+                });
+                (StatusCode::CONFLICT, Json(body)).into_response()
+            }
+        }
+    }
+}
+
+fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
+    (status, Json(json!({ "code": code, "message": message }))).into_response()
+}
