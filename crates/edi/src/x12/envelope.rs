@@ -25,11 +25,7 @@ pub struct ReadOutcome<'a> {
 pub fn read<'a>(bytes: &'a [u8], options: &ReadOptions) -> ReadOutcome<'a> {
     let file = File::new(bytes);
     let mut outcome = ReadOutcome::default();
-    let mut at = if bytes.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len()
-    } else {
-        0
-    };
+    let mut at = 0_usize;
     loop {
         at = at.saturating_add(leading_filler(bytes.get(at..).unwrap_or_default()));
         let rest = bytes.get(at..).unwrap_or_default();
@@ -82,8 +78,17 @@ fn stray(rest: &[u8]) -> String {
     }
 }
 
+/// Bytes between interchanges that mean nothing; files that were joined bring a byte-order mark each.
 fn leading_filler(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| is_filler(**byte)).count()
+    let mut rest = bytes;
+    loop {
+        let filler = rest.iter().take_while(|byte| is_filler(**byte)).count();
+        rest = rest.get(filler..).unwrap_or_default();
+        match rest.strip_prefix(BYTE_ORDER_MARK) {
+            Some(after) => rest = after,
+            None => return bytes.len().saturating_sub(rest.len()),
+        }
+    }
 }
 
 /// Where the next ISA stands at or after `from`, or the end of the file.

@@ -194,6 +194,29 @@ pub struct SegmentFault {
     pub elements: Vec<ElementFault>,
 }
 
+impl SegmentFault {
+    /// An AK3 with code 8 for one element, as a caller adds who finds fault with a value.
+    #[must_use]
+    pub fn of_element(
+        segment_id: &str,
+        number: usize,
+        position: Position,
+        loop_id: Option<&'static str>,
+        element: ElementFault,
+    ) -> Self {
+        Self {
+            segment_id: segment_id.to_owned(),
+            number,
+            loop_id,
+            code: SegmentError::ElementErrors,
+            severity: element.severity,
+            position,
+            message: element.message.clone(),
+            elements: vec![element],
+        }
+    }
+}
+
 /// AK4: an element in error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElementFault {

@@ -35,8 +35,9 @@ pub struct ElementRule {
     pub kind: Kind,
     pub min: usize,
     pub max: usize,
-    pub required: bool,
-    /// What a fault in it does to the set.
+    /// What its absence does to the set, if anything.
+    pub missing: Option<Severity>,
+    /// What a wrong value in it does to the set.
     pub severity: Severity,
 }
 
@@ -49,18 +50,26 @@ impl ElementRule {
             kind,
             min,
             max,
-            required: false,
+            missing: None,
             severity: Severity::Error,
         }
     }
 
+    /// Mandatory, though the document can be read without it.
     #[must_use]
-    pub const fn required(mut self) -> Self {
-        self.required = true;
+    pub const fn expected(mut self) -> Self {
+        self.missing = Some(Severity::Error);
         self
     }
 
-    /// Without it, or with a wrong value in it, the document cannot be read.
+    /// Mandatory, and the document cannot be read without it.
+    #[must_use]
+    pub const fn needed(mut self) -> Self {
+        self.missing = Some(Severity::Reject);
+        self
+    }
+
+    /// With a wrong value in it the document cannot be read.
     #[must_use]
     pub const fn vital(mut self) -> Self {
         self.severity = Severity::Reject;
@@ -236,12 +245,10 @@ fn element_fault(segment: &Segment<'_>, rule: &ElementRule, version: &str) -> Op
     let text = segment.element(rule.at);
     let name = format!("{}{:02}", segment.id(), rule.at);
     let (code, severity, message) = if text.is_empty() {
-        if !rule.required {
-            return None;
-        }
+        let severity = rule.missing?;
         (
             ElementError::Missing,
-            rule.severity,
+            severity,
             format!("{name} must be sent."),
         )
     } else {

@@ -76,6 +76,13 @@ fn item_1_and_2_mark_blank_lines_and_indent_are_skipped() {
 }
 
 #[test]
+fn item_1_joined_files_may_bring_a_mark_each() {
+    let document = format!("\u{feff}{}\n", order(&BODY)).repeat(2);
+    let outcome = read(document.as_bytes(), &options());
+    assert_eq!((outcome.interchanges.len(), outcome.stray.len()), (2, 0));
+}
+
+#[test]
 fn item_3_bytes_after_the_last_trailer_are_filler() {
     let document = format!("{}\r\n\u{1a}\0\0   \n", order(&BODY));
     assert_eq!(accepted(document.as_bytes(), 14), Vec::<String>::new());

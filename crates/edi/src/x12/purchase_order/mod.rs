@@ -192,6 +192,9 @@ pub fn date_of(dates: &[QualifiedDate], qualifier: &str) -> Option<Date> {
 }
 
 /// Reads an 850 of the given GS08 version; `fault_limit` bounds the lists of the result.
+///
+/// It looks at the set's content only: an order may be acted on when the set's own envelope, its group's and its
+/// interchange's are not rejected either (see [`super::Verdict`]).
 #[must_use]
 pub fn read(set: &TransactionSet<'_>, version: &str, fault_limit: usize) -> Reading {
     let faults = schema::check(set, &po850::SCHEMA, version, fault_limit);

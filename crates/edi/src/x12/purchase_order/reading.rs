@@ -7,9 +7,7 @@ use super::{
     Totals, Warning, WarningKind,
 };
 use crate::x12::envelope::shown;
-use crate::x12::fault::{
-    ElementError, ElementFault, SegmentError, SegmentFault, Severity, push_bounded,
-};
+use crate::x12::fault::{ElementError, ElementFault, SegmentFault, Severity, push_bounded};
 use crate::x12::interchange::TransactionSet;
 use crate::x12::segment::Segment;
 use crate::x12::value;
@@ -166,18 +164,15 @@ impl Reader {
             code: ElementError::InvalidCharacter,
             severity: Severity::Reject,
             value: segment.element(at).to_owned(),
-            message: message.clone(),
-        };
-        let fault = SegmentFault {
-            segment_id: segment.id().to_owned(),
-            number: segment.number,
-            loop_id: Some(loop_id),
-            code: SegmentError::ElementErrors,
-            severity: Severity::Reject,
-            position: segment.position,
             message,
-            elements: vec![element],
         };
+        let fault = SegmentFault::of_element(
+            segment.id(),
+            segment.number,
+            segment.position,
+            Some(loop_id),
+            element,
+        );
         push_bounded(&mut self.faults, fault, self.limit);
     }
 

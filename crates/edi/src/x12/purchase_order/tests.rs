@@ -148,6 +148,22 @@ fn item_25_what_an_order_cannot_do_without() {
 }
 
 #[test]
+fn what_is_mandatory_but_not_needed_is_named() {
+    assert_eq!(
+        verdict(&body_with(0, "BEG*00*SA*PO-1")),
+        "AK3*BEG*2**8 AK4*5*373*1 AK5*E*5"
+    );
+    assert_eq!(
+        verdict(&body_with(1, "CUR*BY")),
+        "AK3*CUR*3**8 AK4*2*100*1 AK5*E*5"
+    );
+    assert_eq!(
+        verdict(&body_with(7, "PO1*1*10*EACH*2.50**VP*V-1")),
+        "AK3*PO1*9*PO1*8 AK4*3*355*5*EACH AK5*E*5"
+    );
+}
+
+#[test]
 fn item_26_dates_must_exist() {
     assert_eq!(
         verdict(&body_with(0, "BEG*00*SA*PO-1**20260230")),

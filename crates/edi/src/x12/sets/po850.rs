@@ -27,31 +27,31 @@ pub const SCHEMA: SetSchema = SetSchema {
         rule(
             "BEG",
             &[
-                element(1, 353, Text, 2, 2).required().vital(),
-                element(2, 92, Text, 2, 2).required().vital(),
-                element(3, 324, Text, 1, 22).required().vital(),
+                element(1, 353, Text, 2, 2).needed().vital(),
+                element(2, 92, Text, 2, 2).expected(),
+                element(3, 324, Text, 1, 22).needed().vital(),
                 element(4, 328, Text, 1, 30).vital(),
-                element(5, 373, Date, 6, 8).required().vital(),
+                element(5, 373, Date, 6, 8).expected().vital(),
             ],
         ),
         rule(
             "CUR",
             &[
                 element(1, 98, Text, 2, 3),
-                element(2, 100, Text, 3, 3).required().vital(),
+                element(2, 100, Text, 3, 3).expected(),
             ],
         ),
         rule(
             "REF",
             &[
-                element(1, 128, Text, 2, 3).required(),
+                element(1, 128, Text, 2, 3).expected(),
                 element(2, 127, Text, 1, 80),
             ],
         ),
         rule(
             "DTM",
             &[
-                element(1, 374, Text, 3, 3).required(),
+                element(1, 374, Text, 3, 3).expected(),
                 element(2, 373, Date, 6, 8).vital(),
                 element(3, 337, Time, 4, 8),
             ],
@@ -59,7 +59,7 @@ pub const SCHEMA: SetSchema = SetSchema {
         rule(
             "N1",
             &[
-                element(1, 98, Text, 2, 3).required(),
+                element(1, 98, Text, 2, 3).expected(),
                 element(2, 93, Text, 1, 60),
                 element(3, 66, Text, 1, 2),
                 element(4, 67, Text, 2, 80),
@@ -68,7 +68,7 @@ pub const SCHEMA: SetSchema = SetSchema {
         rule(
             "N3",
             &[
-                element(1, 166, Text, 1, 55).required(),
+                element(1, 166, Text, 1, 55).expected(),
                 element(2, 166, Text, 1, 55),
             ],
         ),
@@ -84,9 +84,9 @@ pub const SCHEMA: SetSchema = SetSchema {
         SegmentRule {
             id: "PO1",
             elements: &[
-                element(1, 350, Text, 1, 20).vital(),
-                element(2, 330, Decimal, 1, 15).required().vital(),
-                element(3, 355, Text, 2, 2).vital(),
+                element(1, 350, Text, 1, 20),
+                element(2, 330, Decimal, 1, 15).needed().vital(),
+                element(3, 355, Text, 2, 2),
                 element(4, 212, Decimal, 1, 17).vital(),
                 element(5, 639, Text, 2, 2),
             ],
@@ -95,15 +95,15 @@ pub const SCHEMA: SetSchema = SetSchema {
         rule(
             "PID",
             &[
-                element(1, 349, Text, 1, 1).required(),
+                element(1, 349, Text, 1, 1).expected(),
                 element(5, 352, Text, 1, 80),
             ],
         ),
         rule(
             "SCH",
             &[
-                element(1, 380, Decimal, 1, 15).required().vital(),
-                element(2, 355, Text, 2, 2).vital(),
+                element(1, 380, Decimal, 1, 15).needed().vital(),
+                element(2, 355, Text, 2, 2),
                 element(5, 374, Text, 3, 3),
                 element(6, 373, Date, 6, 8).vital(),
             ],
@@ -111,22 +111,22 @@ pub const SCHEMA: SetSchema = SetSchema {
         rule(
             "SDQ",
             &[
-                element(1, 355, Text, 2, 2).required().vital(),
-                element(4, 380, Decimal, 1, 15).required().vital(),
+                element(1, 355, Text, 2, 2).expected(),
+                element(4, 380, Decimal, 1, 15).needed().vital(),
             ],
         ),
         rule(
             "CTT",
             &[
-                element(1, 354, Count, 1, 6).required(),
+                element(1, 354, Count, 1, 6).expected(),
                 element(2, 347, Decimal, 1, 10),
             ],
         ),
         rule(
             "AMT",
             &[
-                element(1, 522, Text, 1, 3).required(),
-                element(2, 782, Decimal, 1, 18).required(),
+                element(1, 522, Text, 1, 3).expected(),
+                element(2, 782, Decimal, 1, 18).expected(),
             ],
         ),
     ],
