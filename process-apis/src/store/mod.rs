@@ -1,0 +1,254 @@
+//! The store: the coordination state, and the one seam through which it changes.
+//!
+//! A command's whole result is one [`Commit`], applied in one transaction or not at all. The trait is cut at whole
+//! commands, so that both engines can batch; no caller ever holds a transaction.
+
+mod commit;
+mod ledger;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use canonical_model::{
+    AccountId, CompanyId, DocumentId, ItemNumber, OrderId, PurchaseOrderNumber, SiteId,
+    decision::DecisionRecord,
+    document::{Direction, Document, DocumentState},
+    event::CloudEvent,
+    order::{HoldKind, OrderStatus},
+};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use commit::{
+    AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement, DocumentChange, EffectChange,
+    EffectOutcome, IdempotencyAnswer, NewDocument, NewEffect, NewEvent, OrderRow, Owner, QuoteRow, ReservationRow,
+    StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
+};
+pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
+
+/// Why a commit, or a read, did not happen. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A stream is not at the version the commit expects: load it and decide again.
+    #[error("{kind:?} {id} changed in the meantime")]
+    VersionConflict {
+        /// Which kind of stream.
+        kind: StreamKind,
+        /// Which stream.
+        id: Uuid,
+    },
+    /// The idempotency key was used before: its answer.
+    #[error("the idempotency key was used before")]
+    KeyUsed(Box<IdempotencyAnswer>),
+    /// The purchase order is another order already.
+    #[error("the purchase order is order {0} already")]
+    PurchaseOrderTaken(OrderId),
+    /// A stock claim does not fit: decide again with newer positions.
+    #[error("stock of {item} at {site} does not cover the claim", item = .0.item, site = .0.site)]
+    StockShort(StockKey),
+    /// A credit claim does not fit at this level: decide again with newer positions.
+    #[error("the credit of {account} does not cover the claim", account = .0.account)]
+    CreditShort(CreditKey),
+    /// The lease under which the caller works is no longer its own, or the attempt was begun by another.
+    #[error("the lease is held by another worker")]
+    LeaseLost,
+    /// A document with one of the duplicate keys is stored already; its content may be the same or not.
+    #[error("the document was stored before")]
+    DocumentKnown(Box<Document>),
+    /// The disk is full: nothing is taken until there is room.
+    #[error("the store has no room left")]
+    Full,
+    /// The store does not answer, or what it holds cannot be read.
+    #[error("the store failed")]
+    Failed(#[source] anyhow::Error),
+}
+
+/// A state with the version it has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    /// Events in the stream so far.
+    pub version: u64,
+    /// The state after them.
+    pub state: T,
+}
+
+/// Which orders to list.
+#[derive(Debug, Clone, Default)]
+pub struct OrderFilter {
+    /// Only of these accounts; None = of all.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Only of this purchase order.
+    pub purchase_order_number: Option<PurchaseOrderNumber>,
+    /// Only where they stand here.
+    pub status: Option<OrderStatus>,
+    /// Only held ones: of one kind, or (`Some(None)`) of any.
+    pub held: Option<Option<HoldKind>>,
+    /// Before this order, in the order of the list (newest first).
+    pub before: Option<OrderId>,
+    /// At most so many.
+    pub limit: u16,
+}
+
+/// Which documents to list.
+#[derive(Debug, Clone)]
+pub struct DocumentFilter {
+    /// Only of these accounts; None = of all.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Only what answers this inbound document.
+    pub answers: Option<DocumentId>,
+    /// Of this channel.
+    pub channel: String,
+    /// Of this partner.
+    pub partner: String,
+    /// Which way.
+    pub direction: Direction,
+    /// Where they stand; None = anywhere.
+    pub state: Option<DocumentState>,
+    /// After this document (oldest first).
+    pub after: Option<DocumentId>,
+    /// At most so many.
+    pub limit: u16,
+}
+
+/// Which documents to lease: inbound `received`, or outbound `due`, that nobody holds.
+#[derive(Debug, Clone)]
+pub struct DocumentLease {
+    /// Of this company.
+    pub company: CompanyId,
+    /// Only of these accounts; None = of all.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Only what answers this inbound document.
+    pub answers: Option<DocumentId>,
+    /// Of this channel.
+    pub channel: String,
+    /// Which way.
+    pub direction: Direction,
+    /// At most so many, oldest first.
+    pub limit: u16,
+    /// Now.
+    pub now: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// Which events to read.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// After this feed position.
+    pub after: u64,
+    /// At most so many.
+    pub limit: u16,
+    /// Only about these accounts; None = about all.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Only of this company.
+    pub company: Option<CompanyId>,
+    /// Only of this stream.
+    pub subject: Option<Uuid>,
+    /// Only of these types (`order.received` …); empty = of all.
+    pub types: Vec<String>,
+}
+
+/// An effect that a worker holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeasedEffect {
+    /// Its id.
+    pub effect: Uuid,
+    /// What is to be done: the doer's own word.
+    pub kind: String,
+    /// The order it is for.
+    pub order_id: OrderId,
+    /// What the doer needs.
+    pub payload: serde_json::Value,
+    /// What the doer wrote down so far.
+    pub progress: serde_json::Value,
+    /// Attempts begun so far.
+    pub attempt: u32,
+    /// The lease.
+    pub lease: Uuid,
+    /// Until when it is held.
+    pub until: Timestamp,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// W3C trace context of its cause.
+    pub traceparent: String,
+    /// Business correlation id of its cause.
+    pub correlation_id: String,
+}
+
+/// Where the coordination state is kept.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Applies the commit, durably, or nothing of it.
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
+
+    /// Installs newer stock facts, and answers the position of each key as it is now. An older fact changes nothing.
+    async fn install_stock(&self, snapshots: Vec<StockSnapshot>) -> Result<Vec<StockPosition>, StoreError>;
+    /// The position of each key that has one, less what its owner `except` holds.
+    async fn stock(&self, keys: &[StockKey], except: Option<Owner>) -> Result<Vec<StockPosition>, StoreError>;
+    /// Installs newer credit facts, and answers each level as it is now.
+    async fn install_credit(&self, facts: Vec<CreditLevelFact>) -> Result<Vec<CreditLevel>, StoreError>;
+    /// Each level that is known.
+    async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError>;
+
+    /// The answer stored under an idempotency key.
+    async fn idempotency(&self, scope: &str, key: &str) -> Result<Option<IdempotencyAnswer>, StoreError>;
+    /// The current state of a stream.
+    async fn state(&self, kind: StreamKind, id: Uuid) -> Result<Option<Versioned<serde_json::Value>>, StoreError>;
+    /// The order that a purchase order is, unless it was freed.
+    async fn order_of_purchase_order(
+        &self,
+        company: &CompanyId,
+        account: &AccountId,
+        purchase_order_number: &PurchaseOrderNumber,
+        release_number: Option<&str>,
+    ) -> Result<Option<OrderId>, StoreError>;
+    /// Orders of a company, newest first: their states.
+    async fn orders(
+        &self,
+        company: &CompanyId,
+        filter: OrderFilter,
+    ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError>;
+    /// Reservations held beyond their time, oldest first.
+    async fn expired_reservations(&self, now: Timestamp, limit: u16) -> Result<Vec<Uuid>, StoreError>;
+    /// A decision record.
+    async fn decision(&self, id: Uuid) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError>;
+
+    /// Events in feed order.
+    async fn events(&self, filter: EventFilter) -> Result<Vec<CloudEvent>, StoreError>;
+    /// The newest feed position; changes with every commit that brings events, and wakes who waits.
+    fn position(&self) -> watch::Receiver<u64>;
+
+    /// Leases due effects, oldest first; of effects with one serial key at most one is leased at a time.
+    async fn lease_effects(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<LeasedEffect>, StoreError>;
+    /// Counts an attempt by compare-and-set, before the call it stands for.
+    async fn begin_attempt(&self, start: AttemptStart) -> Result<(), StoreError>;
+    /// When the next effect is due, if any waits.
+    async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Leases documents; each comes with its content and lease.
+    async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError>;
+    /// Documents, oldest first, without content.
+    async fn documents(&self, company: &CompanyId, filter: DocumentFilter) -> Result<Vec<Document>, StoreError>;
+    /// A document with its content.
+    async fn document(&self, company: &CompanyId, id: DocumentId) -> Result<Option<Document>, StoreError>;
+    /// Changes whenever a document may have become workable, and wakes who waits.
+    fn document_work(&self) -> watch::Receiver<u64>;
+
+    /// Deletes idempotency answers and document keys that have expired, a bounded number at a time; answers how many.
+    /// Call it again while it answers more than 0.
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// Whether it can be written to.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+impl StockKey {
+    /// A key from its parts.
+    pub fn new(company: CompanyId, item: ItemNumber, site: SiteId) -> Self {
+        Self { company, item, site }
+    }
+}

@@ -1,0 +1,53 @@
+//! Applies one [`Commit`] inside the transaction it is given: all of it, or an error that names what did not hold.
+
+use rusqlite::Connection;
+
+use super::{
+    super::{Cause, Commit, Committed, StoreError},
+    audit, credit, decisions,
+    documents::{self, Applied},
+    effects, idempotency, stock, streams,
+    value::broken,
+};
+
+/// What is the same request, or the same purchase order, once more is told first: its claims would not fit either, and
+/// "short" would be the wrong answer.
+pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committed, StoreError> {
+    let cause = commit.cause.as_ref();
+    if let Some(answer) = &commit.idempotency {
+        idempotency::keep(connection, cause.map(|cause| cause.at), answer)?;
+    }
+    let mut committed = Committed::default();
+    for change in &commit.changes {
+        committed.position = Some(streams::change(connection, known(cause)?, change)?);
+    }
+    for change in &commit.documents {
+        match documents::apply(connection, known(cause)?, change)? {
+            Applied::Document(document) => committed.documents.push(*document),
+            Applied::Repeated(document) => {
+                committed.documents = vec![*document];
+                break;
+            }
+        }
+    }
+    for movement in &commit.stock {
+        stock::apply(connection, movement)?;
+    }
+    for movement in &commit.credit {
+        credit::apply(connection, movement)?;
+    }
+    for change in &commit.effects {
+        effects::apply(connection, cause, change)?;
+    }
+    if let Some(record) = &commit.decision {
+        decisions::write(connection, known(cause)?, record)?;
+    }
+    for entry in &commit.audit {
+        audit::write(connection, known(cause)?, entry)?;
+    }
+    Ok(committed)
+}
+
+fn known(cause: Option<&Cause>) -> Result<&Cause, StoreError> {
+    cause.ok_or_else(|| broken("a commit that writes events, documents, decisions or audit says its cause"))
+}

@@ -1,0 +1,237 @@
+//! The embedded store: SQLite, one writer thread that commits many commands with one fsync, a few readers. One process
+//! at a time has the file.
+
+mod apply;
+mod audit;
+mod credit;
+mod decisions;
+mod documents;
+mod effects;
+mod events;
+mod fault;
+mod idempotency;
+mod migrate;
+mod open;
+mod query;
+mod readers;
+mod stock;
+mod streams;
+mod value;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use canonical_model::{
+    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber, decision::DecisionRecord, document::Document,
+    event::CloudEvent,
+};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use self::{open::Place, readers::Readers, writer::Writer};
+use super::{
+    AttemptStart, Commit, Committed, CreditKey, CreditLevel, CreditLevelFact, DocumentFilter, DocumentLease, EventFilter,
+    IdempotencyAnswer, LeasedEffect, OrderFilter, Owner, StockKey, StockPosition, StockSnapshot, Store, StoreError,
+    StreamKind, Versioned,
+};
+
+const READERS: usize = 3;
+/// So many expired rows of a kind are deleted at a time: other commands wait for them.
+const SWEEP: u32 = 500;
+
+/// A store in a file, or in memory for tests.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    position: watch::Sender<u64>,
+    document_work: watch::Sender<u64>,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it; brings its schema up. Blocks while it does, and is refused while another process
+    /// has the file.
+    pub fn open(path: impl AsRef<Path>) -> anyhow::Result<Self> {
+        Self::open_at(&Place::File(path.as_ref().to_owned()))
+    }
+
+    /// A store that is gone when it is dropped, for tests.
+    pub fn open_in_memory() -> anyhow::Result<Self> {
+        Self::open_at(&Place::memory())
+    }
+
+    fn open_at(place: &Place) -> anyhow::Result<Self> {
+        let lock = open::lock(place)?;
+        let connection = open::writer(place)?;
+        let newest = events::newest_position(&connection)?;
+        let readers = (0..READERS).map(|_| open::reader(place)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            writer: Writer::start(connection, lock)?,
+            readers: Readers::start(readers)?,
+            position: watch::Sender::new(newest),
+            document_work: watch::Sender::new(0),
+        })
+    }
+
+    /// Writes what is queued, folds the write-ahead log in and frees the file. What is asked later is refused.
+    pub async fn close(&self) {
+        self.writer.stop().await;
+    }
+
+    /// The first line of the audit trail that does not follow from the one before; None = the trail is whole.
+    pub async fn first_broken_audit_line(&self) -> Result<Option<i64>, StoreError> {
+        self.readers.run(audit::first_broken).await
+    }
+
+    fn announce(&self, committed: &Committed) {
+        if let Some(newest) = committed.position {
+            self.position.send_if_modified(|position| {
+                let newer = newest > *position;
+                *position = newest.max(*position);
+                newer
+            });
+        }
+        if !committed.documents.is_empty() {
+            self.document_work.send_modify(|times| *times = times.wrapping_add(1));
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let committed = self.writer.run(move |connection| apply::apply(connection, &commit)).await?;
+        self.announce(&committed);
+        Ok(committed)
+    }
+
+    async fn install_stock(&self, snapshots: Vec<StockSnapshot>) -> Result<Vec<StockPosition>, StoreError> {
+        let asked = snapshots.clone();
+        if let Some(known) = self.readers.run(move |connection| stock::unless_newer(connection, &asked)).await? {
+            return Ok(known);
+        }
+        self.writer.run(move |connection| stock::install(connection, &snapshots)).await
+    }
+
+    async fn stock(&self, keys: &[StockKey], except: Option<Owner>) -> Result<Vec<StockPosition>, StoreError> {
+        let keys = keys.to_vec();
+        self.readers.run(move |connection| stock::positions(connection, &keys, except)).await
+    }
+
+    async fn install_credit(&self, facts: Vec<CreditLevelFact>) -> Result<Vec<CreditLevel>, StoreError> {
+        let asked = facts.clone();
+        if let Some(known) = self.readers.run(move |connection| credit::unless_newer(connection, &asked)).await? {
+            return Ok(known);
+        }
+        self.writer.run(move |connection| credit::install(connection, &facts)).await
+    }
+
+    async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError> {
+        let keys = keys.to_vec();
+        self.readers.run(move |connection| credit::levels(connection, &keys)).await
+    }
+
+    async fn idempotency(&self, scope: &str, key: &str) -> Result<Option<IdempotencyAnswer>, StoreError> {
+        let (scope, key) = (scope.to_owned(), key.to_owned());
+        self.readers.run(move |connection| idempotency::find(connection, &scope, &key)).await
+    }
+
+    async fn state(&self, kind: StreamKind, id: Uuid) -> Result<Option<Versioned<serde_json::Value>>, StoreError> {
+        self.readers.run(move |connection| streams::state(connection, kind, id)).await
+    }
+
+    async fn order_of_purchase_order(
+        &self,
+        company: &CompanyId,
+        account: &AccountId,
+        purchase_order_number: &PurchaseOrderNumber,
+        release_number: Option<&str>,
+    ) -> Result<Option<OrderId>, StoreError> {
+        let (company, account, number) = (company.clone(), account.clone(), purchase_order_number.clone());
+        let release = release_number.map(str::to_owned);
+        let read = move |connection: &rusqlite::Connection| {
+            streams::of_purchase_order(connection, &company, &account, &number, release.as_deref())
+        };
+        self.readers.run(read).await
+    }
+
+    async fn orders(
+        &self,
+        company: &CompanyId,
+        filter: OrderFilter,
+    ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError> {
+        let company = company.clone();
+        self.readers.run(move |connection| streams::orders(connection, &company, &filter)).await
+    }
+
+    async fn expired_reservations(&self, now: Timestamp, limit: u16) -> Result<Vec<Uuid>, StoreError> {
+        self.readers.run(move |connection| streams::expired_reservations(connection, now, limit)).await
+    }
+
+    async fn decision(&self, id: Uuid) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError> {
+        self.readers.run(move |connection| decisions::read(connection, id)).await
+    }
+
+    async fn events(&self, filter: EventFilter) -> Result<Vec<CloudEvent>, StoreError> {
+        self.readers.run(move |connection| events::events(connection, &filter)).await
+    }
+
+    fn position(&self) -> watch::Receiver<u64> {
+        self.position.subscribe()
+    }
+
+    async fn lease_effects(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<LeasedEffect>, StoreError> {
+        self.writer.run(move |connection| effects::lease(connection, now, until, limit)).await
+    }
+
+    async fn begin_attempt(&self, start: AttemptStart) -> Result<(), StoreError> {
+        self.writer.run(move |connection| effects::begin_attempt(connection, &start)).await
+    }
+
+    async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(effects::next_due).await
+    }
+
+    async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError> {
+        self.writer.run(move |connection| documents::lease(connection, &lease)).await
+    }
+
+    async fn documents(&self, company: &CompanyId, filter: DocumentFilter) -> Result<Vec<Document>, StoreError> {
+        let company = company.clone();
+        self.readers.run(move |connection| documents::documents(connection, &company, &filter)).await
+    }
+
+    async fn document(&self, company: &CompanyId, id: DocumentId) -> Result<Option<Document>, StoreError> {
+        let company = company.clone();
+        let content = documents::Content::Take;
+        let found = self.readers.run(move |connection| documents::find(connection, &company, id, content)).await?;
+        // A lease is shown only to whom it was given.
+        Ok(found.map(|document| Document { lease: None, ..document }))
+    }
+
+    fn document_work(&self) -> watch::Receiver<u64> {
+        self.document_work.subscribe()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.writer.run(move |connection| idempotency::sweep(connection, now, SWEEP)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let write = |connection: &rusqlite::Connection| {
+            connection.prepare_cached("UPDATE store_check SET times = times + 1")?.execute(())?;
+            Ok(())
+        };
+        self.writer.run(write).await
+    }
+}

@@ -1,0 +1,247 @@
+//! Streams: their events, and the rows of their current states.
+
+use canonical_model::{AccountId, CompanyId, OrderId, PurchaseOrderNumber};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{
+    super::{
+        Cause, OrderFilter, OrderRow, QuoteRow, ReservationRow, StateRow, StoreError, StreamChange, StreamKind, Versioned,
+    },
+    query::Query,
+    value::{At, Id, Json, Word, broken, count, integer, list},
+};
+
+type State = Versioned<serde_json::Value>;
+
+/// Writes the events and the state after them, if the stream is at the expected version. Answers the position of the
+/// last event.
+pub(super) fn change(connection: &Connection, cause: &Cause, change: &StreamChange) -> Result<u64, StoreError> {
+    let version = version(connection, change.kind, change.id)?;
+    if version != change.expected_version {
+        return Err(StoreError::VersionConflict { kind: change.kind, id: change.id });
+    }
+    let mut version = version;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO event (id, stream_kind, stream_id, version, type, type_version, company, account, time, principal,
+            channel, correlation_id, traceparent, data)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?;
+    for event in &change.events {
+        version = version.saturating_add(1);
+        statement.execute(params![
+            Id(Uuid::now_v7()),
+            Word(change.kind),
+            Id(change.id),
+            integer(version),
+            event.event_type,
+            event.type_version,
+            cause.company.as_str(),
+            change.account.as_str(),
+            At(cause.at),
+            cause.principal,
+            cause.channel,
+            cause.correlation_id,
+            cause.traceparent,
+            Json(&event.data),
+        ])?;
+    }
+    if change.events.is_empty() {
+        return Err(broken("a change of a stream brings at least one event"));
+    }
+    let position = count(connection.last_insert_rowid());
+    write_row(connection, cause, change, version)?;
+    Ok(position)
+}
+
+fn version(connection: &Connection, kind: StreamKind, id: Uuid) -> Result<u64, StoreError> {
+    let sql = match kind {
+        StreamKind::Order => "SELECT version FROM sales_order WHERE id = ?1",
+        StreamKind::Quote => "SELECT version FROM quote WHERE id = ?1",
+        StreamKind::Reservation => "SELECT version FROM reservation WHERE id = ?1",
+    };
+    let found = connection.prepare_cached(sql)?.query_row([Id(id)], |row| row.get(0)).optional()?;
+    Ok(found.map_or(0, count))
+}
+
+fn write_row(connection: &Connection, cause: &Cause, change: &StreamChange, version: u64) -> Result<(), StoreError> {
+    match (&change.row, change.kind) {
+        (StateRow::Order(row), StreamKind::Order) => write_order(connection, cause, change, row, version),
+        (StateRow::Quote(row), StreamKind::Quote) => write_quote(connection, cause, change, row, version),
+        (StateRow::Reservation(row), StreamKind::Reservation) => {
+            write_reservation(connection, cause, change, row, version)
+        }
+        (StateRow::Order(_) | StateRow::Quote(_) | StateRow::Reservation(_), _) => {
+            Err(broken("a row is of the kind of its stream"))
+        }
+    }
+}
+
+fn write_order(
+    connection: &Connection,
+    cause: &Cause,
+    change: &StreamChange,
+    row: &OrderRow,
+    version: u64,
+) -> Result<(), StoreError> {
+    let release = row.release_number.as_deref();
+    if row.holds_purchase_order
+        && let Some(other) =
+            of_purchase_order(connection, &cause.company, &change.account, &row.purchase_order_number, release)?
+        && other.0 != change.id
+    {
+        return Err(StoreError::PurchaseOrderTaken(other));
+    }
+    let mut holds = Vec::new();
+    for hold in &row.holds {
+        holds.push(serde_json::to_value(hold).map_err(|error| StoreError::Failed(error.into()))?);
+    }
+    let holds = if holds.is_empty() { String::new() } else { serde_json::Value::Array(holds).to_string() };
+    connection
+        .prepare_cached(
+            "INSERT INTO sales_order (id, version, company, account, purchase_order_number, release_number,
+                holds_purchase_order, status, holds, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (id) DO UPDATE SET version = excluded.version,
+                purchase_order_number = excluded.purchase_order_number, release_number = excluded.release_number,
+                holds_purchase_order = excluded.holds_purchase_order, status = excluded.status,
+                holds = excluded.holds, state = excluded.state",
+        )?
+        .execute(params![
+            Id(change.id),
+            integer(version),
+            cause.company.as_str(),
+            change.account.as_str(),
+            row.purchase_order_number.as_str(),
+            release.unwrap_or_default(),
+            row.holds_purchase_order,
+            Word(row.status),
+            holds,
+            Json(&row.state),
+        ])?;
+    Ok(())
+}
+
+fn write_quote(
+    connection: &Connection,
+    cause: &Cause,
+    change: &StreamChange,
+    row: &QuoteRow,
+    version: u64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO quote (id, version, company, account, expires_at, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET version = excluded.version, expires_at = excluded.expires_at,
+                state = excluded.state",
+        )?
+        .execute(params![
+            Id(change.id),
+            integer(version),
+            cause.company.as_str(),
+            change.account.as_str(),
+            At(row.expires_at),
+            Json(&row.state),
+        ])?;
+    Ok(())
+}
+
+fn write_reservation(
+    connection: &Connection,
+    cause: &Cause,
+    change: &StreamChange,
+    row: &ReservationRow,
+    version: u64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO reservation (id, version, company, account, expires_at, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET version = excluded.version, expires_at = excluded.expires_at,
+                state = excluded.state",
+        )?
+        .execute(params![
+            Id(change.id),
+            integer(version),
+            cause.company.as_str(),
+            change.account.as_str(),
+            row.expires_at.map(At),
+            Json(&row.state),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn state(connection: &Connection, kind: StreamKind, id: Uuid) -> Result<Option<State>, StoreError> {
+    let sql = match kind {
+        StreamKind::Order => "SELECT version, state FROM sales_order WHERE id = ?1",
+        StreamKind::Quote => "SELECT version, state FROM quote WHERE id = ?1",
+        StreamKind::Reservation => "SELECT version, state FROM reservation WHERE id = ?1",
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([Id(id)], read_state).optional()?)
+}
+
+fn read_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<State> {
+    let Json(state) = row.get(1)?;
+    Ok(Versioned { version: count(row.get(0)?), state })
+}
+
+pub(super) fn of_purchase_order(
+    connection: &Connection,
+    company: &CompanyId,
+    account: &AccountId,
+    number: &PurchaseOrderNumber,
+    release_number: Option<&str>,
+) -> Result<Option<OrderId>, StoreError> {
+    let found: Option<Id> = connection
+        .prepare_cached(
+            "SELECT id FROM sales_order WHERE company = ?1 AND account = ?2 AND purchase_order_number = ?3
+                AND release_number = ?4 AND holds_purchase_order = 1",
+        )?
+        .query_row(
+            params![company.as_str(), account.as_str(), number.as_str(), release_number.unwrap_or_default()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(found.map(|id| OrderId(id.0)))
+}
+
+pub(super) fn orders(
+    connection: &Connection,
+    company: &CompanyId,
+    filter: &OrderFilter,
+) -> Result<Vec<State>, StoreError> {
+    let mut query = Query::new("SELECT version, state FROM sales_order WHERE company = ?");
+    query.bind(company.as_str())?;
+    if let Some(accounts) = &filter.accounts {
+        query.and("account IN (SELECT value FROM json_each(?))", list(accounts))?;
+    }
+    if let Some(number) = &filter.purchase_order_number {
+        query.and("purchase_order_number = ?", number.as_str())?;
+    }
+    if let Some(status) = filter.status {
+        query.and("status = ?", Word(status))?;
+    }
+    if let Some(held) = filter.held {
+        query.push(" AND holds <> ''");
+        if let Some(kind) = held {
+            query.and("EXISTS (SELECT 1 FROM json_each(holds) WHERE value = ?)", Word(kind))?;
+        }
+    }
+    if let Some(before) = filter.before {
+        query.and("id < ?", Id(before.0))?;
+    }
+    query.push(" ORDER BY id DESC LIMIT ?");
+    query.bind(filter.limit)?;
+    query.all(connection, read_state)
+}
+
+pub(super) fn expired_reservations(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u16,
+) -> Result<Vec<Uuid>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT id FROM reservation WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2")?;
+    let found = statement.query_map(params![At(now), limit], |row| row.get(0).map(|Id(id)| id))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,1 @@
+//! What only this engine can show: recovery, full disks, the file itself.
