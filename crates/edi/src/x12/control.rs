@@ -1,5 +1,7 @@
 //! Control numbers: how they are written and compared.
 
+use super::value;
+
 /// ISA13 and IEA02 are nine digits.
 #[must_use]
 pub fn interchange(number: u32) -> String {
@@ -37,6 +39,21 @@ pub fn next(number: u32) -> u32 {
     }
 }
 
+/// Control numbers are compared as text, but padding is no difference.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    !one.is_empty() && comparable(one) == comparable(other)
+}
+
+/// A control number without its padding.
+pub(crate) fn comparable(number: &str) -> &str {
+    if value::is_digits(number) {
+        number.trim_start_matches('0')
+    } else {
+        number
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +64,7 @@ mod tests {
         assert_eq!(group(42), "42");
         assert_eq!(set(7), "0007");
         assert_eq!(set(123_456), "123456");
+        assert!(same("0042", "42") && !same("", "") && !same("A1", "A01"));
         assert_eq!((next(41), next(999_999_999)), (42, 1));
     }
 }

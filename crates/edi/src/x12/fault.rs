@@ -265,3 +265,10 @@ pub(crate) fn push_bounded<T: Weighed>(list: &mut Vec<T>, fault: T, limit: usize
         *last = fault;
     }
 }
+
+/// A value fit for a message: hostile input must not flood it.
+pub(crate) fn shown(text: &str) -> &str {
+    text.char_indices()
+        .nth(40)
+        .map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
+}

@@ -4,6 +4,7 @@
 //! [`purchase_order::read`] and add what it found to the verdict, then answer with [`Verdict::reply`].
 
 mod acknowledge;
+mod assembler;
 pub mod control;
 mod delimiters;
 mod envelope;

@@ -3,9 +3,8 @@
 //! Partners' dialects differ more than releases do, so a segment the table does not know is named and passed
 //! over; only what makes the document unreadable rejects it.
 
-use super::envelope::shown;
 use super::fault::{
-    ElementError, ElementFault, SegmentError, SegmentFault, Severity, push_bounded,
+    ElementError, ElementFault, SegmentError, SegmentFault, Severity, push_bounded, shown,
 };
 use super::interchange::TransactionSet;
 use super::segment::{Position, Segment};
@@ -129,13 +128,16 @@ pub fn check(
         if let Some(start) = schema.loops.iter().copied().find(|start| *start == id) {
             loop_id = Some(start);
         }
-        if let Some(fault) = place(&segment, schema, loop_id, seen.contains(&id)) {
+        let rule = schema.segments.iter().find(|rule| rule.id == id);
+        if (rule.is_none() || id == schema.beginning)
+            && let Some(fault) = place(&segment, schema, loop_id, seen.contains(&id))
+        {
             push_bounded(&mut faults, fault, limit);
         }
         if schema.mandatory.contains(&id) && !seen.contains(&id) {
             seen.push(id);
         }
-        if let Some(rule) = schema.segments.iter().find(|rule| rule.id == id) {
+        if let Some(rule) = rule {
             let elements = elements(&segment, rule, version);
             if let Some(fault) = element_errors(&segment, loop_id, elements) {
                 push_bounded(&mut faults, fault, limit);
@@ -243,17 +245,21 @@ fn elements(segment: &Segment<'_>, rule: &SegmentRule, version: &str) -> Vec<Ele
 
 fn element_fault(segment: &Segment<'_>, rule: &ElementRule, version: &str) -> Option<ElementFault> {
     let text = segment.element(rule.at);
-    let name = format!("{}{:02}", segment.id(), rule.at);
+    let name = || format!("{}{:02}", segment.id(), rule.at);
     let (code, severity, message) = if text.is_empty() {
         let severity = rule.missing?;
         (
             ElementError::Missing,
             severity,
-            format!("{name} must be sent."),
+            format!("{} must be sent.", name()),
         )
     } else {
         let (code, severity, what) = wrong(text, rule, version)?;
-        (code, severity, format!("{name} '{}' {what}.", shown(text)))
+        (
+            code,
+            severity,
+            format!("{} '{}' {what}.", name(), shown(text)),
+        )
     };
     Some(ElementFault {
         at: rule.at,

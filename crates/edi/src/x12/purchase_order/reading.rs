@@ -6,8 +6,7 @@ use super::{
     Amount, Line, Party, ProductId, PurchaseOrder, QualifiedDate, Reading, Reference, Schedule,
     Totals, Warning, WarningKind,
 };
-use crate::x12::envelope::shown;
-use crate::x12::fault::{ElementError, ElementFault, SegmentFault, Severity, push_bounded};
+use crate::x12::fault::{ElementError, ElementFault, SegmentFault, Severity, push_bounded, shown};
 use crate::x12::interchange::TransactionSet;
 use crate::x12::segment::Segment;
 use crate::x12::value;
