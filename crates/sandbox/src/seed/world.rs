@@ -255,7 +255,7 @@ fn account(n: u32, items: u32) -> Account {
         },
         _ => Account {
             price_group: n.is_multiple_of(2).then(|| "RETAIL".to_owned()),
-            credit: credit((n % 5 != 0).then_some(25_000), [0, 0, 0, 0]),
+            credit: credit((!n.is_multiple_of(5)).then_some(25_000), [0, 0, 0, 0]),
             ..plain_account(
                 &format!("CUST-{n:04}"),
                 &format!("Customer {n}"),

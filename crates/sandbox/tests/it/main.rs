@@ -1,0 +1,9 @@
+//! The sandbox from outside, over HTTP, as a connector meets it.
+#![cfg(test)]
+
+mod erp;
+mod fault;
+mod issuer;
+mod orders;
+mod support;
+mod wms;
