@@ -55,7 +55,8 @@ pub struct AcknowledgedLine {
 pub struct ScheduleAcknowledgment {
     pub status: LineStatus,
     pub quantity: Decimal,
-    /// ACK05 under this qualifier (ACK04, element 374): 068 is the promised delivery's usual one for shipping.
+    /// ACK05 under this qualifier (ACK04, element 374): 067 current schedule delivery, 068 current schedule ship,
+    /// 069 promised for delivery.
     pub date: Option<(String, Date)>,
 }
 

@@ -86,15 +86,19 @@ pub fn from_unece(unece: &str) -> Option<&'static str> {
         .map(|(x12, _)| *x12)
 }
 
-/// How many units a price is for (element 639): a price per hundred is divided by 100. An absent code means each;
-/// an unknown one is nothing, because a guess would be wrong by a factor.
+/// How many of the ordered unit a price is for (element 639): a price per hundred is divided by 100.
+///
+/// An absent code, and one that only names the kind of price (contract, quoted), means one unit of PO103. An
+/// unknown code is nothing, because a guess would be wrong by a factor.
 #[must_use]
 pub fn price_basis(code: Option<&str>) -> Option<u32> {
     match code {
-        None | Some("" | "PE" | "UM" | "CT" | "DE" | "LE" | "QE" | "RE" | "TE" | "WE") => Some(1),
-        Some("PN") => Some(10),
-        Some("HP") => Some(100),
-        Some("TP") => Some(1000),
+        None | Some("" | "CA" | "CT" | "DI" | "QT" | "RT" | "ST" | "UM" | "WH") => Some(1),
+        Some("PE" | "QE" | "RE" | "TE" | "WE") => Some(1),
+        Some("RD" | "TD" | "WD") => Some(12),
+        Some("HP" | "QH" | "RC" | "TC" | "WC") => Some(100),
+        Some("QS" | "RM" | "TM" | "TP" | "WM") => Some(1_000),
+        Some("TT") => Some(10_000),
         Some(_) => None,
     }
 }
