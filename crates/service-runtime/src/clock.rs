@@ -75,7 +75,7 @@ mod tests {
         handle.advance(SignedDuration::from_hours(1));
         assert_eq!(clock.now().to_string(), "2026-03-02T00:30:00Z");
         handle.set(start);
-        assert_eq!(clock.clone().now(), start);
+        assert_eq!(clock.now(), start);
     }
 
     #[test]

@@ -42,7 +42,9 @@ pub fn hash_secret(secret: &str) -> Result<String, NoRandomness> {
     ))
 }
 
-/// Whether the presented secret is the stored one. An absent or unreadable entry costs as much as a
+/// Whether the presented secret is the stored one.
+///
+/// An absent or unreadable entry costs as much as a
 /// wrong secret, so that time does not tell which partners exist. It takes some milliseconds of CPU:
 /// call it from a blocking task where many callers present secrets at once.
 pub fn verify_secret(presented: &str, stored: Option<&str>) -> bool {

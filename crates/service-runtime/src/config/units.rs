@@ -35,7 +35,7 @@ fn largest_unit(value: u64, units: &[(&str, u64)]) -> String {
     let fitting = units
         .iter()
         .rev()
-        .find(|(_, factor)| value != 0 && value % factor == 0);
+        .find(|(_, factor)| value != 0 && value.is_multiple_of(*factor));
     let (name, factor) = fitting.copied().unwrap_or(("", 1));
     format!("{}{name}", value / factor)
 }

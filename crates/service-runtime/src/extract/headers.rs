@@ -142,9 +142,9 @@ impl Prefer {
                 && name.trim().eq_ignore_ascii_case("wait")
                 && let Ok(seconds) = value.trim().trim_matches('"').parse::<u32>()
             {
-                prefer
-                    .wait
-                    .get_or_insert(Duration::from_secs(u64::from(seconds)));
+                // The first one counts (RFC 7240, 2).
+                let wait = Duration::from_secs(u64::from(seconds));
+                prefer.wait.get_or_insert(wait);
             }
         }
         prefer

@@ -13,12 +13,15 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::telemetry::error_chain;
 
 const MAX_JWKS: usize = 256 * 1024;
 const MAX_KEYS: usize = 100;
 /// 2048 bits.
 const MIN_RSA_MODULUS: usize = 256;
 const COOL_DOWN: SignedDuration = SignedDuration::from_secs(30);
+/// While there are no keys at all, as when the issuer starts later than we do.
+const FIRST_COOL_DOWN: SignedDuration = SignedDuration::from_secs(5);
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// The one algorithm of an issuer.
@@ -214,7 +217,7 @@ pub(super) struct Issuer {
     pub(super) config: IssuerConfig,
     fetcher: Arc<dyn JwksFetcher>,
     keys: ArcSwapOption<KeySet>,
-    /// Held while fetching, so that many callers are one fetch; the time of the last attempt.
+    /// Held while fetching, so that many callers are one fetch.
     attempt: tokio::sync::Mutex<()>,
     attempted_at: std::sync::Mutex<Option<Timestamp>>,
 }
@@ -241,18 +244,27 @@ impl Issuer {
         })
     }
 
-    pub(super) async fn key(&self, kid: &str, now: Timestamp) -> KeyLookup {
-        if let KeyLookup::Found(key) = self.known(kid, now) {
-            return KeyLookup::Found(key);
+    pub(super) async fn key(self: &Arc<Self>, kid: &str, clock: &Clock) -> KeyLookup {
+        let known = self.known(kid, clock.now());
+        let in_flight = self.attempt.try_lock().is_err();
+        if matches!(known, KeyLookup::Found(_)) || !(in_flight || self.may_attempt(clock.now())) {
+            return known;
         }
-        if self.may_attempt(now) {
-            let _single_flight = self.attempt.lock().await;
-            // Whoever waited here finds that another has just fetched.
-            if self.may_attempt(now) && !matches!(self.known(kid, now), KeyLookup::Found(_)) {
-                self.fetch(now).await;
+        // In a task of its own: a caller that hangs up must not cost the others their keys.
+        let (issuer, clock_of_task) = (Arc::clone(self), clock.clone());
+        let wanted = kid.to_owned();
+        let fetching = tokio::spawn(async move {
+            let _single_flight = issuer.attempt.lock().await;
+            let now = clock_of_task.now();
+            // Whoever waited here may find that another has just fetched.
+            if issuer.may_attempt(now) && !matches!(issuer.known(&wanted, now), KeyLookup::Found(_))
+            {
+                issuer.fetch(now).await;
             }
-        }
-        self.known(kid, now)
+        });
+        // A task that panicked has fetched nothing; the lookup below tells.
+        drop(fetching.await);
+        self.known(kid, clock.now())
     }
 
     pub(super) async fn refresh(&self, now: Timestamp) {
@@ -280,7 +292,12 @@ impl Issuer {
             .attempted_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let cool = last.is_none_or(|last| now.duration_since(last).abs() >= COOL_DOWN);
+        let pause = if self.keys.load().is_some() {
+            COOL_DOWN
+        } else {
+            FIRST_COOL_DOWN
+        };
+        let cool = last.is_none_or(|last| now.duration_since(last).abs() >= pause);
         cool && matches!(self.config.keys, IssuerKeys::JwksUrl(_))
     }
 
@@ -296,7 +313,7 @@ impl Issuer {
         match fetched.and_then(|document| KeySet::parse(&self.config, &document, now)) {
             Ok(set) => self.keys.store(Some(Arc::new(set))),
             Err(error) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
+                let error = error_chain(&error);
                 tracing::warn!(
                     issuer = self.config.issuer,
                     error,

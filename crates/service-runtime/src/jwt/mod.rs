@@ -82,7 +82,7 @@ impl TokenError {
 pub struct TokenVerifier(Arc<Inner>);
 
 struct Inner {
-    issuers: HashMap<String, Issuer>,
+    issuers: HashMap<String, Arc<Issuer>>,
     clock: Clock,
 }
 
@@ -95,7 +95,7 @@ impl TokenVerifier {
     ) -> Result<Self, JwksError> {
         let build = |config: IssuerConfig| {
             let issuer = Issuer::new(config, Arc::clone(&fetcher), &clock)?;
-            Ok((issuer.config.issuer.clone(), issuer))
+            Ok((issuer.config.issuer.clone(), Arc::new(issuer)))
         };
         let issuers = issuers
             .into_iter()
@@ -116,7 +116,7 @@ impl TokenVerifier {
             .ok_or(TokenError::UnknownIssuer)?;
         let header = decode_header(token).map_err(TokenError::Invalid)?;
         let kid = check_header(&header, &issuer.config)?;
-        let key = match issuer.key(kid, self.0.clock.now()).await {
+        let key = match issuer.key(kid, &self.0.clock).await {
             KeyLookup::Found(key) => key,
             KeyLookup::Unknown => return Err(TokenError::UnknownKey),
             KeyLookup::NoKeys => return Err(TokenError::NoKeys),

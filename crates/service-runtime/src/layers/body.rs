@@ -50,7 +50,7 @@ impl HttpBody for TimedBody {
                 Poll::Ready(()) => Poll::Ready(Some(Err(axum::Error::new(BodyTimedOut)))),
                 Poll::Pending => Poll::Pending,
             },
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 

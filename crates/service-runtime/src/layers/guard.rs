@@ -15,9 +15,17 @@ use crate::trace::{Deadline, RequestScope};
 
 const MAX_URI: usize = 8 * 1024;
 
+/// The server has seen a head on this connection that others could read differently.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AmbiguousHead;
+
 /// Requests that this server and one before it could read differently (request smuggling): hyper
 /// takes them, we do not.
 pub(super) async fn refuse_ambiguous(request: Request, next: Next) -> Response {
+    if request.extensions().get::<AmbiguousHead>().is_some() {
+        let detail = "End each line of the head with CR LF, and send either Content-Length or Transfer-Encoding.";
+        return Problem::invalid_request(detail).into_response();
+    }
     match ambiguity(request.version(), request.uri(), request.headers()) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,

@@ -16,6 +16,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use body::BodyTimedOut;
+pub(crate) use guard::AmbiguousHead;
 
 use crate::problem::{Problem, codes};
 
@@ -46,7 +47,9 @@ impl LayerOptions {
     }
 }
 
-/// Puts the standard middleware around all routes. Authentication and rate limits depend on the
+/// Puts the standard middleware around all routes.
+///
+/// Authentication and rate limits depend on the
 /// routes and stand inside, added by the layer itself with `route_layer`. A route with a greater
 /// body sets its own `DefaultBodyLimit`.
 pub fn standard(router: Router, options: LayerOptions) -> Router {

@@ -1,6 +1,7 @@
 //! The accept loop: what `axum::serve` leaves open (slow headers, silent and idle connections, slow
 //! readers, a drain without end) is bounded here.
 
+mod head_scan;
 mod timed_io;
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::layers::AmbiguousHead;
+use crate::telemetry::error_chain;
 use timed_io::{Phase, PhaseBody, TimedIo};
 
 /// The limits of a server.
@@ -109,9 +112,9 @@ pub enum Drained {
     Forced,
 }
 
-/// Serves until `shutdown` completes; then stops accepting, lets requests at work finish within the
-/// drain's time, and cuts what is left. To drain at once without cutting, complete it twice: no; a
-/// second signal is the process's own matter.
+/// Serves until `shutdown` completes.
+///
+/// Then it stops accepting, lets requests at work finish within the drain's time, and cuts what is left.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -182,10 +185,8 @@ impl Server {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, mostly: wait for some to be freed rather than spin.
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a connection could not be accepted"
-                );
+                let error = error_chain(&error);
+                tracing::warn!(error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 return None;
             }
@@ -206,12 +207,19 @@ impl Server {
         let idle = self.options.idle_timeout;
         let router = self.router.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            phase.busy();
+            let ambiguous = phase.busy();
             let mut request = request.map(Body::new);
+            if ambiguous {
+                request.extensions_mut().insert(AmbiguousHead);
+            }
             request.extensions_mut().insert(ConnectInfo(peer));
             let (router, phase) = (router.clone(), Arc::clone(&phase));
             async move {
-                let response: Response<Body> = router.oneshot(request).await?;
+                let mut response: Response<Body> = router.oneshot(request).await?;
+                if ambiguous {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
                 Ok::<_, Infallible>(response.map(|body| PhaseBody::new(body, phase, idle)))
             }
         });

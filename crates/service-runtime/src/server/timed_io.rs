@@ -3,16 +3,19 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use futures_util::task::AtomicWaker;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServerOptions;
+use super::head_scan::HeadScan;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
@@ -25,23 +28,35 @@ enum Waiting {
 }
 
 /// What a connection waits for, shared by its reader, its service and its answer's body.
-pub(super) struct Phase(Mutex<Waiting>);
+pub(super) struct Phase {
+    waiting: Mutex<Waiting>,
+    /// hyper reads again only when something comes: the end of an answer must wake it to start the
+    /// clock of the idle connection.
+    reader: AtomicWaker,
+    ambiguous: AtomicBool,
+}
 
 impl Phase {
     pub(super) fn new(first_byte: Instant) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Waiting::Request(first_byte))))
+        Arc::new(Self {
+            waiting: Mutex::new(Waiting::Request(first_byte)),
+            reader: AtomicWaker::new(),
+            ambiguous: AtomicBool::new(false),
+        })
     }
 
-    pub(super) fn busy(&self) {
+    /// A request is at work. True if a head on this connection was ambiguous.
+    pub(super) fn busy(&self) -> bool {
         self.set(Waiting::Busy);
+        self.ambiguous.load(Ordering::Acquire)
     }
 
     fn get(&self) -> Waiting {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, waiting: Waiting) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
     }
 }
 
@@ -61,6 +76,7 @@ impl PhaseBody {
 impl Drop for PhaseBody {
     fn drop(&mut self) {
         self.phase.set(Waiting::Request(Instant::now() + self.idle));
+        self.phase.reader.wake();
     }
 }
 
@@ -87,6 +103,7 @@ impl HttpBody for PhaseBody {
 pub(super) struct TimedIo<S> {
     stream: S,
     phase: Arc<Phase>,
+    scan: HeadScan,
     header_timeout: Duration,
     write_timeout: Duration,
     read_timer: Pin<Box<Sleep>>,
@@ -100,6 +117,7 @@ impl<S> TimedIo<S> {
         Self {
             stream,
             phase,
+            scan: HeadScan::default(),
             header_timeout,
             write_timeout,
             read_timer,
@@ -107,11 +125,26 @@ impl<S> TimedIo<S> {
         }
     }
 
+    fn has_read(&mut self, bytes: &[u8]) {
+        if matches!(self.phase.get(), Waiting::Request(_)) {
+            self.phase
+                .set(Waiting::Head(Instant::now() + self.header_timeout));
+            self.scan.next_request();
+        }
+        self.scan.read(bytes);
+        if self.scan.is_ambiguous() {
+            self.phase.ambiguous.store(true, Ordering::Release);
+        }
+    }
+
     /// Ready with an error when what the connection waits for took too long.
     fn poll_read_timer(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let until = match self.phase.get() {
             Waiting::Request(until) | Waiting::Head(until) => until,
-            Waiting::Busy => return Poll::Pending,
+            Waiting::Busy => {
+                self.phase.reader.register(context.waker());
+                return Poll::Pending;
+            }
         };
         if self.read_timer.deadline() != until {
             self.read_timer.as_mut().reset(until);
@@ -147,12 +180,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(result) => {
-                if matches!(self.phase.get(), Waiting::Request(_)) {
-                    let until = Instant::now() + self.header_timeout;
-                    self.phase.set(Waiting::Head(until));
-                }
+                self.has_read(buffer.filled().get(before..).unwrap_or_default());
                 Poll::Ready(result)
             }
             Poll::Pending => self.poll_read_timer(context).map(Err),

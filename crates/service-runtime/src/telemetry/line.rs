@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-use super::{LogFormat, process_layer};
+use super::{LogFormat, error_chain, process_layer};
 use crate::clock::Clock;
-use crate::problem::chain;
 use crate::trace::RequestScope;
 
 const MAX_FIELD: usize = 2_048;
@@ -118,7 +117,6 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let texts: Vec<String> = chain(value).map(ToString::to_string).collect();
-        self.put_text(field, &texts.join(": "));
+        self.put_text(field, &error_chain(value));
     }
 }

@@ -50,6 +50,14 @@ impl Validate for LogConfig {
     }
 }
 
+/// An error and its causes as one text, for a log field.
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let texts: Vec<String> = crate::problem::chain(error)
+        .map(ToString::to_string)
+        .collect();
+    texts.join(": ")
+}
+
 static PROCESS_LAYER: OnceLock<&'static str> = OnceLock::new();
 
 /// Starts logging to standard error. Once a process: later calls change nothing, so that three layers

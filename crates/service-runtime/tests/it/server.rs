@@ -84,6 +84,11 @@ async fn a_handler_may_take_longer_than_a_head() {
 #[case::length_then_chunks(
     "POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
 )]
+#[case::chunks_then_length(
+    "POST /body HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n"
+)]
+#[case::bare_line_feeds("GET / HTTP/1.1\nhost: a\n\n")]
+#[case::one_bare_line_feed("GET / HTTP/1.1\r\nx-a: b\nhost: a\r\n\r\n")]
 #[case::two_different_lengths(
     "POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabc"
 )]
