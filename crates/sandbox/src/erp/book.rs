@@ -39,6 +39,8 @@ pub(super) struct Book {
     pub(super) invoices: BTreeMap<String, Vec<Invoice>>,
     pub(super) calls: BTreeMap<&'static str, u64>,
     children: HashMap<String, Vec<String>>,
+    /// Account → item → the account's own numbers.
+    part_numbers: HashMap<String, HashMap<String, Vec<String>>>,
     stock: BTreeMap<StockKey, StockRecord>,
     demand: HashMap<StockKey, BTreeMap<Date, BTreeMap<String, Decimal>>>,
     next_order: u64,
@@ -57,6 +59,14 @@ impl Book {
             if let Some(parent) = &account.parent {
                 let siblings = children.entry(parent.clone()).or_default();
                 siblings.push(account.id.clone());
+            }
+        }
+        let mut part_numbers: HashMap<String, HashMap<String, Vec<String>>> = HashMap::new();
+        for account in &seed.accounts {
+            let own = part_numbers.entry(account.id.clone()).or_default();
+            for part in &account.part_numbers {
+                let numbers = own.entry(part.item.clone()).or_default();
+                numbers.push(part.part_number.clone());
             }
         }
         let mut prices: HashMap<String, Vec<PriceRecord>> = HashMap::new();
@@ -83,6 +93,7 @@ impl Book {
             invoices: BTreeMap::new(),
             calls: BTreeMap::new(),
             children,
+            part_numbers,
             stock,
             demand: HashMap::new(),
             next_order: FIRST_ORDER,
@@ -120,6 +131,12 @@ impl Book {
         seen.into_iter()
             .filter_map(|id| self.accounts.get(id))
             .collect()
+    }
+
+    /// The numbers an account has of its own for an item.
+    pub(super) fn part_numbers_of(&self, account: &str, item: &str) -> &[String] {
+        let own = self.part_numbers.get(account);
+        own.and_then(|own| own.get(item)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn stock_of(&self, item: &str, site: &str) -> StockRecord {

@@ -204,44 +204,20 @@ pub(super) fn material_getlist(book: &mut Book, request: MaterialQuery) -> Outco
     if !request.kunnr.is_empty() && lineage.is_empty() {
         return Err(vec![Message::unknown_customer(&request.kunnr)]);
     }
-    let (numbers, parts, gtins) = (
-        keys(&request.matnr, "MATNR")?,
-        keys(&request.kdmat, "KDMAT")?,
-        keys(&request.ean11, "EAN11")?,
-    );
-    let messages = numbers
-        .iter()
-        .filter(|number| !book.items.contains_key(**number))
-        .map(|number| Message::unknown_material(number))
-        .collect();
-    let anything = numbers.is_empty() && parts.is_empty() && gtins.is_empty();
-    let by_part: BTreeSet<&str> = lineage
-        .iter()
-        .flat_map(|account| &account.part_numbers)
-        .filter(|part| parts.binary_search(&part.part_number.as_str()).is_ok())
-        .map(|part| part.item.as_str())
-        .collect();
-    let part_numbers: Vec<(&str, &str, &str)> = lineage
-        .iter()
-        .flat_map(|account| account.part_numbers.iter().map(move |part| (account, part)))
-        .map(|(account, part)| {
-            let holder = account.id.as_str();
-            (part.item.as_str(), holder, part.part_number.as_str())
-        })
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    let numbers = keys(&request.matnr, "MATNR")?;
+    let unknown = numbers.iter().filter(|key| !book.items.contains_key(**key));
+    let messages = unknown.map(|key| Message::unknown_material(key)).collect();
+    let named = named(book, &lineage, &request, numbers)?;
+    let candidates: Box<dyn Iterator<Item = &Item>> = match &named {
+        Some(ids) => Box::new(ids.iter().filter_map(|id| book.items.get(*id))),
+        None => Box::new(book.items.values()),
+    };
     let search = request.search.to_lowercase();
-    let found = book.items.values().filter(|item| {
-        let named = anything
-            || numbers.binary_search(&item.id.as_str()).is_ok()
-            || by_part.contains(item.id.as_str())
-            || gtins_of(item).any(|gtin| gtins.binary_search(&gtin).is_ok());
-        named && (search.is_empty() || matches(item, knmt(&part_numbers, &item.id), &search))
-    });
-    let (materials, more) = request
-        .page
-        .cut(found.map(|item| material(item, knmt(&part_numbers, &item.id))))?;
+    let found = candidates
+        .map(|item| (item, part_numbers(book, &lineage, item)))
+        .filter(|(item, parts)| search.is_empty() || matches(item, parts, &search))
+        .map(|(item, parts)| material(item, &parts));
+    let (materials, more) = request.page.cut(found)?;
     Ok(Materials {
         materials,
         more,
@@ -249,14 +225,44 @@ pub(super) fn material_getlist(book: &mut Book, request: MaterialQuery) -> Outco
     })
 }
 
-/// The rows of one item among rows sorted by item.
-fn knmt<'a>(
-    rows: &'a [(&'a str, &'a str, &'a str)],
-    item: &str,
-) -> &'a [(&'a str, &'a str, &'a str)] {
-    let start = rows.partition_point(|(id, _, _)| *id < item);
-    let end = rows.partition_point(|(id, _, _)| *id <= item);
-    rows.get(start..end).unwrap_or_default()
+/// The materials the key lists name; none if there are no keys at all.
+fn named<'a>(
+    book: &'a Book,
+    lineage: &[&'a Account],
+    request: &'a MaterialQuery,
+    numbers: Vec<&'a str>,
+) -> Outcome<Option<BTreeSet<&'a str>>> {
+    let parts = keys(&request.kdmat, "KDMAT")?;
+    let gtins = keys(&request.ean11, "EAN11")?;
+    if numbers.is_empty() && parts.is_empty() && gtins.is_empty() {
+        return Ok(None);
+    }
+    let mut named: BTreeSet<&str> = numbers.into_iter().collect();
+    if !parts.is_empty() {
+        let rows = lineage.iter().flat_map(|account| &account.part_numbers);
+        let hits = rows.filter(|row| parts.binary_search(&row.part_number.as_str()).is_ok());
+        named.extend(hits.map(|row| row.item.as_str()));
+    }
+    if !gtins.is_empty() {
+        let hit = |item: &&Item| gtins_of(item).any(|gtin| gtins.binary_search(&gtin).is_ok());
+        let items = book.items.values().filter(hit);
+        named.extend(items.map(|item| item.id.as_str()));
+    }
+    Ok(Some(named))
+}
+
+/// Account and part number of each account in line that has its own for the item.
+fn part_numbers<'a>(
+    book: &'a Book,
+    lineage: &[&'a Account],
+    item: &Item,
+) -> Vec<(&'a str, &'a str)> {
+    let mut parts = Vec::new();
+    for account in lineage {
+        let own = book.part_numbers_of(&account.id, &item.id);
+        parts.extend(own.iter().map(|part| (account.id.as_str(), part.as_str())));
+    }
+    parts
 }
 
 fn gtins_of(item: &Item) -> impl Iterator<Item = &str> {
@@ -267,15 +273,15 @@ fn gtins_of(item: &Item) -> impl Iterator<Item = &str> {
     item.gtin.as_deref().into_iter().chain(others)
 }
 
-fn matches(item: &Item, parts: &[(&str, &str, &str)], search: &str) -> bool {
+fn matches(item: &Item, parts: &[(&str, &str)], search: &str) -> bool {
     let hit = |text: &str| text.to_lowercase().contains(search);
     hit(&item.id)
         || hit(&item.description)
         || gtins_of(item).any(hit)
-        || parts.iter().any(|(_, _, part)| hit(part))
+        || parts.iter().any(|(_, part)| hit(part))
 }
 
-fn material(item: &Item, parts: &[(&str, &str, &str)]) -> Material {
+fn material(item: &Item, parts: &[(&str, &str)]) -> Material {
     Material {
         matnr: item.id.clone(),
         maktx: item.description.clone(),
@@ -290,7 +296,7 @@ fn material(item: &Item, parts: &[(&str, &str, &str)]) -> Material {
         units: units(item),
         knmt: parts
             .iter()
-            .map(|(_, holder, part)| CustomerMaterial {
+            .map(|(holder, part)| CustomerMaterial {
                 kunnr: (*holder).to_owned(),
                 kdmat: (*part).to_owned(),
             })

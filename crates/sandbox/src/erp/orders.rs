@@ -216,10 +216,16 @@ fn check_line(
         return None;
     };
     let (amount, net_price, price_unit) = (amount?, net_price?, price_unit?);
-    let base_quantity = (amount * numerator).checked_div(denominator);
+    // Sums over all lines and orders stay far below what a decimal holds.
+    let most = Decimal::from(10_000_000_000_000_u64);
+    let base_quantity = amount
+        .checked_mul(numerator)
+        .and_then(|value| value.checked_div(denominator))
+        .filter(|value| *value < most);
     let net_value = net_price
         .checked_mul(amount)
         .and_then(|value| value.checked_div(price_unit))
+        .filter(|value| *value < most)
         .map(|value| value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero));
     let (Some(base_quantity), Some(net_value)) = (base_quantity, net_value) else {
         wrong.push(Message::malformed("NETPR"));

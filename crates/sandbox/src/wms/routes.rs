@@ -1,6 +1,7 @@
 //! The WMS's HTTP face, and its back door for demos.
 
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -188,10 +189,11 @@ struct PickPage {
 
 async fn list_pick_requests(
     State(wms): State<Wms>,
-    Query(query): Query<PickQuery>,
+    query: Result<Query<PickQuery>, QueryRejection>,
 ) -> Result<Json<PickPage>, WmsError> {
     let mut shelves = wms.shelves();
     shelves.count_call("listPickRequests");
+    let Query(query) = query.map_err(|error| WmsError::InvalidRequest(error.body_text()))?;
     let candidates: Box<dyn Iterator<Item = &PickRequest>> = if query.client_ref.is_empty() {
         Box::new(shelves.requests.values())
     } else {

@@ -89,6 +89,16 @@ async fn materials_are_paged_searched_and_found_by_the_customers_own_number() {
     let stranger = list(by_part("BOREALIS")).await;
     assert_eq!(stranger["MATERIALS"], json!([]));
 
+    let by_gtin =
+        json!({ "BUKRS": "NWI", "EAN11": ["10614141000019"], "MATNR": ["SKU-0002", "X"] });
+    let named = list(by_gtin).await;
+    let numbers: Vec<&Value> = (0..3).map(|n| &named["MATERIALS"][n]["MATNR"]).collect();
+    assert_eq!(
+        numbers,
+        [&json!("SKU-0001"), &json!("SKU-0002"), &Value::Null]
+    );
+    assert_eq!(codes(&named), ["E M3/305"]);
+
     let too_many: Vec<String> = (0..501).map(|n| n.to_string()).collect();
     let refused = list(json!({ "BUKRS": "NWI", "MATNR": too_many })).await;
     assert_eq!(codes(&refused), ["E 00/100"]);

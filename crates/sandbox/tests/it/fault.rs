@@ -83,6 +83,24 @@ async fn a_dropped_answer_leaves_the_order_in_the_erp() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_on_a_reused_connection_is_not_repeated_either() {
+    let rule = FaultRule::new(CREATE, Fault::DropAfterCommit).times(1);
+    let (sandbox, proxy) = proxied(FaultPlan::of_rules(vec![rule])).await;
+    let client = http();
+    let call = async |function: &str, body: Value| {
+        let request = client.post(format!("{}/erp/call/{function}", proxy.url()));
+        let request = request.header("x-api-key", "sandbox-erp-key").json(&body);
+        request.send().await?.text().await
+    };
+    call("PING", json!({})).await.expect("an answer");
+    call("SALESORDER_CREATE", order("R1"))
+        .await
+        .expect_err("the answer is lost");
+    assert_eq!(sandbox.erp.calls_of("SALESORDER_CREATE"), 1);
+    assert_eq!(proxy.log().len(), 2);
+}
+
+#[tokio::test]
 async fn faults_before_the_backend_leave_it_alone() {
     let status = |status, retry_after_s| Fault::Status {
         status,

@@ -206,6 +206,7 @@ async fn a_shipped_order_becomes_an_invoice_and_a_receivable() {
 #[case::nothing_ordered("/ITEMS/0/KWMENG", "0.000", "E 00/055")]
 #[case::negative("/ITEMS/0/KWMENG", "5.000-", "E 00/055")]
 #[case::huge("/ITEMS/0/KWMENG", "99999999999999999999", "E 00/055")]
+#[case::worth_too_much("/ITEMS/0/PEINH", "0.0000000000000001", "E 00/055")]
 #[case::short_position("/ITEMS/0/POSNR", "10", "E 00/055")]
 #[tokio::test]
 async fn a_wrong_order_is_refused_and_nothing_is_kept(

@@ -120,4 +120,6 @@ async fn what_it_cannot_pick_it_refuses_by_name() {
         assert_eq!((status, &answer["code"]), (422, &json!(code)));
     }
     assert!(sandbox.wms.pick_requests().is_empty());
+    let (status, answer) = get(&sandbox, "pickRequests?page=one").await;
+    assert_eq!((status, &answer["code"]), (422, &json!("INVALID_REQUEST")));
 }
