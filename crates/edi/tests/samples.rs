@@ -166,3 +166,36 @@ fn unpadded_headers_are_read_where_a_partner_agreed() {
     assert_eq!(outcome.interchanges[0].status().code(), "A");
     assert_eq!(outcome.interchanges[0].header.sender.id, "054481205NPPT");
 }
+
+#[test]
+fn wrapping_and_trailing_bytes_change_no_verdict() {
+    let Some(folder) = folder() else {
+        println!("skipped: needs samples");
+        return;
+    };
+    for (file, expected) in VERDICTS
+        .iter()
+        .filter(|(_, verdict)| verdict.starts_with("A:"))
+    {
+        let Ok(bytes) = std::fs::read(folder.join(file)) else {
+            continue;
+        };
+        let terminator = read(&bytes, &ReadOptions::default()).interchanges[0]
+            .delimiters
+            .segment;
+        if matches!(terminator, b'\r' | b'\n') || *file == "stupidedi__004010_856_fail2.edi" {
+            continue; // line ends are structure, or data
+        }
+        let one_line: Vec<u8> = bytes
+            .iter()
+            .copied()
+            .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+            .collect();
+        for width in [64, 80, 128] {
+            let records: Vec<&[u8]> = one_line.chunks(width).collect();
+            let mut wrapped = records.join(b"\r\n".as_slice());
+            wrapped.extend_from_slice(b"   \r\n\x1a\0");
+            assert_eq!(verdict_of(&wrapped), *expected, "{file} at {width}");
+        }
+    }
+}

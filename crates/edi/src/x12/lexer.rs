@@ -9,6 +9,9 @@ use super::value;
 
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// Bytes of an ISA with its terminator.
+const HEADER_WIDTH: usize = 106;
+
 /// The whole file, and what is found out about it once.
 pub(crate) struct File<'a> {
     pub(crate) input: &'a [u8],
@@ -25,29 +28,12 @@ impl<'a> File<'a> {
         }
     }
 
-    /// Records of one fixed length: every line is as long as the first, unless an interchange or the file ends
-    /// with it. Only then is a line break inside a segment no part of its data.
+    /// Only in records of one fixed length is a line break inside a segment no part of its data. A byte-order
+    /// mark may have been there before the file was cut into records, or not.
     fn is_wrapped(&self) -> bool {
         *self.wrapped.get_or_init(|| {
-            let input = self
-                .input
-                .strip_prefix(BYTE_ORDER_MARK)
-                .unwrap_or(self.input);
-            let mut lines = input
-                .split(|byte| matches!(byte, b'\r' | b'\n'))
-                .filter(|line| !line.is_empty());
-            let Some(mut before) = lines.next() else {
-                return false;
-            };
-            let width = before.len();
-            for line in lines {
-                let filler = line.iter().all(|byte| is_filler(*byte));
-                if before.len() != width && !line.starts_with(b"ISA") && !filler {
-                    return false;
-                }
-                before = line;
-            }
-            before.len() <= width || before.iter().all(|byte| is_filler(*byte))
+            let unmarked = self.input.strip_prefix(BYTE_ORDER_MARK);
+            has_equal_lines(self.input) || unmarked.is_some_and(has_equal_lines)
         })
     }
 
@@ -81,6 +67,29 @@ impl<'a> File<'a> {
             .collect();
         Cow::Owned(pieces.join(joint))
     }
+}
+
+/// Whether every line is as long as the first, unless an interchange or the file ends with it. Two lines prove
+/// nothing, unless the first breaks within the ISA, where no text can have a line break of its own.
+fn has_equal_lines(input: &[u8]) -> bool {
+    let mut lines = input
+        .split(|byte| matches!(byte, b'\r' | b'\n'))
+        .filter(|line| !line.is_empty());
+    let Some(mut before) = lines.next() else {
+        return false;
+    };
+    let width = before.len();
+    let mut full = 0_usize;
+    for line in lines {
+        full = full.saturating_add(1);
+        let ends = line.starts_with(b"ISA") || line.iter().all(|byte| is_filler(*byte));
+        if before.len() != width && !ends {
+            return false;
+        }
+        before = line;
+    }
+    let filler = before.iter().rev().take_while(|byte| is_filler(**byte));
+    (full > 1 || width < HEADER_WIDTH) && before.len().saturating_sub(filler.count()) <= width
 }
 
 /// What may stand between segments and around interchanges without meaning anything.

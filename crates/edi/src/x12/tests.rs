@@ -242,6 +242,19 @@ fn item_9_a_newline_inside_text_becomes_a_blank() {
 }
 
 #[test]
+fn item_9_the_only_newline_of_a_file_is_data() {
+    let document = order(&body_with(8, "PID*F****Bolt\nwith thread"));
+    let outcome = read(document.as_bytes(), &options());
+    let segments = &outcome.interchanges[0].groups[0].sets[0].segments;
+    let text = segments
+        .iter()
+        .find(|s| s.id() == "PID")
+        .unwrap()
+        .element(5);
+    assert_eq!(text, "Bolt with thread");
+}
+
+#[test]
 fn items_10_to_12_set_trailers_must_agree() {
     let rejected = |code: &str| format!("AK1*PO*7\nAK2*850*0001\nAK5*R*{code}\nAK9*R*1*1*0");
     let with = |from: &str, to: &str| answer(order(&BODY).replace(from, to).as_bytes());
