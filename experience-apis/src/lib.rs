@@ -1,1 +1,126 @@
-//! Placeholder.
+//! `experience-apis`: one folder a channel, each in its own dialect. It knows formats and partners; prices, stock,
+//! credit and orders are the business of `process-apis` below, and nothing is kept here.
+
+pub mod admission;
+pub mod clients;
+pub mod config;
+pub mod edi;
+pub mod error;
+pub mod feed;
+pub mod portal;
+pub mod router;
+pub mod state;
+
+use std::sync::Arc;
+
+use axum::Router;
+use service_runtime::{
+    clock::Clock,
+    context::{ContextError, ContextKeys, ContextSigner, Hop, LayerIdentity},
+    health::Readiness,
+    http_client::{BackendClientConfig, backend_client},
+    jwt::{HttpJwksFetcher, JwksError, JwksFetcher, TokenVerifier},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admission::Admission, clients::process::ProcessClient, config::Config, feed::Feed,
+    state::AppState,
+};
+
+/// The layer's name in logs, metrics and files.
+pub const LAYER: &str = "experience-apis";
+
+/// What the surroundings give: a binary takes the defaults, a test its own.
+pub struct Deps {
+    /// The time.
+    pub clock: Clock,
+    /// The probes.
+    pub readiness: Readiness,
+    /// Where issuers' key sets come from; `None` = over HTTP.
+    pub jwks: Option<Arc<dyn JwksFetcher>>,
+}
+
+impl Default for Deps {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            readiness: Readiness::new(),
+            jwks: None,
+        }
+    }
+}
+
+/// Why the layer cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A key of the call context cannot be used.
+    #[error("the key of the call context cannot be used; see `context` in the configuration")]
+    Context(#[source] ContextError),
+    /// An issuer's keys cannot be used.
+    #[error("the keys of a token issuer cannot be used; see `issuers` in the configuration")]
+    Issuers(#[source] JwksError),
+    /// The HTTP client for key sets cannot be made.
+    #[error("the HTTP client that fetches issuers' keys cannot be made")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The metrics cannot be installed.
+    #[error("the metrics cannot be installed")]
+    Metrics(#[source] service_runtime::metrics::MetricsError),
+    /// The contract cannot be written.
+    #[error("the OpenAPI document cannot be written")]
+    Contract(#[source] serde_json::Error),
+}
+
+/// What runs beside the requests: the feed, the issuers' keys, the channels' own work.
+pub struct Background {
+    state: AppState,
+    tokens: TokenVerifier,
+}
+
+impl Background {
+    /// Runs until told to stop.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { state, tokens } = self;
+        let feed = state
+            .feed
+            .clone()
+            .run(state.process.clone(), shutdown.clone());
+        let keys = tokens.refresh_until(shutdown.clone());
+        let edi = edi::background(state, shutdown);
+        tokio::join!(feed, keys, edi);
+    }
+}
+
+/// Puts the layer together: its routes with all middleware, and what runs beside them. Nothing is listened on and
+/// nothing is started.
+pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
+    service_runtime::metrics::install().map_err(BuildError::Metrics)?;
+    let hop = Hop {
+        from: LayerIdentity::ExperienceApis,
+        to: LayerIdentity::ProcessApis,
+    };
+    let keys = ContextKeys::new(&config.context.process_key, None).map_err(BuildError::Context)?;
+    let signer = ContextSigner::new(hop, keys, deps.clock.clone());
+    let fetcher = match deps.jwks {
+        Some(fetcher) => fetcher,
+        None => http_fetcher()?,
+    };
+    let tokens = TokenVerifier::new(config.issuers.clone(), fetcher, deps.clock.clone())
+        .map_err(BuildError::Issuers)?;
+    let admission = Admission::new(tokens.clone(), &config.limits);
+    let state = AppState {
+        clock: deps.clock,
+        process: ProcessClient::new(config.process.clone(), signer),
+        feed: Feed::new(config.portal.max_waiting),
+        config: Arc::new(config),
+    };
+    deps.readiness.set_started();
+    let router = router::router(&state, admission, deps.readiness).map_err(BuildError::Contract)?;
+    Ok((router, Background { state, tokens }))
+}
+
+fn http_fetcher() -> Result<Arc<dyn JwksFetcher>, BuildError> {
+    let client = backend_client(&BackendClientConfig::default())
+        .map_err(|error| BuildError::Client(error.into()))?;
+    Ok(Arc::new(HttpJwksFetcher::new(client)))
+}

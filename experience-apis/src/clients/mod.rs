@@ -1,0 +1,4 @@
+//! Clients of other layers.
+
+pub mod documents;
+pub mod process;

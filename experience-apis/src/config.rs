@@ -1,0 +1,307 @@
+//! Configuration of the layer: `config/experience-apis.toml` names every key with its default.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::Deserialize;
+use service_runtime::{
+    config::{ByteSize, Faults, HumanDuration, Secret, Validate},
+    http_client::HopConfig,
+    jwt::{IssuerConfig, IssuerKeys},
+    rate_limit::RateLimitConfig,
+    telemetry::LogConfig,
+};
+
+/// The configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// One host, no TLS: says so at start, and refuses to listen beyond loopback.
+    pub development: bool,
+    /// Logs.
+    pub log: LogConfig,
+    /// The layer below.
+    pub process: HopConfig,
+    /// Keys of the call context.
+    pub context: ContextConfig,
+    /// Whose tokens are accepted.
+    pub issuers: Vec<IssuerConfig>,
+    /// Limits of callers.
+    pub limits: Limits,
+    /// Limits of a request.
+    pub requests: Requests,
+    /// The portal.
+    pub portal: Portal,
+    /// The EDI channel.
+    pub edi: Edi,
+}
+
+/// Keys with which calls to process-apis are signed; secrets, at least 32 bytes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContextConfig {
+    /// experience-apis → process-apis.
+    pub process_key: Secret,
+}
+
+/// Requests a second, with a burst.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Of one credential.
+    pub credential: RateLimitConfig,
+    /// Of one account, over all its credentials.
+    pub account: RateLimitConfig,
+}
+
+/// What one request may cost.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Requests {
+    /// Until the answer begins; must leave room for `portal.max_wait`.
+    pub timeout: HumanDuration,
+    /// The size of a JSON body.
+    pub max_body: ByteSize,
+    /// Requests at work at once.
+    pub in_flight: usize,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            timeout: HumanDuration::from_secs(45),
+            max_body: ByteSize::mib(2),
+            in_flight: 1_000,
+        }
+    }
+}
+
+/// The portal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Portal {
+    /// Web origins whose pages may call the portal; none unless named, never `*`.
+    pub cors_origins: Vec<String>,
+    /// The longest `Prefer: wait`.
+    pub max_wait: HumanDuration,
+    /// Callers that may wait at once; more are answered without waiting.
+    pub max_waiting: usize,
+}
+
+impl Default for Portal {
+    fn default() -> Self {
+        Self {
+            cors_origins: Vec::new(),
+            max_wait: HumanDuration::from_secs(30),
+            max_waiting: 10_000,
+        }
+    }
+}
+
+/// The EDI channel.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Edi {
+    /// The folder of partner profiles, one file a partner; empty = no partners.
+    pub partners_dir: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7003)),
+            development: false,
+            log: LogConfig::default(),
+            process: HopConfig::new("http://127.0.0.1:7002"),
+            context: ContextConfig::default(),
+            issuers: Vec::new(),
+            limits: Limits::default(),
+            requests: Requests::default(),
+            portal: Portal::default(),
+            edi: Edi::default(),
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            !self.development || self.listen.ip().is_loopback(),
+            "listen",
+            "development mode listens on loopback only: choose 127.0.0.1, or set `development = false`",
+        );
+        faults.within("log", &self.log);
+        faults.check(
+            is_http(&self.process.base_url),
+            "process.base_url",
+            "give the address of process-apis, such as http://127.0.0.1:7002",
+        );
+        faults.within("context", &self.context);
+        faults.check(
+            !self.issuers.is_empty(),
+            "issuers",
+            "name at least one token issuer: without it nobody can use the portal",
+        );
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            self.check_issuer(index, issuer, faults);
+        }
+        let wait = self.portal.max_wait.get();
+        faults.check(wait.as_secs() <= 30, "portal.max_wait", "give at most 30s");
+        faults.check(
+            self.requests.timeout.get() >= wait.saturating_add(std::time::Duration::from_secs(5)),
+            "requests.timeout",
+            "give at least 5s more than `portal.max_wait`",
+        );
+        faults.check(
+            self.requests.in_flight > 0,
+            "requests.in_flight",
+            "give at least 1",
+        );
+        faults.within("portal", &self.portal);
+    }
+}
+
+impl Config {
+    fn check_issuer(&self, index: usize, issuer: &IssuerConfig, faults: &mut Faults) {
+        let key = |name: &str| format!("issuers.{index}.{name}");
+        faults.check(
+            !issuer.audience.is_empty(),
+            &key("audience"),
+            "name the audience that tokens must carry",
+        );
+        if let IssuerKeys::JwksUrl(url) = &issuer.keys {
+            let secure = url.starts_with("https://") || (is_http(url) && is_loopback(url));
+            faults.check(
+                secure,
+                &key("keys.jwks_url"),
+                "keys are fetched over https; plain http is for loopback only",
+            );
+        }
+    }
+}
+
+impl Validate for ContextConfig {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            self.process_key.expose().len() >= 32,
+            "process_key",
+            "give at least 32 bytes, by ORDERWAY_EXPERIENCE__CONTEXT__PROCESS_KEY, the same in process-apis",
+        );
+    }
+}
+
+impl Validate for Portal {
+    fn validate(&self, faults: &mut Faults) {
+        for origin in &self.cors_origins {
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            let sound = host.is_some_and(|host| {
+                !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ' '])
+            });
+            let secure = origin.starts_with("https://") || is_loopback(origin);
+            faults.check(
+                sound && secure,
+                "cors_origins",
+                format!(
+                    "`{origin}` is no origin: write https://shop.example.com, without path and without `*`"
+                ),
+            );
+        }
+        faults.check(self.max_waiting > 0, "max_waiting", "give at least 1");
+    }
+}
+
+fn is_http(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
+}
+
+fn is_loopback(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or("");
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(""),
+        None => authority.split(':').next().unwrap_or(""),
+    };
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use service_runtime::jwt::Algorithm;
+
+    use super::*;
+
+    fn sound() -> Config {
+        Config {
+            context: ContextConfig {
+                process_key: Secret::from("k".repeat(32)),
+            },
+            issuers: vec![IssuerConfig {
+                issuer: "https://issuer.example".to_owned(),
+                audience: "orderway".to_owned(),
+                algorithm: Algorithm::Es256,
+                keys: IssuerKeys::JwksUrl("https://issuer.example/jwks.json".to_owned()),
+            }],
+            ..Config::default()
+        }
+    }
+
+    fn faults(config: &Config) -> Vec<String> {
+        let mut faults = Faults::default();
+        config.validate(&mut faults);
+        faults.iter().map(|fault| fault.key.clone()).collect()
+    }
+
+    #[test]
+    fn a_sound_configuration_has_no_fault() {
+        assert_eq!(faults(&sound()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_keys_and_issuers_it_does_not_start() {
+        assert_eq!(
+            faults(&Config::default()),
+            ["context.process_key", "issuers"]
+        );
+    }
+
+    #[rstest]
+    #[case("*", false)]
+    #[case("https://*.example.com", false)]
+    #[case("https://shop.example.com/", false)]
+    #[case("http://shop.example.com", false)]
+    #[case("null", false)]
+    #[case("https://shop.example.com", true)]
+    #[case("http://localhost:3000", true)]
+    fn origins_are_named_one_by_one(#[case] origin: &str, #[case] taken: bool) {
+        let mut config = sound();
+        config.portal.cors_origins = vec![origin.to_owned()];
+        assert_eq!(faults(&config).is_empty(), taken);
+    }
+
+    #[rstest]
+    #[case("http://issuer.example/jwks.json", false)]
+    #[case("http://127.0.0.1.evil.example/jwks.json", false)]
+    #[case("http://127.0.0.1:7103/jwks.json", true)]
+    #[case("http://[::1]:7103/jwks.json", true)]
+    fn keys_come_over_https_except_on_loopback(#[case] url: &str, #[case] taken: bool) {
+        let mut config = sound();
+        config.issuers[0].keys = IssuerKeys::JwksUrl(url.to_owned());
+        assert_eq!(faults(&config).is_empty(), taken);
+    }
+
+    #[test]
+    fn development_mode_stays_on_loopback() {
+        let mut config = sound();
+        config.development = true;
+        assert!(faults(&config).is_empty());
+        config.listen = "0.0.0.0:7003".parse().unwrap();
+        assert_eq!(faults(&config), ["listen"]);
+    }
+}

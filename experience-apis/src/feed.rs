@@ -1,0 +1,246 @@
+//! The one subscription of this instance to the feed of process-apis, and its fan-out to callers that wait.
+//!
+//! It reads under the layer's own identity and hands a caller nothing but "look again": what the caller then sees, it
+//! reads under its own scope. A feed that is away costs a waiting caller its wait, never its answer.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use canonical_model::{OrderId, event::CloudEvent};
+use service_runtime::{
+    context::{AccountScope, CallContext, LayerIdentity},
+    trace::RequestScope,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{LAYER, clients::process::ProcessClient};
+
+/// How long one poll waits for news.
+const POLL_WAIT: Duration = Duration::from_secs(25);
+const PAGE: u16 = 500;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Events after which a buyer that waits for its order has its answer.
+const DECISIVE: &[&str] = &[
+    "order.accepted",
+    "order.held",
+    "order.rejected",
+    "order.cancelled",
+];
+
+/// The word of an event type: `com.orderway.order.accepted.v1` → `order.accepted`.
+pub fn event_word(event_type: &str) -> Option<&str> {
+    let (word, version) = event_type
+        .strip_prefix("com.orderway.")?
+        .rsplit_once(".v")?;
+    version
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(word)
+}
+
+/// Callers that wait, by order; cheap to clone.
+#[derive(Clone)]
+pub struct Feed(Arc<Inner>);
+
+struct Inner {
+    waiting: Mutex<HashMap<OrderId, watch::Sender<()>>>,
+    slots: Arc<Semaphore>,
+}
+
+impl Feed {
+    /// A fan-out to at most so many callers at once.
+    pub fn new(max_waiting: usize) -> Self {
+        Self(Arc::new(Inner {
+            waiting: Mutex::default(),
+            slots: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
+        }))
+    }
+
+    /// Begins to wait for news of an order; `None` when too many wait already. What happens from here on is not
+    /// missed, so read the order after this and before [`Watch::decided`].
+    pub fn watch(&self, order: OrderId) -> Option<Watch> {
+        let slot = Arc::clone(&self.0.slots).try_acquire_owned().ok()?;
+        let mut waiting = self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let news = waiting
+            .entry(order)
+            .or_insert_with(|| watch::Sender::new(()))
+            .subscribe();
+        Some(Watch {
+            feed: self.clone(),
+            order,
+            news,
+            _slot: slot,
+        })
+    }
+
+    /// Tells those who wait for the order of an event, if the event decides it.
+    pub fn publish(&self, event: &CloudEvent) {
+        let decisive = event_word(&event.event_type).is_some_and(|word| DECISIVE.contains(&word));
+        if let (true, Ok(order)) = (decisive, event.subject.parse::<OrderId>()) {
+            let waiting = self
+                .0
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(news) = waiting.get(&order) {
+                news.send_replace(());
+            }
+        }
+    }
+
+    /// Reads the feed until told to stop: from now on at first, then from its cursor, whatever broke in between.
+    pub async fn run(self, process: ProcessClient, shutdown: CancellationToken) {
+        let mut cursor = None;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let scope = Arc::new(RequestScope::background(LAYER));
+            let context = layer_context(scope.correlation_id.clone());
+            let poll = scope.run(process.events(&context, cursor, PAGE, POLL_WAIT));
+            let answer = tokio::select! {
+                () = shutdown.cancelled() => return,
+                answer = poll => answer,
+            };
+            match answer {
+                Ok(page) => {
+                    page.events.iter().for_each(|event| self.publish(event));
+                    cursor = Some(page.next);
+                    pause = FIRST_PAUSE;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the feed of process-apis cannot be read; trying again"
+                    );
+                    let jitter = rand::random_range(0..=50);
+                    let wait = pause.saturating_mul(100 + jitter) / 100;
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                    pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn orders_waited_for(&self) -> usize {
+        self.0.waiting.lock().unwrap().len()
+    }
+}
+
+/// The layer's own identity: it may read the whole feed, and nothing else.
+fn layer_context(correlation_id: String) -> CallContext {
+    CallContext {
+        principal: LAYER.to_owned(),
+        accounts: AccountScope::All,
+        company: None,
+        channel: "feed".to_owned(),
+        scopes: vec!["feed:all".to_owned(), "events:read".to_owned()],
+        correlation_id,
+        // Both are set when the call is sent.
+        deadline: jiff::Timestamp::UNIX_EPOCH,
+        remaining_ms: 0,
+        layer: LayerIdentity::ExperienceApis,
+    }
+}
+
+/// One caller's wait for news of one order.
+pub struct Watch {
+    feed: Feed,
+    order: OrderId,
+    news: watch::Receiver<()>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Watch {
+    /// Completes when the order has been decided since the watch began; cut by whoever has waited long enough.
+    pub async fn decided(&mut self) {
+        // The sender lives as long as this watch is in the map; should it be gone, looking again is right too.
+        drop(self.news.changed().await);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut waiting = self
+            .feed
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let last = waiting
+            .get(&self.order)
+            .is_some_and(|news| news.receiver_count() <= 1);
+        if last {
+            waiting.remove(&self.order);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn event(word: &str, order: OrderId) -> CloudEvent {
+        serde_json::from_value(json!({
+            "specversion": "1.0", "id": uuid::Uuid::now_v7(), "source": "/orderway",
+            "type": format!("com.orderway.{word}.v1"), "subject": order.to_string(),
+            "time": "2026-03-01T12:00:00Z", "datacontenttype": "application/json",
+            "sequence": 1, "position": 1, "correlationid": "c-1", "traceparent": "00-1-1-01", "data": {}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_type_is_read_only_in_the_form_that_was_agreed() {
+        assert_eq!(
+            event_word("com.orderway.order.accepted.v1"),
+            Some("order.accepted")
+        );
+        assert_eq!(
+            event_word("com.orderway.order.accepted.v12"),
+            Some("order.accepted")
+        );
+        assert_eq!(event_word("com.example.order.accepted.v1"), None);
+        assert_eq!(event_word("com.orderway.order.accepted"), None);
+    }
+
+    #[test]
+    fn only_those_who_wait_for_the_order_are_told_and_only_what_decides_it() {
+        let feed = Feed::new(10);
+        let (mine, other) = (OrderId::generate(), OrderId::generate());
+        let mut watch = feed.watch(mine).unwrap();
+        feed.publish(&event("order.accepted", other));
+        feed.publish(&event("order.erp_order_chosen", mine));
+        assert!(watch.decided().now_or_never().is_none());
+        feed.publish(&event("order.accepted", mine));
+        assert!(watch.decided().now_or_never().is_some());
+    }
+
+    #[test]
+    fn waiting_is_bounded_and_leaves_nothing_behind() {
+        let feed = Feed::new(2);
+        let order = OrderId::generate();
+        let (first, second) = (feed.watch(order).unwrap(), feed.watch(order).unwrap());
+        assert!(feed.watch(OrderId::generate()).is_none());
+        drop(first);
+        assert_eq!(feed.orders_waited_for(), 1, "the second still waits");
+        drop(second);
+        assert_eq!(feed.orders_waited_for(), 0);
+        assert!(feed.watch(OrderId::generate()).is_some());
+    }
+}

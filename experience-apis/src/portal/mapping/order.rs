@@ -1,0 +1,214 @@
+//! Orders for a buyer's eyes: no scope, no backend, no credit figure.
+
+use canonical_model::{
+    OrderId,
+    event::EventPage,
+    item::ItemScheme,
+    order::{
+        self as canonical, HoldKind, HoldReason as CanonicalReason, OrderHold, SalesOrder,
+        SalesOrderAccepted, SalesOrderPage,
+    },
+};
+use jiff::Timestamp;
+
+use super::{pointer::Named, price::line_price};
+use crate::{
+    feed::event_word,
+    portal::shape::{
+        hold::{Hold, HoldReason},
+        order::{
+            Order, OrderLine, OrderPage, OrderReceipt, OrderSummary, Timeline, TimelineEntry,
+            TimelineEvent,
+        },
+    },
+};
+
+/// A hold in a buyer's words. The seller's own sentence stays inside: it may hold limits and backend words.
+pub fn hold(reason: &CanonicalReason, since: Option<Timestamp>) -> Hold {
+    let (kind, message) = match reason.kind {
+        HoldKind::Credit => (
+            HoldReason::CreditReview,
+            "The seller's credit department looks at this order. Nothing is lost; ask your contact there if it is urgent.",
+        ),
+        HoldKind::PriceMismatch => (
+            HoldReason::PriceReview,
+            "The price you stated differs from the seller's. The seller decides; the line shows the seller's price.",
+        ),
+        HoldKind::ErpUnknown | HoldKind::ErpRejected => (
+            HoldReason::OrderEntryReview,
+            "The seller completes the entry of this order by hand. Do not send it again.",
+        ),
+        HoldKind::Warehouse => (
+            HoldReason::WarehouseReview,
+            "The order is taken, but the warehouse could not take it yet. The seller looks at it.",
+        ),
+    };
+    Hold {
+        reason: kind,
+        message: message.to_owned(),
+        line: reason.line,
+        since,
+    }
+}
+
+fn holds(holds: &[OrderHold]) -> Vec<Hold> {
+    holds
+        .iter()
+        .map(|found| hold(&found.reason, Some(found.placed_at)))
+        .collect()
+}
+
+/// The answer to a placed order.
+pub fn receipt(accepted: &SalesOrderAccepted) -> OrderReceipt {
+    OrderReceipt {
+        order_id: accepted.order_id,
+        order_reference: accepted.order_reference.clone(),
+        sales_order_number: None,
+        status: accepted.status,
+        version: accepted.version,
+        holds: holds(&accepted.holds),
+        total: accepted.total,
+    }
+}
+
+/// The same from the order as it now stands.
+pub fn receipt_of_order(order: &SalesOrder) -> OrderReceipt {
+    OrderReceipt {
+        order_id: order.order_id,
+        order_reference: order.order_reference.clone(),
+        sales_order_number: order.sales_order_number.clone(),
+        status: order.status,
+        version: order.version,
+        holds: holds(&order.holds),
+        total: order.total,
+    }
+}
+
+/// A page of orders.
+pub fn order_page(page: SalesOrderPage) -> OrderPage {
+    OrderPage {
+        items: page.items.into_iter().map(summary).collect(),
+        next: page.next,
+    }
+}
+
+fn summary(order: SalesOrder) -> OrderSummary {
+    let last_day = order
+        .lines
+        .iter()
+        .flat_map(|line| &line.schedule)
+        .map(|promise| promise.promised_delivery_date)
+        .max();
+    OrderSummary {
+        order_id: order.order_id,
+        order_reference: order.order_reference,
+        sales_order_number: order.sales_order_number,
+        purchase_order_number: order.purchase_order_number,
+        release_number: order.release_number,
+        channel: order.channel,
+        status: order.status,
+        held: !order.holds.is_empty(),
+        line_count: order.lines.len(),
+        promised_delivery_date: last_day,
+        total: order.total,
+        received_at: order.received_at,
+    }
+}
+
+/// An order.
+pub fn order(order: SalesOrder) -> Order {
+    let named = Named::of(order.lines.iter().map(|line| line.identifiers.as_slice()));
+    Order {
+        order_id: order.order_id,
+        order_reference: order.order_reference,
+        sales_order_number: order.sales_order_number,
+        purchase_order_number: order.purchase_order_number,
+        release_number: order.release_number,
+        account: order.account,
+        ship_to: order.ship_to,
+        channel: order.channel,
+        status: order.status,
+        version: order.version,
+        holds: holds(&order.holds),
+        lines: order
+            .lines
+            .into_iter()
+            .map(|line| order_line(line, &named))
+            .collect(),
+        total: order.total,
+        received_at: order.received_at,
+        accepted_at: order.accepted_at,
+        decision_id: order.decision_id,
+        correlation_id: order.correlation_id,
+        trace_id: order.trace_id,
+    }
+}
+
+fn order_line(line: canonical::OrderLine, named: &Named) -> OrderLine {
+    let identifier = |scheme: ItemScheme| {
+        line.identifiers
+            .iter()
+            .find(|identifier| identifier.scheme == scheme)
+            .map(|identifier| identifier.value.clone())
+    };
+    let mut problems = line.problems.clone();
+    for problem in &mut problems {
+        problem.pointer = named.pointer(&problem.pointer);
+    }
+    OrderLine {
+        line: line.line,
+        buyer_part_number: identifier(ItemScheme::BuyerPartNumber),
+        gtin: identifier(ItemScheme::Gtin),
+        buyer_line: line.buyer_line,
+        item: line.item,
+        description: line.description,
+        ordered: line.ordered,
+        price: line.price.map(line_price),
+        schedule: line.schedule,
+        quantities: line.quantities,
+        problems,
+    }
+}
+
+/// What has happened to an order; steps between systems are left out.
+pub fn timeline(order_id: OrderId, page: EventPage) -> Timeline {
+    let entries = page.events.into_iter().filter_map(|event| {
+        let (what, message) = timeline_event(event_word(&event.event_type)?)?;
+        Some(TimelineEntry {
+            at: event.time,
+            event: what,
+            message: message.to_owned(),
+        })
+    });
+    Timeline {
+        order_id,
+        entries: entries.collect(),
+    }
+}
+
+fn timeline_event(word: &str) -> Option<(TimelineEvent, &'static str)> {
+    let (event, message) = match word {
+        "order.received" => (
+            TimelineEvent::Received,
+            "The order was received and is safe.",
+        ),
+        "order.held" => (TimelineEvent::Held, "The order waits for the seller."),
+        "order.hold_released" => (
+            TimelineEvent::HoldReleased,
+            "The seller has released what the order waited for.",
+        ),
+        "order.accepted" => (
+            TimelineEvent::Accepted,
+            "The order is in the seller's system.",
+        ),
+        "order.released" => (
+            TimelineEvent::Released,
+            "The order was given to the warehouse.",
+        ),
+        "order.rejected" => (TimelineEvent::Rejected, "The seller refused the order."),
+        "order.cancelled" => (TimelineEvent::Cancelled, "The order was cancelled."),
+        // Not a buyer's matter, or newer than this reader.
+        _ => return None,
+    };
+    Some((event, message))
+}

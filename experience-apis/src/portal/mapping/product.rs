@@ -1,0 +1,79 @@
+//! Products, put together with the account's price and the stock.
+
+use std::collections::HashMap;
+
+use canonical_model::{ItemNumber, price as prices, product as canonical, promise};
+
+use super::price::source_of;
+use crate::portal::shape::{
+    price::{Break, MyPrice},
+    product::{Availability, Product, ProductPage},
+};
+
+/// A page, each product with what was found about it.
+pub fn product_page(
+    page: canonical::ProductPage,
+    prices: prices::BrowsePrices,
+    stock: promise::Availabilities,
+) -> ProductPage {
+    let mut prices: HashMap<ItemNumber, _> = prices
+        .prices
+        .into_iter()
+        .map(|price| (price.item.clone(), price))
+        .collect();
+    let mut stock: HashMap<ItemNumber, _> = stock
+        .items
+        .into_iter()
+        .map(|stock| (stock.item.clone(), stock))
+        .collect();
+    let item = |found: canonical::Product| {
+        let (price, stock) = (prices.remove(&found.item), stock.remove(&found.item));
+        product(found, price, stock)
+    };
+    ProductPage {
+        items: page.items.into_iter().map(item).collect(),
+        next: page.next,
+    }
+}
+
+/// One product with what was found about it.
+pub fn product(
+    product: canonical::Product,
+    price: Option<prices::BrowsePrice>,
+    stock: Option<promise::Availability>,
+) -> Product {
+    Product {
+        item: product.item,
+        buyer_part_number: product.buyer_part_number,
+        gtin: product.gtin,
+        description: product.description,
+        base_unit: product.base_unit,
+        sales_unit: product.sales_unit,
+        conversions: product.conversions,
+        orderable: product.orderable,
+        price: price.map(my_price),
+        availability: stock.map(availability),
+    }
+}
+
+fn my_price(price: prices::BrowsePrice) -> MyPrice {
+    let price_break = |price: prices::PriceBreak| Break {
+        from_quantity: price.from_quantity,
+        unit_price: price.unit_price,
+        source: source_of(price.level),
+    };
+    MyPrice {
+        breaks: price.breaks.into_iter().map(price_break).collect(),
+        as_of: price.as_of,
+    }
+}
+
+fn availability(stock: promise::Availability) -> Availability {
+    Availability {
+        unit: stock.unit,
+        available_now: stock.available_now,
+        sites: stock.sites,
+        replenishment_days: stock.replenishment_days,
+        as_of: stock.as_of,
+    }
+}

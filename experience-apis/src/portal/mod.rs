@@ -1,0 +1,18 @@
+//! The portal: REST for storefronts, for the accounts of the caller's token.
+
+mod cors;
+pub mod mapping;
+mod routes;
+pub mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use cors::cors;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::state::AppState;
+
+/// The channel's routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    routes::router()
+}

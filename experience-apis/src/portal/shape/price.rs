@@ -1,0 +1,62 @@
+//! Prices as a buyer sees them: what, and by which agreement; not the seller's record of it.
+
+use canonical_model::{ContractNumber, Money, QuoteId, UnitPrice, decimal};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// By which agreement a price holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceSource {
+    /// A quote that locked it.
+    Quote,
+    /// A contract.
+    Contract,
+    /// A price list of the account or its group.
+    PriceList,
+    /// The list price.
+    ListPrice,
+}
+
+/// The prices of a product for the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MyPrice {
+    /// By quantity in the sales unit, smallest first.
+    pub breaks: Vec<Break>,
+    /// The age of the fact behind it.
+    pub as_of: Timestamp,
+}
+
+/// From a quantity on, this price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = MyPriceBreak)]
+pub struct Break {
+    /// The least quantity.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String, example = "10")]
+    pub from_quantity: Decimal,
+    /// The price of one unit.
+    pub unit_price: UnitPrice,
+    /// By which agreement.
+    pub source: PriceSource,
+}
+
+/// The price of a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PortalLinePrice)]
+pub struct LinePrice {
+    /// Per one unit.
+    pub unit_price: UnitPrice,
+    /// Price times quantity, rounded once.
+    pub total: Money,
+    /// By which agreement.
+    pub source: PriceSource,
+    /// The quote that locked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote_id: Option<QuoteId>,
+    /// The contract it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractNumber>,
+}

@@ -1,0 +1,73 @@
+//! All routes of the layer, in the standard order of middleware.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware::from_fn_with_state};
+use service_runtime::{
+    health::{self, Readiness},
+    layers::{self, LayerOptions},
+    metrics,
+    openapi::{self, ContractInfo, Security},
+};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    LAYER,
+    admission::Admission,
+    config::{Config, Requests},
+    edi, portal,
+    state::AppState,
+};
+
+const INFO: ContractInfo = ContractInfo {
+    title: "Orderway experience-apis",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "What storefronts and trading partners use: prices, availability and orders of the accounts they act for. \
+Errors are application/problem+json with a stable code; lists are paged by cursor; operations that create or change \
+something take an Idempotency-Key.",
+    security: &[Security::Bearer],
+};
+
+/// The whole layer.
+pub fn router(
+    state: &AppState,
+    admission: Admission,
+    readiness: Readiness,
+) -> Result<Router, serde_json::Error> {
+    let (portal, contract) = (portal::router(), contract());
+    let portal: Router = Router::from(portal)
+        .route_layer(from_fn_with_state(Arc::new(admission), Admission::admit))
+        // Outside admission: a browser's preflight carries no token.
+        .layer(portal::cors(&state.config.portal.cors_origins))
+        .with_state(state.clone());
+    let edi: Router = Router::from(edi::router()).with_state(state.clone());
+    let routes = portal
+        .merge(edi)
+        .merge(openapi::routes(&contract)?)
+        .merge(health::router(readiness))
+        .merge(metrics::router());
+    Ok(layers::standard(routes, options(&state.config)))
+}
+
+/// The published contract of the layer: what is not in it does not exist.
+pub fn contract() -> OpenApi {
+    let routes: OpenApiRouter<AppState> = OpenApiRouter::new()
+        .merge(portal::router())
+        .merge(edi::router());
+    openapi::finish(routes, &INFO).1
+}
+
+fn options(config: &Config) -> LayerOptions {
+    let Requests {
+        timeout,
+        max_body,
+        in_flight,
+    } = &config.requests;
+    LayerOptions {
+        request_timeout: timeout.get(),
+        body_limit: max_body.as_usize(),
+        in_flight: *in_flight,
+        ..LayerOptions::new(LAYER)
+    }
+}

@@ -1,0 +1,45 @@
+//! What handlers are given: shared services, each reachable by `State<…>` on its own.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use service_runtime::clock::Clock;
+
+use crate::{clients::process::ProcessClient, config::Config, feed::Feed};
+
+/// The shared services; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Clock,
+    /// The layer below.
+    pub process: ProcessClient,
+    /// News of orders, for callers that wait.
+    pub feed: Feed,
+}
+
+impl FromRef<AppState> for Arc<Config> {
+    fn from_ref(state: &AppState) -> Self {
+        Arc::clone(&state.config)
+    }
+}
+
+impl FromRef<AppState> for Clock {
+    fn from_ref(state: &AppState) -> Self {
+        state.clock.clone()
+    }
+}
+
+impl FromRef<AppState> for ProcessClient {
+    fn from_ref(state: &AppState) -> Self {
+        state.process.clone()
+    }
+}
+
+impl FromRef<AppState> for Feed {
+    fn from_ref(state: &AppState) -> Self {
+        state.feed.clone()
+    }
+}
