@@ -7,6 +7,7 @@ mod balances;
 mod book;
 mod conditions;
 mod control;
+mod create;
 mod invoices;
 mod masters;
 mod orders;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::Book;
 use super::wire::{Failure, Message, Outcome};
-use super::{Erp, balances, conditions, invoices, masters, orders};
+use super::{Erp, balances, conditions, create, invoices, masters, orders};
 
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
@@ -49,7 +49,7 @@ fn function(name: &str) -> Option<(&'static str, Handler)> {
             run(book, body, balances::credit_getstatus)
         }),
         "SALESORDER_CREATE" => ("SALESORDER_CREATE", |book, body| {
-            run(book, body, orders::salesorder_create)
+            run(book, body, create::salesorder_create)
         }),
         "SALESORDER_GETLIST" => ("SALESORDER_GETLIST", |book, body| {
             run(book, body, orders::salesorder_getlist)

@@ -12,8 +12,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::core::Core;
 use super::plan::FaultPlan;
-use super::proxy::Core;
 
 /// Entries of one answer.
 const MAX_ENTRIES: usize = 10_000;
