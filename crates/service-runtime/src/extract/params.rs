@@ -66,3 +66,63 @@ fn query_problem(rejection: QueryRejection) -> Problem {
     Problem::invalid_request("Correct the query parameter named in `errors` and send it again.")
         .with_error(FieldError::new(pointer, "invalid-parameter", detail))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::PageQuery;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http::Request;
+    use rstest::rstest;
+    use tower::ServiceExt;
+
+    async fn send(path: &str) -> (u16, String) {
+        let router = Router::new()
+            .route(
+                "/things/{id}",
+                get(|Path(id): Path<u32>| async move { id.to_string() }),
+            )
+            .route(
+                "/named/{name}",
+                get(|Path(name): Path<String>| async move { name }),
+            )
+            .route(
+                "/things",
+                get(|Query(page): Query<PageQuery>| async move { format!("{:?}", page.limit) }),
+            );
+        let response = router
+            .oneshot(Request::get(path).body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 64 * 1024)
+            .await
+            .unwrap();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[rstest]
+    #[case("/things/7", 200)]
+    #[case("/things/seven", 404)]
+    #[case("/named/caf%C3%A9", 200)]
+    #[case("/named/a%0Ab", 404)]
+    #[case("/named/%FF", 404)]
+    #[tokio::test]
+    async fn a_path_that_names_nothing_is_not_found(#[case] path: &str, #[case] status: u16) {
+        assert_eq!(send(path).await.0, status);
+    }
+
+    #[rstest]
+    #[case("/things?limit=many", "?limit")]
+    #[case("/things?limit=5&limti=6", "?limti")]
+    #[case("/things?limit=5&limit=6", "?limit")]
+    #[tokio::test]
+    async fn a_wrong_parameter_is_named(#[case] path: &str, #[case] pointer: &str) {
+        let (status, body) = send(path).await;
+        assert_eq!(status, 400, "{body}");
+        let problem: Problem = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem.errors[0].pointer, pointer, "{body}");
+    }
+}

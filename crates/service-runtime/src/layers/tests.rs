@@ -201,3 +201,50 @@ async fn what_could_be_read_differently_is_refused(
         code
     );
 }
+
+#[tokio::test]
+async fn a_request_leaves_one_line_that_tells_no_secret() {
+    // With a subscriber for the other tests' threads, none of them can switch the events off for all.
+    crate::telemetry::init("experience-apis", &crate::telemetry::LogConfig::default());
+    let out = crate::telemetry::tests::Captured::default();
+    let lines = crate::telemetry::Lines {
+        format: crate::telemetry::LogFormat::Json,
+        out: std::sync::Mutex::new(out.clone()),
+    };
+    let subscriber = tracing_subscriber::layer::SubscriberExt::with(
+        tracing_subscriber::Registry::default(),
+        lines,
+    );
+    let logging = tracing::subscriber::set_default(subscriber);
+    let secret = request("GET", "/v1/orders/7?password=hunter2")
+        .header(header::AUTHORIZATION, "Bearer hunter2");
+    send(app(|_| ()), secret.body(Body::empty()).unwrap()).await;
+    send(
+        app(|_| ()),
+        request("GET", "/panic").body(Body::empty()).unwrap(),
+    )
+    .await;
+    drop(logging);
+    let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of_requests: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["target"] == "orderway::request")
+        .collect();
+    assert_eq!(of_requests.len(), 2, "{text}");
+    assert_eq!(of_requests[0]["route"], "/v1/orders/{id}");
+    assert_eq!(of_requests[0]["layer"], "process-apis");
+    assert_eq!(of_requests[1]["code"], "internal");
+    assert_eq!(of_requests[1]["level"], "ERROR");
+    assert!(
+        of_requests[1]["causes"]
+            .as_str()
+            .unwrap()
+            .contains("the secret plan"),
+        "the log has the cause"
+    );
+}

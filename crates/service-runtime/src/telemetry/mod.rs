@@ -97,4 +97,4 @@ impl<W: Write + Send + 'static, S: Subscriber> Layer<S> for Lines<W> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

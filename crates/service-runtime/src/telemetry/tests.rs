@@ -5,8 +5,9 @@ use crate::trace::RequestScope;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// What was written to the log.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Captured(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

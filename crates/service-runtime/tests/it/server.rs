@@ -234,3 +234,37 @@ async fn a_port_in_use_is_told_with_what_to_do() {
         "{text}"
     );
 }
+
+/// Tells when it is dropped.
+struct Gone(Arc<Notify>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let gone = Arc::new(Notify::new());
+    let told = Arc::clone(&gone);
+    let endless = move || async move {
+        let guard = Gone(told);
+        let chunks = std::iter::repeat_with(move || {
+            let _held = &guard;
+            Ok::<_, std::io::Error>(vec![0_u8; 64 * 1024])
+        });
+        axum::body::Body::from_stream(futures_util::stream::iter(chunks))
+    };
+    let options = ServerOptions {
+        write_timeout: Duration::from_millis(200),
+        ..ServerOptions::default()
+    };
+    let server = TestServer::start(Router::new().route("/", get(endless)), options).await;
+    let mut stream = server.connect().await;
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    tokio::time::timeout(SOON, gone.notified())
+        .await
+        .expect("the answer is given up");
+    drop(stream);
+}
