@@ -1,1 +1,127 @@
-//! Placeholder.
+//! `system-apis`: one guarded, canonical face for each backend. No business rule, no store, and no vendor's word
+//! outward; only `process-apis` call here.
+
+pub mod call;
+pub mod config;
+pub mod connector;
+pub mod erp;
+pub mod error;
+pub mod guard;
+pub mod router;
+pub mod state;
+pub mod systems;
+pub mod transport;
+pub mod wms;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use axum::Router;
+use service_runtime::{
+    clock::Clock,
+    context::{ContextError, ContextKeys, ContextVerifier, LayerIdentity},
+    health::Readiness,
+};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::Config, guard::breaker::BreakerState, state::AppState};
+
+/// The layer's name in logs, metrics and files.
+pub const LAYER: &str = "system-apis";
+
+/// How often the state of the guards is told to the metrics.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// What the surroundings give: a binary takes the defaults, a test its own.
+#[derive(Clone, Default)]
+pub struct Deps {
+    /// The time.
+    pub clock: Clock,
+    /// The probes.
+    pub readiness: Readiness,
+}
+
+/// Why the layer cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A key of the call context cannot be used.
+    #[error("the key of the call context cannot be used; see `context` in the configuration")]
+    Context(#[source] ContextError),
+    /// A backend's HTTP client cannot be made.
+    #[error(
+        "the HTTP client of backend `{backend}` cannot be made; see its `http` in the configuration"
+    )]
+    Client {
+        /// Its name.
+        backend: String,
+        /// What the client said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A company names a backend that there is not; `check-config` finds this first.
+    #[error("company `{company}` names the backend `{backend}`, which is not configured")]
+    Backend {
+        /// The company.
+        company: String,
+        /// The name without a backend.
+        backend: String,
+    },
+    /// The metrics cannot be installed.
+    #[error("the metrics cannot be installed")]
+    Metrics(#[source] service_runtime::metrics::MetricsError),
+    /// The contract cannot be written.
+    #[error("the OpenAPI document cannot be written")]
+    Contract(#[source] serde_json::Error),
+}
+
+/// What runs beside the requests: the guards' state for metrics.
+pub struct Background {
+    state: AppState,
+}
+
+impl Background {
+    /// Runs until told to stop.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut ticks = tokio::time::interval(REPORT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.report();
+        }
+    }
+
+    fn report(&self) {
+        for system in self.state.systems().systems {
+            let label = system.system.clone();
+            metrics::gauge!("orderway_backend_calls_waiting", "backend" => label.clone())
+                .set(system.budget.waiting);
+            for operation in system.operations {
+                let open = u8::from(operation.breaker != BreakerState::Closed);
+                metrics::gauge!("orderway_backend_breaker_open", "backend" => label.clone(), "operation" => operation.operation)
+                    .set(open);
+            }
+        }
+    }
+}
+
+/// Puts the layer together: its routes with all middleware, and what runs beside them. Nothing is listened on,
+/// nothing is started and no backend is called.
+pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
+    service_runtime::metrics::install().map_err(BuildError::Metrics)?;
+    let context = &config.context;
+    let keys = ContextKeys::new(&context.process_key, context.process_key_previous.as_ref())
+        .map_err(BuildError::Context)?;
+    let verifier = ContextVerifier::new(
+        LayerIdentity::SystemApis,
+        vec![(LayerIdentity::ProcessApis, keys)],
+        deps.clock.clone(),
+    );
+    let state = AppState::new(&config, &deps.clock)?;
+    state.register_checks(&deps.readiness);
+    deps.readiness.set_started();
+    let router =
+        router::router(&config, &state, verifier, deps.readiness).map_err(BuildError::Contract)?;
+    Ok((router, Background { state }))
+}

@@ -1,0 +1,184 @@
+//! Configuration of the layer: see config/system-apis.toml for every key.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::SocketAddr,
+};
+
+use canonical_model::{CompanyId, SiteId};
+use serde::Deserialize;
+use service_runtime::{
+    config::{ByteSize, Faults, HumanDuration, Secret, Validate},
+    telemetry::LogConfig,
+};
+
+use crate::{erp::config::ErpInstance, wms::config::WmsInstance};
+
+/// What begins a key that stands in a committed file and protects nothing.
+const DEVELOPMENT_KEY: &str = "development-only";
+
+/// The configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    #[serde(default = "usual_listen")]
+    pub listen: SocketAddr,
+    /// Development mode: keys from committed files are taken, and only loopback is listened on.
+    #[serde(default)]
+    pub development: bool,
+    /// The log.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// The limits of requests.
+    #[serde(default)]
+    pub requests: Requests,
+    /// The keys of the layer above.
+    pub context: ContextConfig,
+    /// Who sells, and which backends serve it.
+    #[serde(default)]
+    pub companies: BTreeMap<CompanyId, CompanyConfig>,
+    /// ERP instances by name.
+    #[serde(default)]
+    pub erp: BTreeMap<String, ErpInstance>,
+    /// WMS instances by name.
+    #[serde(default)]
+    pub wms: BTreeMap<String, WmsInstance>,
+}
+
+fn usual_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 7001))
+}
+
+/// The limits of requests to this layer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Requests {
+    /// The longest that a request may take; the caller's deadline may be shorter.
+    pub timeout: HumanDuration,
+    /// The largest body.
+    pub max_body: ByteSize,
+    /// Requests at work; more are told to come back.
+    pub in_flight: usize,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            timeout: HumanDuration::from_secs(30),
+            max_body: ByteSize::mib(2),
+            in_flight: 1_000,
+        }
+    }
+}
+
+/// The keys by which contexts of `process-apis` are verified.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContextConfig {
+    /// The key in use; at least 32 bytes.
+    pub process_key: Secret,
+    /// The key before, while keys rotate.
+    #[serde(default)]
+    pub process_key_previous: Option<Secret>,
+}
+
+/// The backends of a company.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompanyConfig {
+    /// Its ERP instance.
+    pub erp: String,
+    /// Its sites, each with the WMS instance that runs it.
+    #[serde(default)]
+    pub sites: BTreeMap<SiteId, String>,
+}
+
+impl Validate for Config {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            !self.development || self.listen.ip().is_loopback(),
+            "listen",
+            "development mode listens on loopback only: use 127.0.0.1, or set development = false",
+        );
+        faults.within("log", &self.log);
+        let key = self.context.process_key.expose();
+        faults.check(
+            key.len() >= 32,
+            "context.process_key",
+            "give at least 32 bytes, the same as process-apis have",
+        );
+        faults.check(
+            self.development || !key.starts_with(DEVELOPMENT_KEY),
+            "context.process_key",
+            "this key stands in a public file: give a secret one in the environment",
+        );
+        for (company, backends) in &self.companies {
+            faults.check(
+                self.erp.contains_key(&backends.erp),
+                &format!("companies.{company}.erp"),
+                format!("there is no [erp.{}]", backends.erp),
+            );
+            for (site, wms) in &backends.sites {
+                faults.check(
+                    self.wms.contains_key(wms),
+                    &format!("companies.{company}.sites.{site}"),
+                    format!("there is no [wms.{wms}]"),
+                );
+            }
+        }
+        for (name, instance) in &self.erp {
+            faults.within(&format!("erp.{name}"), instance);
+        }
+        for (name, instance) in &self.wms {
+            faults.within(&format!("wms.{name}"), instance);
+        }
+        let mut names = HashSet::new();
+        for name in self.erp.keys().chain(self.wms.keys()) {
+            faults.check(
+                names.insert(name),
+                name,
+                "two backends have this name: metrics and logs could not tell them apart",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use service_runtime::config::{ConfigError, Environment, load};
+
+    use super::*;
+
+    fn committed(environment: &Environment) -> Result<Config, ConfigError> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+        load(crate::LAYER, Some(&directory), environment)
+    }
+
+    #[test]
+    fn the_committed_file_is_sound() {
+        let config = committed(&Environment::default()).unwrap();
+        assert!(config.development);
+        assert!(!config.companies.is_empty());
+    }
+
+    #[test]
+    fn public_keys_and_open_addresses_are_refused() {
+        let production = Environment::from([("ORDERWAY_SYSTEM__DEVELOPMENT", "false")]);
+        let faults = committed(&production).unwrap_err().to_string();
+        assert!(faults.contains("context.process_key"), "{faults}");
+
+        let open = Environment::from([("ORDERWAY_SYSTEM__LISTEN", "0.0.0.0:7001")]);
+        let faults = committed(&open).unwrap_err().to_string();
+        assert!(faults.contains("loopback"), "{faults}");
+    }
+
+    #[test]
+    fn a_company_without_its_backend_is_refused() {
+        let environment = Environment::from([("ORDERWAY_SYSTEM__COMPANIES__X__ERP", "nowhere")]);
+        let faults = committed(&environment).unwrap_err().to_string();
+        assert!(faults.contains("no [erp.nowhere]"), "{faults}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The configuration of an ERP instance: which connector, and how its guard is set.
+
+use serde::Deserialize;
+use service_runtime::config::{Faults, HumanDuration, Validate};
+
+use super::connectors::sandbox::config::SandboxErp;
+use crate::guard::policy::{BreakerSettings, BudgetPolicy, CachePolicy};
+
+/// One ERP.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErpInstance {
+    /// What it is and where.
+    pub connector: ErpConnectorConfig,
+    /// What it may be asked for.
+    #[serde(default)]
+    pub budget: BudgetPolicy,
+    /// When its operations are left alone.
+    #[serde(default)]
+    pub breaker: BreakerSettings,
+    /// How long its facts are good.
+    #[serde(default)]
+    pub cache: ErpCaches,
+    /// For a read, waiting for its slot included.
+    #[serde(default = "usual_read_timeout")]
+    pub read_timeout: HumanDuration,
+    /// For a change, waiting for its slot included.
+    #[serde(default = "usual_write_timeout")]
+    pub write_timeout: HumanDuration,
+}
+
+fn usual_read_timeout() -> HumanDuration {
+    HumanDuration::from_secs(10)
+}
+
+fn usual_write_timeout() -> HumanDuration {
+    HumanDuration::from_secs(20)
+}
+
+/// The kinds of ERP there are connectors for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ErpConnectorConfig {
+    /// The sandbox's ERP.
+    Sandbox(SandboxErp),
+}
+
+/// How long each kind of fact is good.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ErpCaches {
+    /// Accounts and who stands above them.
+    pub accounts: CachePolicy,
+    /// Products by number.
+    pub products: CachePolicy,
+    /// Pages of the catalogue.
+    pub catalogue: CachePolicy,
+    /// Price records.
+    pub prices: CachePolicy,
+    /// Stock.
+    pub stock: CachePolicy,
+    /// Credit.
+    pub credit: CachePolicy,
+}
+
+impl Default for ErpCaches {
+    fn default() -> Self {
+        const HOUR: u64 = 3_600;
+        Self {
+            accounts: CachePolicy::seconds(300, 12 * HOUR),
+            products: CachePolicy::seconds(600, 24 * HOUR),
+            catalogue: CachePolicy::seconds(600, 24 * HOUR),
+            prices: CachePolicy::seconds(300, 4 * HOUR),
+            stock: CachePolicy::seconds(30, HOUR),
+            credit: CachePolicy::seconds(30, HOUR),
+        }
+    }
+}
+
+impl Validate for ErpInstance {
+    fn validate(&self, faults: &mut Faults) {
+        match &self.connector {
+            ErpConnectorConfig::Sandbox(sandbox) => faults.within("connector", sandbox),
+        }
+        faults.within("breaker", &self.breaker);
+        faults.check(
+            !self.read_timeout.get().is_zero() && !self.write_timeout.get().is_zero(),
+            "read_timeout",
+            "time-outs must be longer than 0ms",
+        );
+    }
+}

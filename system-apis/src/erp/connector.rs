@@ -1,0 +1,179 @@
+//! What an ERP connector has to do. Each method is one call to the ERP at most, without caching, retrying or waiting:
+//! the guard does all that. A row that makes no sense is refused as a row; an answer that belongs to somebody else is
+//! refused as a whole.
+
+use async_trait::async_trait;
+use canonical_model::{
+    AccountId, CompanyId, ErpOrderNumber, ItemNumber, OrderReference, ShipToId, SiteId,
+    account::Account,
+    capabilities::{CreateClass, CreditBasis, PriceSource},
+    credit::CreditFact,
+    erp_order::{CreateErpOrder, ErpOrder},
+    item::ItemIdentifier,
+    price::PriceRecord,
+    product::Product,
+    stock::StockFact,
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+use crate::connector::{Batch, ConnectorError};
+
+/// What an ERP can do, as its connector states it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How prices come.
+    pub price_source: PriceSource,
+    /// What a second create with the same reference does.
+    pub create_class: CreateClass,
+    /// The characters of a reference that are kept and searched.
+    pub reference_max_length: u8,
+    /// How long its search may miss an order after an unknown outcome.
+    pub quiet_period: Duration,
+    /// From which document on an order counts in credit exposure.
+    pub credit_basis: CreditBasis,
+    /// How long its credit figures may lag behind its answer.
+    pub credit_lag: Duration,
+    /// How long its stock figures may lag behind its answer.
+    pub stock_lag: Duration,
+    /// Whether creates for one account must run one at a time.
+    pub serialize_creates_by_account: bool,
+    /// Keys that a batch read may carry.
+    pub keys_per_call: usize,
+}
+
+/// An account and the one above it; its `ancestors` are filled by whoever follows the parents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// The account, without ancestors.
+    pub account: Account,
+    /// The account above it.
+    pub parent: Option<AccountId>,
+}
+
+/// A price record, and the delivery address it is limited to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceEntry {
+    /// It holds for this address only; absent = for all.
+    pub ship_to: Option<ShipToId>,
+    /// The record.
+    pub record: PriceRecord,
+}
+
+/// A part of the catalogue, by item number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CatalogueQuery {
+    /// The selling company.
+    pub company: CompanyId,
+    /// Whose part numbers are given back.
+    pub account: Option<AccountId>,
+    /// Words to be found.
+    pub search: Option<String>,
+    /// Products to pass over.
+    pub skip: u32,
+    /// Products wanted at most.
+    pub limit: u32,
+}
+
+/// The products of a part, and whether more follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CataloguePart {
+    /// By item number.
+    pub products: Vec<Product>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// One item at one site.
+pub type StockKey = (ItemNumber, SiteId);
+
+/// A connector to an ERP.
+#[async_trait]
+pub trait ErpConnector: Send + Sync + 'static {
+    /// What this ERP can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Accounts by number.
+    async fn accounts(
+        &self,
+        company: &CompanyId,
+        accounts: &[AccountId],
+        as_of: Timestamp,
+    ) -> Result<Batch<AccountId, AccountRecord>, ConnectorError>;
+
+    /// Products by any of their numbers.
+    async fn products(
+        &self,
+        company: &CompanyId,
+        account: &AccountId,
+        items: &[ItemIdentifier],
+        as_of: Timestamp,
+    ) -> Result<Batch<ItemIdentifier, Product>, ConnectorError>;
+
+    /// A part of the catalogue.
+    async fn catalogue(
+        &self,
+        query: &CatalogueQuery,
+        as_of: Timestamp,
+    ) -> Result<CataloguePart, ConnectorError>;
+
+    /// Every price record that may apply to the account, past and future ones too; an item without any gives an empty
+    /// list.
+    async fn prices(
+        &self,
+        company: &CompanyId,
+        account: &AccountId,
+        items: &[ItemNumber],
+    ) -> Result<Batch<ItemNumber, Vec<PriceEntry>>, ConnectorError>;
+
+    /// Stock by item and site.
+    async fn stock(
+        &self,
+        company: &CompanyId,
+        keys: &[StockKey],
+        as_of: Timestamp,
+    ) -> Result<Batch<StockKey, StockFact>, ConnectorError>;
+
+    /// Credit by account.
+    async fn credit(
+        &self,
+        company: &CompanyId,
+        accounts: &[AccountId],
+        as_of: Timestamp,
+    ) -> Result<Batch<AccountId, CreditFact>, ConnectorError>;
+
+    /// Creates a sales order; blocked, where the ERP is `Staged`.
+    async fn create_order(
+        &self,
+        company: &CompanyId,
+        order: &CreateErpOrder,
+    ) -> Result<ErpOrderNumber, ConnectorError>;
+
+    /// The numbers of the orders that carry a reference, lowest first.
+    async fn find_orders(
+        &self,
+        company: &CompanyId,
+        reference: &OrderReference,
+    ) -> Result<Vec<ErpOrderNumber>, ConnectorError>;
+
+    /// Orders by number.
+    async fn orders(
+        &self,
+        company: &CompanyId,
+        numbers: &[ErpOrderNumber],
+    ) -> Result<Batch<ErpOrderNumber, ErpOrder>, ConnectorError>;
+
+    /// Lets a blocked order go on; one that is released already stays so.
+    async fn release_order(
+        &self,
+        company: &CompanyId,
+        number: &ErpOrderNumber,
+    ) -> Result<(), ConnectorError>;
+
+    /// Cancels an order; one that is cancelled already stays so.
+    async fn cancel_order(
+        &self,
+        company: &CompanyId,
+        number: &ErpOrderNumber,
+    ) -> Result<(), ConnectorError>;
+}

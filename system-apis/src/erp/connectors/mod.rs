@@ -1,0 +1,3 @@
+//! One folder an ERP.
+
+pub mod sandbox;

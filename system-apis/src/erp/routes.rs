@@ -1,0 +1,401 @@
+//! The canonical face of a company's ERP.
+
+use axum::http::{HeaderName, StatusCode, header};
+use canonical_model::{
+    ErpOrderNumber, OrderReference,
+    account::{AccountQuery, Accounts},
+    capabilities::Capabilities,
+    credit::{CreditFacts, CreditQuery},
+    erp_order::{CreateErpOrder, ErpOrder, ErpOrders},
+    price::{PriceQuery, PriceSchedules},
+    product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
+    stock::{StockFacts, StockQuery},
+};
+use serde::Deserialize;
+use service_runtime::{
+    extract::{Json, Path, Query},
+    page,
+    problem::{FieldError, Problem},
+};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{backend::ErpBackend, connector::CatalogueQuery};
+use crate::{
+    call::{Aged, Call, at_most},
+    error::BACKEND_NOT_FOUND,
+    state::AppState,
+};
+
+const MOST_ACCOUNTS: usize = 200;
+const MOST_ITEMS: usize = 5_000;
+const MOST_STOCK_PAIRS: usize = 20_000;
+const MOST_LINES: usize = 5_000;
+const MOST_SEARCH: usize = 100;
+
+/// The ERP's routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(get_capabilities))
+        .routes(routes!(query_accounts))
+        .routes(routes!(list_products))
+        .routes(routes!(query_products))
+        .routes(routes!(query_prices))
+        .routes(routes!(query_stock))
+        .routes(routes!(query_credit))
+        .routes(routes!(create_sales_order, find_sales_orders))
+        .routes(routes!(get_sales_order))
+        .routes(routes!(release_sales_order))
+        .routes(routes!(cancel_sales_order))
+}
+
+/// Tells what the company's ERP can do.
+#[utoipa::path(
+    get, path = "/v1/companies/{company}/capabilities", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    responses((status = 200, description = "What it can do", body = Capabilities)),
+)]
+async fn get_capabilities(call: Call) -> Json<Capabilities> {
+    Json(call.company.erp.capabilities())
+}
+
+/// Reads accounts with those above them.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/accounts/query", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    request_body(content = AccountQuery, example = json!({"accounts": ["ACME", "ACME-WEST"]})),
+    responses((status = 200, description = "The accounts that exist, in the order asked", body = Accounts,
+        headers(("Age" = u64, description = "Seconds since the oldest was read"), ("Cache-Status" = String, description = "RFC 9211")))),
+)]
+async fn query_accounts(
+    call: Call,
+    Json(query): Json<AccountQuery>,
+) -> Result<Aged<Accounts>, Problem> {
+    at_most("accounts", query.accounts.len(), MOST_ACCOUNTS)?;
+    let terms = call.terms(query.max_age_seconds);
+    let company = &call.company;
+    let (accounts, provenance) = company
+        .erp
+        .accounts(&company.id, query.accounts, terms)
+        .await?;
+    Ok(Aged {
+        body: Accounts { accounts },
+        provenance,
+    })
+}
+
+/// Searches the catalogue.
+#[utoipa::path(
+    get, path = "/v1/companies/{company}/products", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI"), ProductSearch),
+    responses((status = 200, description = "A page, by item number", body = ProductPage,
+        headers(("Age" = u64, description = "Seconds since the page was read"), ("Cache-Status" = String, description = "RFC 9211")))),
+)]
+async fn list_products(
+    call: Call,
+    Query(search): Query<ProductSearch>,
+) -> Result<Aged<ProductPage>, Problem> {
+    let asked = page::PageQuery {
+        limit: search.limit.map(u32::from),
+        cursor: search.cursor,
+    };
+    let (skip, limit) = (asked.after::<u32>()?.unwrap_or(0), asked.limit()?);
+    let words = search
+        .search
+        .map(|words| words.trim().to_owned())
+        .filter(|words| !words.is_empty());
+    if words
+        .as_ref()
+        .is_some_and(|words| words.chars().count() > MOST_SEARCH)
+    {
+        let detail = format!("Search for at most {MOST_SEARCH} characters.");
+        return Err(Problem::validation(vec![FieldError::new(
+            "?search", "too-long", detail,
+        )]));
+    }
+    let query = CatalogueQuery {
+        company: call.company.id.clone(),
+        account: search.account,
+        search: words,
+        skip,
+        limit,
+    };
+    let (part, provenance) = call.company.erp.catalogue(query, call.terms).await?;
+    let next = part
+        .more
+        .then(|| page::encode_cursor(&skip.saturating_add(limit)))
+        .transpose()?;
+    Ok(Aged {
+        body: ProductPage {
+            items: part.products,
+            next,
+        },
+        provenance,
+    })
+}
+
+/// Finds products by any of their numbers.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/products/query", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    request_body(content = ProductQuery, example = json!({"account": "ACME", "items": [{"scheme": "buyer_part_number", "value": "ACM-9001"}]})),
+    responses((status = 200, description = "One entry for each number, null where it names no product", body = ProductMatches,
+        headers(("Age" = u64, description = "Seconds since the oldest was read"), ("Cache-Status" = String, description = "RFC 9211")))),
+)]
+async fn query_products(
+    call: Call,
+    Json(query): Json<ProductQuery>,
+) -> Result<Aged<ProductMatches>, Problem> {
+    at_most("items", query.items.len(), MOST_ITEMS)?;
+    let terms = call.terms(query.max_age_seconds);
+    let company = &call.company;
+    let (matches, provenance) = company
+        .erp
+        .products(&company.id, query.account, query.items, terms)
+        .await?;
+    Ok(Aged {
+        body: ProductMatches { matches },
+        provenance,
+    })
+}
+
+/// Reads every price record that may apply to an account.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/prices/query", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    request_body(content = PriceQuery, example = json!({"account": "ACME", "items": ["SKU-0001"], "max_age_seconds": 60})),
+    responses((status = 200, description = "One schedule for each item that the source knows", body = PriceSchedules,
+        headers(("Age" = u64, description = "Seconds since the oldest was read"), ("Cache-Status" = String, description = "RFC 9211")))),
+)]
+async fn query_prices(
+    call: Call,
+    Json(query): Json<PriceQuery>,
+) -> Result<Aged<PriceSchedules>, Problem> {
+    at_most("items", query.items.len(), MOST_ITEMS)?;
+    let terms = call.terms(query.max_age_seconds);
+    let company = &call.company;
+    let (schedules, provenance) = company
+        .erp
+        .prices(
+            &company.id,
+            query.account,
+            query.ship_to.as_ref(),
+            query.items,
+            terms,
+        )
+        .await?;
+    Ok(Aged {
+        body: PriceSchedules {
+            schedules,
+            degraded: provenance.degraded(),
+        },
+        provenance,
+    })
+}
+
+/// Reads stock by item and site.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/stock/query", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    request_body(content = StockQuery, example = json!({"items": ["SKU-0001"], "sites": ["EAST"]})),
+    responses((status = 200, description = "By item, then site; what the source does not know is absent", body = StockFacts,
+        headers(("Age" = u64, description = "Seconds since the oldest was read"), ("Cache-Status" = String, description = "RFC 9211")))),
+)]
+async fn query_stock(
+    call: Call,
+    Json(query): Json<StockQuery>,
+) -> Result<Aged<StockFacts>, Problem> {
+    at_most("items", query.items.len(), MOST_ITEMS)?;
+    let company = &call.company;
+    let sites: Vec<_> = company
+        .sites
+        .keys()
+        .filter(|site| query.sites.is_empty() || query.sites.contains(site))
+        .collect();
+    at_most(
+        "items",
+        query.items.len().saturating_mul(sites.len()),
+        MOST_STOCK_PAIRS,
+    )?;
+    let keys = query
+        .items
+        .iter()
+        .flat_map(|item| sites.iter().map(|site| (item.clone(), (*site).clone())))
+        .collect();
+    let terms = call.terms(query.max_age_seconds);
+    let (stock, provenance) = company.erp.stock(&company.id, keys, terms).await?;
+    Ok(Aged {
+        body: StockFacts {
+            stock,
+            degraded: provenance.degraded(),
+        },
+        provenance,
+    })
+}
+
+/// Reads the credit of an account and of all above it.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/credit/query", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    request_body(content = CreditQuery, example = json!({"account": "ACME-WEST"})),
+    responses(
+        (status = 200, description = "The account's position, then those above it", body = CreditFacts,
+            headers(("Age" = u64, description = "Seconds since the oldest was read"), ("Cache-Status" = String, description = "RFC 9211"))),
+        (status = 404, description = "There is no such account: backend-not-found", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn query_credit(
+    call: Call,
+    Json(query): Json<CreditQuery>,
+) -> Result<Aged<CreditFacts>, Problem> {
+    let terms = call.terms(query.max_age_seconds);
+    let company = &call.company;
+    let found = company
+        .erp
+        .credit(&company.id, query.account, terms)
+        .await?;
+    let (chain, provenance) = found.ok_or_else(unknown)?;
+    Ok(Aged {
+        body: CreditFacts {
+            chain,
+            degraded: provenance.degraded(),
+        },
+        provenance,
+    })
+}
+
+/// Creates a sales order; blocked, where the ERP is staged.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/sales-orders", tag = "sales-orders", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    request_body = CreateErpOrder,
+    responses(
+        (status = 201, description = "The ERP has it under this number", body = ErpOrder,
+            headers(("Location" = String, description = "Where it can be read"))),
+        (status = 409, description = "The ERP has this reference already, under the number in `existing`: backend-conflict", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The ERP refused it, for the reason in `detail`: backend-rejected", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "Either not begun (deadline-exceeded) or perhaps done (backend-outcome-unknown)", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn create_sales_order(
+    call: Call,
+    Json(order): Json<CreateErpOrder>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<ErpOrder>), Problem> {
+    at_most("lines", order.lines.len(), MOST_LINES)?;
+    if order.lines.is_empty() {
+        let fault = FieldError::new("/lines", "too-few", "An order has at least one line.");
+        return Err(Problem::validation(vec![fault]));
+    }
+    let company = &call.company;
+    let created = company
+        .erp
+        .create_order(&company.id, order, call.terms)
+        .await?;
+    let location = format!(
+        "/v1/companies/{}/sales-orders/{}",
+        company.id, created.number
+    );
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(created),
+    ))
+}
+
+/// Which orders are looked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ReferenceQuery {
+    /// Our reference.
+    #[param(value_type = String, example = "OW7K2M4Q9T1B")]
+    reference: OrderReference,
+}
+
+/// Finds the sales orders of a reference; always from the source.
+#[utoipa::path(
+    get, path = "/v1/companies/{company}/sales-orders", tag = "sales-orders", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI"), ReferenceQuery),
+    responses((status = 200, description = "By number, lowest first; empty if there are none", body = ErpOrders)),
+)]
+async fn find_sales_orders(
+    call: Call,
+    Query(query): Query<ReferenceQuery>,
+) -> Result<Json<ErpOrders>, Problem> {
+    let company = &call.company;
+    let orders = company
+        .erp
+        .find_orders(&company.id, query.reference, call.terms)
+        .await?;
+    Ok(Json(ErpOrders { orders }))
+}
+
+/// Company and order of a path.
+#[derive(Debug, Deserialize)]
+struct OrderPath {
+    number: ErpOrderNumber,
+}
+
+/// Reads a sales order; always from the source.
+#[utoipa::path(
+    get, path = "/v1/companies/{company}/sales-orders/{number}", tag = "sales-orders", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI"), ("number" = String, Path, description = "The ERP's number", example = "0000100001")),
+    responses(
+        (status = 200, description = "As the ERP has it", body = ErpOrder),
+        (status = 404, description = "The ERP has no such order: backend-not-found", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn get_sales_order(
+    call: Call,
+    Path(path): Path<OrderPath>,
+) -> Result<Json<ErpOrder>, Problem> {
+    let (company, erp) = (&call.company.id, &call.company.erp);
+    shown(erp.order(company, path.number, call.terms).await?)
+}
+
+/// Lets a blocked sales order go on; one that is released already stays so.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/sales-orders/{number}/release", tag = "sales-orders", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI"), ("number" = String, Path, description = "The ERP's number", example = "0000100001")),
+    responses(
+        (status = 200, description = "As the ERP has it now", body = ErpOrder),
+        (status = 404, description = "The ERP has no such order: backend-not-found", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It cannot be released, as `detail` says: backend-rejected", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn release_sales_order(
+    call: Call,
+    Path(path): Path<OrderPath>,
+) -> Result<Json<ErpOrder>, Problem> {
+    let (company, erp): (_, &ErpBackend) = (&call.company.id, &call.company.erp);
+    shown(erp.release_order(company, path.number, call.terms).await?)
+}
+
+/// Cancels a sales order; one that is cancelled already stays so.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/sales-orders/{number}/cancel", tag = "sales-orders", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI"), ("number" = String, Path, description = "The ERP's number", example = "0000100001")),
+    responses(
+        (status = 200, description = "As the ERP has it now", body = ErpOrder),
+        (status = 404, description = "The ERP has no such order: backend-not-found", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It cannot be cancelled, as `detail` says: backend-rejected", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn cancel_sales_order(
+    call: Call,
+    Path(path): Path<OrderPath>,
+) -> Result<Json<ErpOrder>, Problem> {
+    let (company, erp): (_, &ErpBackend) = (&call.company.id, &call.company.erp);
+    shown(erp.cancel_order(company, path.number, call.terms).await?)
+}
+
+fn shown(order: Option<ErpOrder>) -> Result<Json<ErpOrder>, Problem> {
+    order.map(Json).ok_or_else(unknown)
+}
+
+fn unknown() -> Problem {
+    Problem::new(
+        BACKEND_NOT_FOUND,
+        "The backend knows nothing by this number: check it.",
+    )
+}

@@ -1,0 +1,237 @@
+//! One operation of one backend: every call of it passes deadline, breaker, retry and budget, in this order, and is
+//! counted. The call runs in a task of its own, so that a caller who goes away does not leave it half done.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use service_runtime::trace::RequestScope;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use super::{
+    Guard, GuardError,
+    breaker::{Breaker, BreakerState, Pass},
+    budget::Refused,
+    cache::Started,
+    lane::Lane,
+};
+use crate::connector::ConnectorError;
+
+/// What a call does there, which decides what may follow a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only looks: it may be made again.
+    Read,
+    /// It changes something: never made twice, and cut off in the middle its outcome is unknown.
+    Mutation,
+}
+
+/// How a caller wants to be served.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// When it stops waiting.
+    pub deadline: Instant,
+    /// Its place when calls are scarce.
+    pub lane: Lane,
+    /// The oldest fact it takes; absent = the operation's own.
+    pub oldest: Option<Duration>,
+}
+
+/// An operation of a backend behind its guard.
+#[derive(Debug)]
+pub struct Operation {
+    guard: Arc<Guard>,
+    name: &'static str,
+    kind: Kind,
+    timeout: Duration,
+    breaker: Arc<Breaker>,
+    in_flight: AtomicU32,
+}
+
+struct InFlight<'a>(&'a AtomicU32);
+
+impl<'a> InFlight<'a> {
+    fn enter(counter: &'a AtomicU32) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Operation {
+    pub(super) fn new(
+        guard: Arc<Guard>,
+        name: &'static str,
+        kind: Kind,
+        timeout: Duration,
+        breaker: Arc<Breaker>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            guard,
+            name,
+            kind,
+            timeout,
+            breaker,
+            in_flight: AtomicU32::new(0),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What its breaker lets through.
+    pub fn breaker_state(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    /// Calls under way.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Makes the call within its guard, in a task of its own.
+    pub async fn run<T, F, Fut>(
+        self: &Arc<Self>,
+        terms: Terms,
+        call: F,
+    ) -> Result<(T, Started), GuardError>
+    where
+        T: Send + 'static,
+        F: Fn(Started) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, ConnectorError>> + Send + 'static,
+    {
+        let operation = Arc::clone(self);
+        let work = async move { operation.guarded(terms, call).await };
+        let task = match RequestScope::current() {
+            Some(scope) => tokio::spawn(scope.run(work)),
+            None => tokio::spawn(work),
+        };
+        task.await.unwrap_or_else(|error| {
+            warn!(error = &error as &dyn std::error::Error, backend = %self.guard.name(), operation = self.name, "a backend call broke off");
+            Err(GuardError::Broken)
+        })
+    }
+
+    async fn guarded<T, F, Fut>(&self, terms: Terms, call: F) -> Result<(T, Started), GuardError>
+    where
+        F: Fn(Started) -> Fut,
+        Fut: Future<Output = Result<T, ConnectorError>>,
+    {
+        let end = terms.deadline.min(Instant::now() + self.timeout);
+        let pass = self.breaker.pass().map_err(|retry_after| {
+            self.refused("circuit_open", GuardError::CircuitOpen { retry_after })
+        })?;
+        let first = self.attempt(&pass, terms.lane, end, &call).await?;
+        let last = match first {
+            Err(ConnectorError::Unavailable(_))
+                if self.kind == Kind::Read
+                    && Instant::now() < end
+                    && self.guard.retries().spend() =>
+            {
+                self.attempt(&pass, terms.lane, end, &call).await?
+            }
+            first => first,
+        };
+        let well = last
+            .as_ref()
+            .map_or_else(|error| !error.is_backend_failure(), |_| true);
+        pass.report(well);
+        last.map_err(|error| GuardError::Connector(Arc::new(error)))
+    }
+
+    /// One call, when its slot has come. The outer error says that it was not made.
+    async fn attempt<T, F, Fut>(
+        &self,
+        pass: &Pass,
+        lane: Lane,
+        end: Instant,
+        call: &F,
+    ) -> Result<Result<(T, Started), ConnectorError>, GuardError>
+    where
+        F: Fn(Started) -> Fut,
+        Fut: Future<Output = Result<T, ConnectorError>>,
+    {
+        let slot = self
+            .guard
+            .budget()
+            .slot(lane, end)
+            .await
+            .map_err(|refused| self.refused_slot(refused))?;
+        if pass.is_void() {
+            let retry_after = Duration::from_secs(1);
+            return Err(self.refused("circuit_open", GuardError::CircuitOpen { retry_after }));
+        }
+        self.guard.retries().earn();
+        let _in_flight = InFlight::enter(&self.in_flight);
+        let started = Started {
+            as_of: self.guard.clock().now(),
+            at: Instant::now(),
+        };
+        let answer = timeout_at(end, call(started))
+            .await
+            .unwrap_or_else(|elapsed| {
+                Err(match self.kind {
+                    Kind::Read => ConnectorError::Unavailable(elapsed.into()),
+                    Kind::Mutation => ConnectorError::OutcomeUnknown(elapsed.into()),
+                })
+            });
+        drop(slot);
+        if let Err(ConnectorError::Throttled { retry_after }) = &answer {
+            self.guard.budget().pause(*retry_after);
+        }
+        self.count(
+            answer
+                .as_ref()
+                .map_or_else(ConnectorError::outcome, |_| "ok"),
+        );
+        Ok(answer.map(|value| (value, started)))
+    }
+
+    fn refused_slot(&self, refused: Refused) -> GuardError {
+        match refused {
+            Refused::TooLate => self.refused("deadline", GuardError::DeadlineExceeded),
+            Refused::QueueFull => self.refused("queue_full", GuardError::Busy),
+            Refused::Paused { retry_after } => {
+                self.refused("paused", GuardError::Paused { retry_after })
+            }
+        }
+    }
+
+    fn refused(&self, outcome: &'static str, error: GuardError) -> GuardError {
+        self.count(outcome);
+        error
+    }
+
+    fn count(&self, outcome: &'static str) {
+        metrics::counter!(
+            "orderway_backend_calls_total",
+            "backend" => self.guard.name().to_owned(),
+            "operation" => self.name,
+            "outcome" => outcome,
+        )
+        .increment(1);
+    }
+}
+
+/// For `Retry-After`, which is told in the service runtime's durations.
+pub(crate) fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

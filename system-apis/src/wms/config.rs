@@ -1,0 +1,57 @@
+//! The configuration of a WMS instance: which connector, and how its guard is set.
+
+use serde::Deserialize;
+use service_runtime::config::{Faults, HumanDuration, Validate};
+
+use super::connectors::sandbox::config::SandboxWms;
+use crate::guard::policy::{BreakerSettings, BudgetPolicy};
+
+/// One WMS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WmsInstance {
+    /// What it is and where.
+    pub connector: WmsConnectorConfig,
+    /// What it may be asked for.
+    #[serde(default)]
+    pub budget: BudgetPolicy,
+    /// When its operations are left alone.
+    #[serde(default)]
+    pub breaker: BreakerSettings,
+    /// For a read, waiting for its slot included.
+    #[serde(default = "usual_read_timeout")]
+    pub read_timeout: HumanDuration,
+    /// For a change, waiting for its slot included.
+    #[serde(default = "usual_write_timeout")]
+    pub write_timeout: HumanDuration,
+}
+
+fn usual_read_timeout() -> HumanDuration {
+    HumanDuration::from_secs(10)
+}
+
+fn usual_write_timeout() -> HumanDuration {
+    HumanDuration::from_secs(20)
+}
+
+/// The kinds of WMS there are connectors for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum WmsConnectorConfig {
+    /// The sandbox's WMS.
+    Sandbox(SandboxWms),
+}
+
+impl Validate for WmsInstance {
+    fn validate(&self, faults: &mut Faults) {
+        match &self.connector {
+            WmsConnectorConfig::Sandbox(sandbox) => faults.within("connector", sandbox),
+        }
+        faults.within("breaker", &self.breaker);
+        faults.check(
+            !self.read_timeout.get().is_zero() && !self.write_timeout.get().is_zero(),
+            "read_timeout",
+            "time-outs must be longer than 0ms",
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! One folder a WMS.
+
+pub mod sandbox;

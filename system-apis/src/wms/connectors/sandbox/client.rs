@@ -1,0 +1,114 @@
+//! Calls the sandbox's WMS.
+
+use async_trait::async_trait;
+use canonical_model::fulfilment::{CreateWarehouseRelease, WarehouseRelease};
+use serde::de::DeserializeOwned;
+use service_runtime::{config::Secret, http_client::backend_client};
+
+use super::{config::SandboxWms, mapping, wire};
+use crate::{
+    connector::ConnectorError,
+    transport::{self, Answer, Effect},
+    wms::connector::{Capabilities, WmsConnector},
+};
+
+/// The connector.
+#[derive(Debug)]
+pub struct SandboxWmsConnector {
+    http: reqwest::Client,
+    pick_requests: String,
+    token: Secret,
+    unique_reference: bool,
+}
+
+impl SandboxWmsConnector {
+    /// Ready to call; nothing is sent yet.
+    pub fn new(config: &SandboxWms) -> Result<Self, reqwest::Error> {
+        let base_url = config.base_url.trim_end_matches('/');
+        Ok(Self {
+            http: backend_client(&config.http)?,
+            pick_requests: format!("{base_url}/wms/v2/pickRequests"),
+            token: config.token.clone(),
+            unique_reference: config.unique_reference,
+        })
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+        effect: Effect,
+    ) -> Result<T, ConnectorError> {
+        let request = request.bearer_auth(self.token.expose());
+        let answer = transport::send(request, effect).await?;
+        if answer.status.is_success() {
+            serde_json::from_slice(&answer.body).map_err(|error| effect.nonsense(error))
+        } else {
+            Err(refusal(&answer))
+        }
+    }
+}
+
+/// A refusal is an answer: nothing was done.
+fn refusal(answer: &Answer) -> ConnectorError {
+    let Ok(refusal) = serde_json::from_slice::<wire::Refusal>(&answer.body) else {
+        return ConnectorError::protocol(format!("the WMS answered {}", answer.status));
+    };
+    match (refusal.code.as_str(), refusal.pick_request_id) {
+        ("NOT_FOUND", _) => ConnectorError::NotFound,
+        ("DUPLICATE_CLIENT_REF", Some(existing)) => ConnectorError::Conflict { existing },
+        _ => ConnectorError::Rejected {
+            message: refusal.message,
+        },
+    }
+}
+
+#[async_trait]
+impl WmsConnector for SandboxWmsConnector {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            unique_reference: self.unique_reference,
+        }
+    }
+
+    async fn create_release(
+        &self,
+        release: &CreateWarehouseRelease,
+    ) -> Result<WarehouseRelease, ConnectorError> {
+        let body = mapping::new_pick_request(release)?;
+        let request = self.http.post(&self.pick_requests).json(&body);
+        let made: wire::PickRequest = self.send(request, Effect::Changes).await?;
+        mapping::release(made).map_err(|error| Effect::Changes.nonsense(error))
+    }
+
+    async fn find_releases(
+        &self,
+        release_reference: &str,
+    ) -> Result<Vec<WarehouseRelease>, ConnectorError> {
+        let request = self
+            .http
+            .get(&self.pick_requests)
+            .query(&[("clientRef", release_reference), ("pageSize", "500")]);
+        let answer: wire::PickRequests = self.send(request, Effect::Reads).await?;
+        if usize::try_from(answer.total).is_ok_and(|total| total > answer.items.len()) {
+            return Err(ConnectorError::protocol(
+                "more releases carry this reference than a person would make by mistake",
+            ));
+        }
+        if answer
+            .items
+            .iter()
+            .any(|row| row.client_ref != release_reference)
+        {
+            return Err(ConnectorError::protocol(
+                "the WMS answered for another reference than it was asked for",
+            ));
+        }
+        let mut releases = answer
+            .items
+            .into_iter()
+            .map(mapping::release)
+            .collect::<Result<Vec<_>, _>>()?;
+        releases.sort_by(|one, other| one.number.cmp(&other.number));
+        Ok(releases)
+    }
+}

@@ -1,0 +1,80 @@
+//! The WMS's own shapes, under its own field names.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewPickRequest {
+    pub client_ref: String,
+    pub order_ref: String,
+    pub site_code: String,
+    pub ship_date: String,
+    pub ship_to: ShipTo,
+    pub lines: Vec<PickLine>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct ShipTo {
+    pub code: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PickLine {
+    pub line_ref: String,
+    pub sku_code: String,
+    pub qty: String,
+    pub unit: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PickRequest {
+    pub pick_request_id: String,
+    pub client_ref: String,
+    pub site_code: String,
+    pub status: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct PickRequests {
+    pub items: Vec<PickRequest>,
+    pub total: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Refusal {
+    pub code: String,
+    pub message: String,
+    #[serde(default)]
+    pub pick_request_id: Option<String>,
+}
+
+/// The WMS's words for units beside the codes of UN/ECE Recommendation 20; any other is the same in both.
+const UNITS: [(&str, &str); 15] = [
+    ("EACH", "EA"),
+    ("CARTON", "CT"),
+    ("CASE", "CS"),
+    ("PACK", "PK"),
+    ("BOX", "BX"),
+    ("DOZEN", "DZN"),
+    ("PALLET", "PF"),
+    ("KILO", "KGM"),
+    ("POUND", "LBR"),
+    ("METRE", "MTR"),
+    ("FOOT", "FOT"),
+    ("LITRE", "LTR"),
+    ("GALLON", "GLL"),
+    ("ROLL", "RO"),
+    ("PAIR", "PR"),
+];
+
+/// The WMS's word for a unit.
+pub(super) fn wms_unit(rec20: &str) -> &str {
+    UNITS
+        .iter()
+        .find(|(_, code)| *code == rec20)
+        .map_or(rec20, |(word, _)| word)
+}
