@@ -1,4 +1,4 @@
-//! How requests are read: each extractor refuses with a [`Problem`] that names what is wrong.
+//! How requests are read: each extractor refuses with a [`Problem`](crate::problem::Problem) that names what is wrong.
 
 mod headers;
 mod json;

@@ -96,6 +96,8 @@ impl HopError {
         use crate::problem::codes::{BACKEND_UNAVAILABLE, TIMEOUT};
         let after = SignedDuration::from_secs(2);
         match self {
+            // The layer below does not believe us: the caller's own credential is not at fault.
+            Self::Problem(ref problem) if problem.status == 401 => Problem::internal(&self),
             Self::Problem(mut problem) => {
                 // The caller's own correlation id is the one it knows.
                 problem.correlation_id = None;

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::health::Readiness;
 use crate::layers::AmbiguousHead;
 use crate::telemetry::error_chain;
 use timed_io::{Phase, PhaseBody, TimedIo};
@@ -280,6 +281,14 @@ impl Drop for Counted {
             }
         }
     }
+}
+
+/// Completes some time after SIGTERM or Ctrl-C: the instance says at once that it is not ready, and
+/// goes on serving for `pause`, in which load balancers take note.
+pub async fn drain_signal(readiness: Readiness, pause: Duration) {
+    shutdown_signal().await;
+    readiness.drain();
+    tokio::time::sleep(pause).await;
 }
 
 /// Completes on SIGTERM or Ctrl-C; a second one ends the process at once.

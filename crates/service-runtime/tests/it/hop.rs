@@ -145,6 +145,10 @@ async fn another_layer_s_key_opens_nothing() {
         "{error:?}"
     );
     assert!(!error.may_have_been_processed());
+    assert!(
+        error.into_problem().is(codes::INTERNAL),
+        "the caller's own token is not at fault"
+    );
     let plain = server
         .exchange("GET /who HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         .await;
