@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ByteSize, HumanDuration};
+use crate::config::{ByteSize, Faults, HumanDuration, Validate};
 use crate::context::{CONTEXT_HEADER, CallContext, ContextSigner};
 use crate::problem::Problem;
 use crate::trace::{self, CORRELATION_HEADER, DEADLINE_HEADER, Deadline, RequestScope};
@@ -54,6 +54,29 @@ impl HopConfig {
             connect_timeout,
             max_response: default_max_response(),
         }
+    }
+}
+
+impl Validate for HopConfig {
+    fn validate(&self, faults: &mut Faults) {
+        let uri = self.base_url.parse::<Uri>().ok();
+        let usable =
+            uri.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.authority().is_some());
+        faults.check(
+            usable,
+            "base_url",
+            "give an address such as http://127.0.0.1:7002",
+        );
+        faults.check(
+            !self.timeout.get().is_zero(),
+            "timeout",
+            "give more than 0ms",
+        );
+        faults.check(
+            self.max_response.get() > 0,
+            "max_response",
+            "give more than 0B",
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::config::{Faults, Validate};
 use crate::telemetry::error_chain;
 
 const MAX_JWKS: usize = 256 * 1024;
@@ -80,6 +81,34 @@ pub struct IssuerConfig {
     pub audience: String,
     pub algorithm: Algorithm,
     pub keys: IssuerKeys,
+}
+
+impl Validate for IssuerConfig {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            !self.issuer.is_empty(),
+            "issuer",
+            "give the `iss` of the issuer's tokens",
+        );
+        faults.check(
+            !self.audience.is_empty(),
+            "audience",
+            "give the `aud` that tokens for us carry",
+        );
+        if let IssuerKeys::JwksUrl(url) = &self.keys {
+            let uri = url.parse::<http::Uri>().ok();
+            let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("");
+            let scheme = uri.as_ref().and_then(http::Uri::scheme_str).unwrap_or("");
+            // Whoever can change the keys on their way can be anyone.
+            let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+            let safe = !host.is_empty() && (scheme == "https" || (scheme == "http" && loopback));
+            faults.check(
+                safe,
+                "keys.jwks_url",
+                "give an https address (plain http only on loopback)",
+            );
+        }
+    }
 }
 
 /// Where an issuer's keys are.

@@ -236,3 +236,16 @@ async fn a_caller_that_hangs_up_does_not_cost_the_others_their_keys() {
     verifier.verify(&token).await.unwrap();
     assert_eq!(fetcher.fetches.load(Ordering::SeqCst), 1);
 }
+
+#[rstest]
+#[case("https://issuer.example/jwks", true)]
+#[case("http://127.0.0.1:7010/jwks", true)]
+#[case("http://[::1]:7010/jwks", true)]
+#[case("http://issuer.example/jwks", false)]
+#[case("http://127.0.0.1.evil.example/jwks", false)]
+#[case("/jwks", false)]
+fn keys_travel_safely_or_not_at_all(#[case] url: &str, #[case] allowed: bool) {
+    let mut faults = crate::config::Faults::default();
+    crate::config::Validate::validate(&config(IssuerKeys::JwksUrl(url.to_owned())), &mut faults);
+    assert_eq!(faults.is_empty(), allowed, "{faults}");
+}
