@@ -80,12 +80,7 @@ impl Admission {
         };
         let headers = response.headers_mut();
         for status in &left {
-            // Each is a list of one: several lines are one list (RFC 9110, 5.3).
-            let mut own = HeaderMap::new();
-            status.insert_headers(&mut own);
-            for (name, value) in &own {
-                headers.append(name, value.clone());
-            }
+            status.append_headers(headers);
         }
         headers.insert(
             header::CACHE_CONTROL,

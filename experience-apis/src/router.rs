@@ -8,6 +8,7 @@ use service_runtime::{
     layers::{self, LayerOptions},
     metrics,
     openapi::{self, ContractInfo, Security},
+    problem::{Problem, codes},
 };
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,6 +38,8 @@ pub fn router(
 ) -> Result<Router, serde_json::Error> {
     let (portal, contract) = (portal::router(), contract());
     let portal: Router = Router::from(portal)
+        // Said here already, so that the two layers below are around this answer too: a preflight is an OPTIONS.
+        .method_not_allowed_fallback(method_not_allowed)
         .route_layer(from_fn_with_state(Arc::new(admission), Admission::admit))
         // Outside admission: a browser's preflight carries no token.
         .layer(portal::cors(&state.config.portal.cors_origins))
@@ -48,6 +51,13 @@ pub fn router(
         .merge(health::router(readiness))
         .merge(metrics::router());
     Ok(layers::standard(routes, options(&state.config)))
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        codes::METHOD_NOT_ALLOWED,
+        "See `Allow` for the methods offered here.",
+    )
 }
 
 /// The published contract of the layer: what is not in it does not exist.

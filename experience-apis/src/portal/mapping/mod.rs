@@ -6,8 +6,6 @@ mod pointer;
 mod price;
 mod product;
 mod request;
-#[cfg(test)]
-mod tests;
 
 pub use account::{account, credit};
 pub use order::{hold, order, order_page, receipt, receipt_of_order, timeline};

@@ -13,7 +13,9 @@ use crate::{
     },
 };
 
-/// Checks a basket as if it were an order: prices, dates and verdict. Nothing is written or held.
+/// Checks a basket as if it were an order: prices, dates and verdict.
+///
+/// Nothing is written or held, so it is also the what-if.
 #[utoipa::path(post, path = "/portal/v1/basket-checks", tag = "baskets", security(("bearer" = [])),
     params(ActingFor), request_body = BasketCheckRequest,
     responses((status = 200, description = "What would become of it, also where that is a refusal", body = BasketCheck), BodyRefusals))]

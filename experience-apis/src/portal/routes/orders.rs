@@ -34,8 +34,10 @@ use crate::{
     },
 };
 
-/// Places an order. The answer means that it is durable; its status tells when the seller's system has it. The same
-/// purchase order number with the same content is the same order, whatever the key.
+/// Places an order.
+///
+/// The answer means that it is durable; its status tells when the seller's system has it. The same purchase order number
+/// with the same content is the same order, whatever the key.
 #[utoipa::path(post, path = "/portal/v1/orders", tag = "orders", security(("bearer" = [])),
     params(ActingFor, OneIntent,
         ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, at most 30: answers when the order is decided, or after that time", example = "wait=5")),

@@ -18,7 +18,9 @@ use crate::{
     },
 };
 
-/// Locks the prices of some lines for a time. Every line must be sound: a quote is whole, or it is not made.
+/// Locks the prices of some lines for a time.
+///
+/// Every line must be sound: a quote is whole, or it is not made.
 #[utoipa::path(post, path = "/portal/v1/quotes", tag = "quotes", security(("bearer" = [])),
     params(ActingFor, OneIntent), request_body = QuoteRequest,
     responses((status = 201, description = "The quote", body = Quote,

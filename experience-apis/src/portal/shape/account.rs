@@ -36,7 +36,6 @@ pub struct Account {
 
 /// A delivery address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalShipTo)]
 pub struct ShipTo {
     /// Its number, for `ship_to` in a basket or an order.
     pub ship_to: ShipToId,

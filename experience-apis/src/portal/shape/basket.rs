@@ -86,7 +86,6 @@ pub struct BasketCheckRequest {
 
 /// What would become of the basket as an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalBasketCheck)]
 pub struct BasketCheck {
     /// Taken, taken and held, or refused.
     pub verdict: Verdict,
@@ -102,7 +101,6 @@ pub struct BasketCheck {
 
 /// A checked line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalCheckedLine)]
 pub struct CheckedLine {
     /// Its number, from 1.
     pub line: u32,

@@ -185,7 +185,6 @@ pub struct Order {
 
 /// A line of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalOrderLine)]
 pub struct OrderLine {
     /// Its number, from 1.
     pub line: u32,

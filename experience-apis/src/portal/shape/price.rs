@@ -31,7 +31,7 @@ pub struct MyPrice {
 
 /// From a quantity on, this price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = MyPriceBreak)]
+#[schema(as = PriceBreak)]
 pub struct Break {
     /// The least quantity.
     #[serde(with = "decimal")]
@@ -45,7 +45,6 @@ pub struct Break {
 
 /// The price of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalLinePrice)]
 pub struct LinePrice {
     /// Per one unit.
     pub unit_price: UnitPrice,

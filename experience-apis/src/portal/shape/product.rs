@@ -30,7 +30,6 @@ pub struct ProductSearch {
 
 /// A page of the catalogue, by item number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalProductPage)]
 pub struct ProductPage {
     /// The products.
     pub items: Vec<Product>,
@@ -41,7 +40,6 @@ pub struct ProductPage {
 
 /// A product, at the account's price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalProduct)]
 pub struct Product {
     /// The seller's number.
     pub item: ItemNumber,
@@ -71,7 +69,6 @@ pub struct Product {
 
 /// What is available of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalAvailability)]
 pub struct Availability {
     /// The unit of all quantities here.
     pub unit: UnitOfMeasure,

@@ -11,7 +11,7 @@ use super::basket::{CheckedLine, Line};
 /// Asks for a quote: whole, or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = PortalQuoteRequest, example = json!({"lines": [{"item": "SKU-0001", "quantity": {"value": "100", "unit": "EA"}}]}))]
+#[schema(example = json!({"lines": [{"item": "SKU-0001", "quantity": {"value": "100", "unit": "EA"}}]}))]
 pub struct QuoteRequest {
     /// Where it goes; absent = the account's first delivery address.
     #[serde(default)]
@@ -23,7 +23,6 @@ pub struct QuoteRequest {
 
 /// A quote: these prices hold for these items, in these units, at these quantities or more, until it expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalQuote)]
 pub struct Quote {
     /// Its id, to be named by the order.
     pub quote_id: QuoteId,

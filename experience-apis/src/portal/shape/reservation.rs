@@ -11,7 +11,7 @@ use super::basket::{CheckedLine, Line};
 /// Asks for stock to be held: all lines in full, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = PortalReservationRequest, example = json!({"seconds": 900, "lines": [{"item": "SKU-0001", "quantity": {"value": "12"}}]}))]
+#[schema(example = json!({"seconds": 900, "lines": [{"item": "SKU-0001", "quantity": {"value": "12"}}]}))]
 pub struct ReservationRequest {
     /// Where it would go; absent = the account's first delivery address.
     #[serde(default)]
@@ -27,7 +27,6 @@ pub struct ReservationRequest {
 
 /// Stock held for the account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PortalReservation)]
 pub struct Reservation {
     /// Its id, to be named by the order.
     pub reservation_id: ReservationId,
