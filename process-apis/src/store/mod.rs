@@ -6,6 +6,8 @@
 mod commit;
 mod ledger;
 pub mod sqlite;
+#[cfg(test)]
+mod suite;
 
 use async_trait::async_trait;
 use canonical_model::{

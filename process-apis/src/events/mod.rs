@@ -1,0 +1,13 @@
+//! The event feed, and the time line of one order. Reading on is asking for what is after a position; who has read all
+//! there is waits for the next commit, not for a timer.
+
+pub mod poll;
+pub mod reach;
+pub mod routes;
+
+#[cfg(test)]
+pub(crate) mod harness;
+#[cfg(test)]
+mod tests;
+
+pub use routes::router;

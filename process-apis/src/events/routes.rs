@@ -1,0 +1,216 @@
+//! `GET /v1/events` and `GET /v1/orders/{order_id}/events`.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, State};
+use canonical_model::{OrderId, event::EventPage};
+use serde::Deserialize;
+use service_runtime::{
+    context::{AccountScope, CallContext, Caller},
+    extract::{Json, Path, Query},
+    problem::{FieldError, Problem},
+};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    poll::Until,
+    reach::{Reach, accounts},
+};
+use crate::{
+    error::store_problem,
+    store::{EventFilter, Store},
+};
+
+const MOST_EVENTS: u16 = 500;
+const MOST_WAIT: u16 = 30;
+const MOST_TYPES: usize = 50;
+
+/// The routes of events.
+pub fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<dyn Store>: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(list_events))
+        .routes(routes!(list_order_events))
+}
+
+/// What to read of the feed.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventSearch {
+    /// Events after this position; 0 = from the beginning.
+    #[serde(default)]
+    pub after: u64,
+    /// How many at most, 1 to 500; 100 unless said.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u16>,
+    /// Waits so many seconds for something new before answering empty, 0 to 30.
+    #[serde(default)]
+    #[param(maximum = 30)]
+    pub wait: u16,
+    /// Only these types, separated by commas: `order.received`, or in full `com.orderway.order.received.v1`.
+    pub types: Option<String>,
+}
+
+/// What to read of an order's time line.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TimeLineSearch {
+    /// Events after this position; 0 = from the beginning.
+    #[serde(default)]
+    pub after: u64,
+    /// How many at most, 1 to 500; 100 unless said.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u16>,
+}
+
+/// Reads the feed.
+///
+/// Events in the order in which they were committed. With the scope `feed:all` of all accounts (and of all companies,
+/// where the caller has none of its own); else with `events:read`, of the caller's accounts.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "events", security(("call_context" = [])), params(EventSearch),
+    responses(
+        (status = 200, description = "The events after the position, and where to go on", body = EventPage),
+        (status = "default", description = "A problem", body = Problem)),
+)]
+async fn list_events(
+    State(store): State<Arc<dyn Store>>,
+    caller: Caller,
+    Query(search): Query<EventSearch>,
+) -> Result<Json<EventPage>, Problem> {
+    let wait = at_most("?wait", search.wait, MOST_WAIT)?;
+    let filter = EventFilter {
+        after: search.after,
+        limit: limit(search.limit)?,
+        types: types(search.types.as_deref())?,
+        ..feed_reach(&caller)?
+    };
+    read_on(store.as_ref(), filter, Until::seconds(wait)).await.map(Json)
+}
+
+/// Reads the time line of an order.
+#[utoipa::path(
+    get, path = "/v1/orders/{order_id}/events", tag = "events", security(("call_context" = [])),
+    params(("order_id" = OrderId, Path, description = "The order", example = "0199e0a4-6c1f-7d3a-9a55-0c6f4f1d2b7e"),
+        TimeLineSearch),
+    responses(
+        (status = 200, description = "What happened to it, oldest first", body = EventPage),
+        (status = "default", description = "A problem", body = Problem)),
+)]
+async fn list_order_events(
+    State(store): State<Arc<dyn Store>>,
+    caller: Caller,
+    Path(order): Path<OrderId>,
+    Query(search): Query<TimeLineSearch>,
+) -> Result<Json<EventPage>, Problem> {
+    caller.require("orders:read")?;
+    let reach = Reach::of(&caller)?;
+    let filter = EventFilter {
+        after: search.after,
+        limit: limit(search.limit)?,
+        accounts: reach.accounts,
+        company: Some(reach.company),
+        subject: Some(order.0),
+        types: Vec::new(),
+    };
+    time_line(store.as_ref(), filter).await.map(Json)
+}
+
+/// Whose events a caller reads.
+fn feed_reach(caller: &CallContext) -> Result<EventFilter, Problem> {
+    let all = caller.has_scope("feed:all");
+    if !all {
+        caller.require("events:read")?;
+        if caller.accounts == AccountScope::All {
+            return Err(Problem::forbidden("The events of all accounts need the scope `feed:all`."));
+        }
+    }
+    let company = match &caller.company {
+        None if all => None,
+        _ => Some(Reach::of(caller)?.company),
+    };
+    Ok(EventFilter {
+        accounts: accounts(caller),
+        company,
+        ..EventFilter::default()
+    })
+}
+
+/// Reads what is after the cursor, and waits for it where there is nothing. The cursor moves on over what the filter
+/// leaves out, so that nobody reads the same stretch in vain twice.
+async fn read_on(store: &dyn Store, mut filter: EventFilter, until: Until) -> Result<EventPage, Problem> {
+    let mut news = store.position();
+    loop {
+        // Read before the query: all up to here is visible to it.
+        let newest = *news.borrow_and_update();
+        let page = read(store, &filter, newest).await?;
+        filter.after = page.next;
+        if !page.events.is_empty() || !until.changed(&mut news, None).await {
+            return Ok(page);
+        }
+    }
+}
+
+async fn read(store: &dyn Store, filter: &EventFilter, newest: u64) -> Result<EventPage, Problem> {
+    let events = store.events(filter.clone()).await.map_err(|error| store_problem(&error))?;
+    let last = events.last().map_or(filter.after, |event| event.position);
+    let full = events.len() >= usize::from(filter.limit);
+    let next = if full { last } else { last.max(newest).max(filter.after) };
+    Ok(EventPage { events, next })
+}
+
+async fn time_line(store: &dyn Store, filter: EventFilter) -> Result<EventPage, Problem> {
+    let first = EventFilter {
+        after: 0,
+        limit: 1,
+        ..filter.clone()
+    };
+    let first = store.events(first).await.map_err(|error| store_problem(&error))?;
+    let is_order = |event: &canonical_model::event::CloudEvent| event.event_type.starts_with("com.orderway.order.");
+    if !first.first().is_some_and(is_order) {
+        return Err(Problem::not_found());
+    }
+    read(store, &filter, 0).await
+}
+
+fn limit(asked: Option<u16>) -> Result<u16, Problem> {
+    match asked {
+        None => Ok(100),
+        Some(0) => Err(out_of_range("?limit", format!("Ask for 1 to {MOST_EVENTS} events."))),
+        Some(limit) => at_most("?limit", limit, MOST_EVENTS),
+    }
+}
+
+fn at_most(name: &str, value: u16, most: u16) -> Result<u16, Problem> {
+    if value <= most {
+        return Ok(value);
+    }
+    Err(out_of_range(name, format!("At most {most} is possible.")))
+}
+
+fn types(asked: Option<&str>) -> Result<Vec<String>, Problem> {
+    let words: Vec<String> = asked.into_iter().flat_map(|text| text.split(',')).map(word).collect();
+    if words.len() > MOST_TYPES || words.iter().any(String::is_empty) {
+        let detail = format!("Name 1 to {MOST_TYPES} types, separated by commas, or leave it out.");
+        return Err(out_of_range("?types", detail));
+    }
+    Ok(words)
+}
+
+/// The word of a type, without prefix and version.
+fn word(full: &str) -> String {
+    let full = full.trim();
+    let bare = full.strip_prefix("com.orderway.").unwrap_or(full);
+    let version = |(_, version): &(&str, &str)| version.bytes().all(|byte| byte.is_ascii_digit());
+    bare.rsplit_once(".v").filter(version).map_or(bare, |(word, _)| word).to_owned()
+}
+
+fn out_of_range(name: &str, detail: String) -> Problem {
+    Problem::validation(vec![FieldError::new(name, "out-of-range", detail)])
+}

@@ -1,0 +1,156 @@
+//! What every store must do, whatever engine it is: each engine's tests run all of it by `store_suite!`.
+
+pub(super) mod documents;
+pub(super) mod effects;
+pub(super) mod ledgers;
+pub(super) mod streams;
+
+use std::sync::Arc;
+
+use canonical_model::{
+    AccountId, CompanyId, PurchaseOrderNumber,
+    order::{HoldKind, OrderStatus},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    AuditEntry, Cause, Commit, IdempotencyAnswer, NewEvent, OrderRow, Owner, ReservationRow, StateRow, Store, StreamChange,
+    StreamKind,
+};
+
+/// Runs the suite: a test for each name, each on a store of its own that `$open` makes, given a directory.
+macro_rules! store_suite {
+    ($open:expr) => {
+        $crate::store::suite::store_suite! { $open;
+            streams: a_stream_moves_by_its_expected_version, an_idempotency_key_has_one_answer,
+                of_racing_orders_one_has_the_purchase_order, a_freed_purchase_order_can_be_used_again,
+                orders_are_listed_newest_first_within_their_filters, the_feed_is_in_order_and_filtered,
+                the_feed_wakes_who_waits, one_failing_commit_does_not_spoil_others,
+                facts_of_decisions_come_back_as_they_were, expired_reservations_are_found_oldest_first,
+                what_has_expired_is_swept;
+            ledgers: stock_is_right_before_during_and_after_the_confirmation, a_claim_on_a_future_receipt,
+                a_parent_s_credit_is_not_taken_twice, a_hundred_units_go_to_a_hundred_claims,
+                a_release_comes_before_the_claim_that_needs_it, a_late_confirmation_ends_the_claim_at_once,
+                a_forced_claim_is_taken_whatever_the_limit, a_failed_claim_leaves_nothing;
+            effects: effects_of_a_key_are_leased_one_at_a_time, an_expired_lease_is_taken_over,
+                attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped;
+            documents: a_document_is_stored_once, control_numbers_rise_and_a_second_lease_keeps_them,
+                an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope;
+        }
+    };
+    ($open:expr; $($module:ident: $($name:ident),+;)+) => { $($(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let directory = tempfile::tempdir().unwrap();
+            let open: fn(&std::path::Path) -> _ = $open;
+            $crate::store::suite::$module::$name(std::sync::Arc::new(open(directory.path()))).await;
+        }
+    )+)+ };
+}
+pub(super) use store_suite;
+
+type Shared = Arc<dyn Store>;
+
+fn at(second: i64) -> Timestamp {
+    let start: Timestamp = "2026-03-02T12:00:00Z".parse().unwrap();
+    start + SignedDuration::from_secs(second)
+}
+
+fn company() -> CompanyId {
+    CompanyId::new("US01").unwrap()
+}
+
+fn account(number: &str) -> AccountId {
+    AccountId::new(number).unwrap()
+}
+
+fn cause(second: i64) -> Cause {
+    Cause {
+        company: company(),
+        at: at(second),
+        principal: "buyer@example.com".to_owned(),
+        channel: "portal".to_owned(),
+        correlation_id: "c-1".to_owned(),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+    }
+}
+
+/// A commit that says its cause and nothing else.
+fn empty(second: i64) -> Commit {
+    Commit { cause: Some(cause(second)), ..Commit::default() }
+}
+
+fn event(event_type: &'static str) -> NewEvent {
+    NewEvent { event_type, type_version: 1, data: json!({"what": event_type}) }
+}
+
+fn order_change(id: Uuid, expected_version: u64, purchase_order: &str) -> StreamChange {
+    StreamChange {
+        kind: StreamKind::Order,
+        id,
+        expected_version,
+        account: account("A-1"),
+        events: vec![event("order.received")],
+        row: StateRow::Order(OrderRow {
+            state: json!({"order": id, "after": expected_version + 1}),
+            purchase_order_number: PurchaseOrderNumber::new(purchase_order).unwrap(),
+            release_number: None,
+            holds_purchase_order: true,
+            status: OrderStatus::Received,
+            holds: Vec::new(),
+        }),
+    }
+}
+
+/// Changes the order's row before it is committed.
+fn with_row(mut change: StreamChange, edit: impl FnOnce(&mut OrderRow)) -> StreamChange {
+    if let StateRow::Order(row) = &mut change.row {
+        edit(row);
+    }
+    change
+}
+
+fn order(id: Uuid, expected_version: u64, purchase_order: &str) -> Commit {
+    Commit { changes: vec![order_change(id, expected_version, purchase_order)], ..empty(0) }
+}
+
+fn held(change: StreamChange, holds: &[HoldKind]) -> StreamChange {
+    with_row(change, |row| {
+        row.status = OrderStatus::Held;
+        row.holds = holds.to_vec();
+    })
+}
+
+fn reservation(id: Uuid, expires_at: Option<Timestamp>) -> Commit {
+    let change = StreamChange {
+        kind: StreamKind::Reservation,
+        id,
+        expected_version: 0,
+        account: account("A-1"),
+        events: vec![event("reservation.held")],
+        row: StateRow::Reservation(ReservationRow { state: json!({}), expires_at }),
+    };
+    Commit { changes: vec![change], ..empty(0) }
+}
+
+fn answer(key: &str, expires_at: Timestamp) -> IdempotencyAnswer {
+    IdempotencyAnswer {
+        scope: "US01/buyer/create_order".to_owned(),
+        key: key.to_owned(),
+        fingerprint: "f".repeat(64),
+        status: 202,
+        body: json!({"order_id": "1"}),
+        subject: Some(Uuid::from_u128(1)),
+        expires_at,
+    }
+}
+
+fn audit(action: &str) -> AuditEntry {
+    AuditEntry { action: action.to_owned(), subject: "order 1".to_owned(), detail: json!({"lines": 3}) }
+}
+
+fn owner(number: u128) -> Owner {
+    Owner { kind: StreamKind::Order, id: Uuid::from_u128(number) }
+}
