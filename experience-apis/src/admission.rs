@@ -33,7 +33,10 @@ const SCOPES: &[(&str, &[&str])] = &[
     ),
     ("prices:read", &["prices:read"]),
     ("accounts:read", &["accounts:read"]),
-    ("quotes:write", &["quotes:write", "reservations:write"]),
+    (
+        "quotes:write",
+        &["quotes:write", "reservations:write", "prices:read"],
+    ),
     ("reservations:write", &["reservations:write"]),
     (
         "orders:read",
@@ -174,7 +177,7 @@ fn context_of(principal: Principal) -> CallContext {
         .map(|scope| scope.correlation_id.clone())
         .unwrap_or_default();
     CallContext {
-        principal: principal.credential_id,
+        principal: name_of(&principal),
         accounts: principal.accounts,
         company: principal.company,
         channel: CHANNEL.to_owned(),
@@ -184,6 +187,19 @@ fn context_of(principal: Principal) -> CallContext {
         deadline: jiff::Timestamp::UNIX_EPOCH,
         remaining_ms: 0,
         layer: LayerIdentity::ExperienceApis,
+    }
+}
+
+/// Issuer and client, and the user behind the client where there is one: unique over issuers.
+fn name_of(principal: &Principal) -> String {
+    let Principal {
+        credential_id,
+        subject,
+        ..
+    } = principal;
+    match credential_id.rsplit_once('#') {
+        Some((_, client)) if client != subject => format!("{credential_id}/{subject}"),
+        _ => credential_id.clone(),
     }
 }
 
@@ -208,7 +224,9 @@ scopes! {
     CatalogRead = "catalog:read";
     /// Reads accounts and credit.
     AccountsRead = "accounts:read";
-    /// Prices baskets and locks prices.
+    /// Prices baskets.
+    PricesRead = "prices:read";
+    /// Locks prices.
     QuotesWrite = "quotes:write";
     /// Holds stock.
     ReservationsWrite = "reservations:write";
@@ -344,5 +362,13 @@ mod tests {
             ],
         ));
         assert_eq!(context.scopes, ["orders:write"]);
+    }
+
+    #[test]
+    fn two_users_of_one_client_are_two_principals() {
+        let mut user = principal(&["ACME"], &[]);
+        assert_eq!(name_of(&user), "https://issuer.example#shop/user-7");
+        user.subject = "shop".to_owned();
+        assert_eq!(name_of(&user), "https://issuer.example#shop");
     }
 }

@@ -42,10 +42,6 @@ fn relay(problem: Problem) -> Problem {
     let public = match problem.code.as_str() {
         // Absent and foreign are one answer here too, whatever was asked of whom below.
         "not-found" | "backend-not-found" => Problem::not_found(),
-        "backend-unavailable" | "backend-throttled" | "backend-protocol" => {
-            unavailable(problem.retry_after)
-        }
-        "backend-outcome-unknown" | "deadline-exceeded" | "timeout" => timeout(),
         "backend-rejected" => {
             let detail = problem.detail.clone().unwrap_or_default();
             return Problem::new(codes::REFUSED, detail).caused_by(&problem);
@@ -55,8 +51,12 @@ fn relay(problem: Problem) -> Problem {
         "unauthenticated" | "backend-conflict" | "method-not-allowed" => {
             Problem::internal(&problem)
         }
-        _ if (400..500).contains(&problem.status) => return stripped(problem),
-        _ => Problem::internal(&problem),
+        _ => match problem.status {
+            400..500 => return stripped(problem),
+            502 | 503 => unavailable(problem.retry_after),
+            504 => timeout(),
+            _ => Problem::internal(&problem),
+        },
     };
     public.caused_by(&problem)
 }
@@ -113,6 +113,7 @@ mod tests {
     #[case("backend-unavailable", 503, "temporarily-unavailable", 503)]
     #[case("backend-throttled", 503, "temporarily-unavailable", 503)]
     #[case("backend-protocol", 502, "temporarily-unavailable", 503)]
+    #[case("store-unavailable", 503, "temporarily-unavailable", 503)]
     #[case("backend-outcome-unknown", 504, "timeout", 504)]
     #[case("deadline-exceeded", 504, "timeout", 504)]
     #[case("backend-not-found", 404, "not-found", 404)]

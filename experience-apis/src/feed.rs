@@ -5,13 +5,18 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use canonical_model::{OrderId, event::CloudEvent};
 use service_runtime::{
     context::{AccountScope, CallContext, LayerIdentity},
+    health::CheckResult,
+    telemetry::error_chain,
     trace::RequestScope,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -51,6 +56,7 @@ pub struct Feed(Arc<Inner>);
 struct Inner {
     waiting: Mutex<HashMap<OrderId, watch::Sender<()>>>,
     slots: Arc<Semaphore>,
+    connected: AtomicBool,
 }
 
 impl Feed {
@@ -59,6 +65,7 @@ impl Feed {
         Self(Arc::new(Inner {
             waiting: Mutex::default(),
             slots: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
+            connected: AtomicBool::new(true),
         }))
     }
 
@@ -98,14 +105,15 @@ impl Feed {
         }
     }
 
-    /// Reads the feed until told to stop: from now on at first, then from its cursor, whatever broke in between.
+    /// Reads the feed until told to stop, from its cursor on, whatever broke in between. The first time it reads what
+    /// there is, a page at a time: nobody waits for old news, so that changes nothing.
     pub async fn run(self, process: ProcessClient, shutdown: CancellationToken) {
-        let mut cursor = None;
+        let mut cursor = 0;
         let mut pause = FIRST_PAUSE;
         loop {
             let scope = Arc::new(RequestScope::background(LAYER));
             let context = layer_context(scope.correlation_id.clone());
-            let poll = scope.run(process.events(&context, cursor, PAGE, POLL_WAIT));
+            let poll = scope.run(process.events(&context, cursor, DECISIVE, PAGE, POLL_WAIT));
             let answer = tokio::select! {
                 () = shutdown.cancelled() => return,
                 answer = poll => answer,
@@ -113,12 +121,15 @@ impl Feed {
             match answer {
                 Ok(page) => {
                     page.events.iter().for_each(|event| self.publish(event));
-                    cursor = Some(page.next);
+                    cursor = page.next;
+                    self.0.connected.store(true, Ordering::Relaxed);
                     pause = FIRST_PAUSE;
                 }
                 Err(error) => {
+                    self.0.connected.store(false, Ordering::Relaxed);
+                    let error = error_chain(&error);
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error,
                         "the feed of process-apis cannot be read; trying again"
                     );
                     let jitter = rand::random_range(0..=50);
@@ -130,6 +141,15 @@ impl Feed {
                     pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
                 }
             }
+        }
+    }
+
+    /// For `/readyz`: without the feed callers that wait are answered late, and nothing else is amiss.
+    pub fn check(&self) -> CheckResult {
+        if self.0.connected.load(Ordering::Relaxed) {
+            CheckResult::ok()
+        } else {
+            CheckResult::degraded("the feed of process-apis cannot be read")
         }
     }
 

@@ -114,6 +114,9 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
         feed: Feed::new(config.portal.max_waiting),
         config: Arc::new(config),
     };
+    let feed = state.feed.clone();
+    deps.readiness
+        .register("feed", move || std::future::ready(feed.check()));
     deps.readiness.set_started();
     let router = router::router(&state, admission, deps.readiness).map_err(BuildError::Contract)?;
     Ok((router, Background { state, tokens }))

@@ -28,7 +28,7 @@ enum Command {
     Serve,
     /// Reads the configuration, tells all its faults, and ends.
     CheckConfig,
-    /// Prints the OpenAPI document.
+    /// Prints the contract (`OpenAPI` 3.1).
     Openapi,
 }
 

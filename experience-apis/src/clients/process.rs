@@ -259,19 +259,20 @@ impl ProcessClient {
         once(call.idempotency_key(key.as_str())).await
     }
 
-    /// The events after a position, waiting for some as long as said. Without a position: from now on.
+    /// The events of some types after a position, waiting for some as long as said.
     pub async fn events(
         &self,
         context: &CallContext,
-        after: Option<u64>,
+        after: u64,
+        types: &[&str],
         limit: u16,
         wait: Duration,
     ) -> Answer<EventPage> {
-        let after = after.map(|after| after.to_string());
         let path = with_query(
             "/v1/events",
             &[
-                ("after", after.as_deref()),
+                ("after", Some(&after.to_string())),
+                ("types", Some(&types.join(","))),
                 ("limit", Some(&limit.to_string())),
                 ("wait", Some(&wait.as_secs().to_string())),
             ],

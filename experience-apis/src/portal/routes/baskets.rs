@@ -5,7 +5,7 @@ use service_runtime::{extract::Json, problem::Problem};
 
 use super::{ActingFor, BodyRefusals};
 use crate::{
-    admission::{Acting, QuotesWrite},
+    admission::{Acting, PricesRead},
     clients::process::ProcessClient,
     portal::{
         mapping,
@@ -21,7 +21,7 @@ use crate::{
     responses((status = 200, description = "What would become of it, also where that is a refusal", body = BasketCheck), BodyRefusals))]
 pub(super) async fn check_basket(
     State(process): State<ProcessClient>,
-    buyer: Acting<QuotesWrite>,
+    buyer: Acting<PricesRead>,
     Json(request): Json<BasketCheckRequest>,
 ) -> Result<Json<BasketCheck>, Problem> {
     let (request, named) = mapping::basket_request(request, buyer.account)?;

@@ -1,4 +1,4 @@
-//! Answers with their headers: ETag, Location, what a repeated key means, and "not changed".
+//! Answers with their headers: `ETag`, Location, what a repeated key means, and "not changed".
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

@@ -66,7 +66,7 @@ pub struct OrderReceipt {
     pub sales_order_number: Option<ErpOrderNumber>,
     /// Where it stands.
     pub status: OrderStatus,
-    /// Its version, the ETag.
+    /// Its version, as in the `ETag`.
     pub version: u64,
     /// What it waits for; empty = nothing.
     pub holds: Vec<Hold>,
@@ -162,7 +162,7 @@ pub struct Order {
     pub channel: String,
     /// Where it stands.
     pub status: OrderStatus,
-    /// Its version, the ETag.
+    /// Its version, as in the `ETag`.
     pub version: u64,
     /// What it waits for; empty = nothing.
     pub holds: Vec<Hold>,

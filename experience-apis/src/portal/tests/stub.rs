@@ -196,10 +196,8 @@ async fn poll(stub: &Inner, query: &str, context: &CallContext) -> Response {
     let after = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("after="))
-        .map(|after| after.parse::<usize>().unwrap());
+        .map_or(0, |after| after.parse::<usize>().unwrap());
     let mut feed = stub.feed.subscribe();
-    // Without a cursor: from now on.
-    let after = after.unwrap_or_else(|| feed.borrow().len());
     let more = feed.wait_for(|events| events.len() > after);
     let events: Vec<CloudEvent> = match tokio::time::timeout(Duration::from_secs(25), more).await {
         Ok(events) => events.unwrap().iter().skip(after).cloned().collect(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::world::{
-    ORDER, World, accepted, acme, canonical_order, event, order_request, post, world, world_over,
+    ORDER, World, accepted, acme, canonical_order, event, get, order_request, post, world,
+    world_over,
 };
 
 async fn place(world: &World, prefer: &str) -> super::world::Answer {
@@ -134,6 +135,15 @@ async fn the_longest_wait_is_the_configured_one() {
 async fn a_feed_that_was_away_is_taken_up_again() {
     let world = world_over(|_config| {}, |stub| stub.break_feed(2)).await;
     decided_at_the_second_read(&world);
+    world.stub.polled(1).await;
+    let report = async {
+        while !world.send(get("/readyz")).await.text.contains("degraded") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), report)
+        .await
+        .expect("operators are told");
     world.stub.polled(3).await;
     let (answer, ()) = tokio::join!(place(&world, "wait=20"), async {
         first_read(&world).await;
