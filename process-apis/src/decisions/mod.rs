@@ -41,7 +41,12 @@ async fn get_decision(
 ) -> Result<Json<DecisionRecord>, Problem> {
     caller.require("decisions:read")?;
     let reach = Reach::of(&caller)?;
-    let found = store.decision(decision).await.map_err(|error| store_problem(&error))?;
-    let own = found.filter(|(company, record)| *company == reach.company && reach.sees(&record.account));
-    own.map(|(_, record)| Json(record)).ok_or_else(Problem::not_found)
+    let found = store
+        .decision(decision)
+        .await
+        .map_err(|error| store_problem(&error))?;
+    let own =
+        found.filter(|(company, record)| *company == reach.company && reach.sees(&record.account));
+    own.map(|(_, record)| Json(record))
+        .ok_or_else(Problem::not_found)
 }

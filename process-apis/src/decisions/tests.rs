@@ -26,18 +26,42 @@ async fn a_decision_is_read_by_its_account_and_a_foreign_one_is_not_there() {
         steps: Vec::new(),
         outcome: json!({"total": "12.50"}),
     };
-    harness.store.commit(Commit { decision: Some(record.clone()), ..commit("US01") }).await.unwrap();
+    harness
+        .store
+        .commit(Commit {
+            decision: Some(record.clone()),
+            ..commit("US01")
+        })
+        .await
+        .unwrap();
     let path = format!("/v1/decisions/{}", record.decision_id);
-    for reader in [buyer(&["decisions:read"], &["A-1"]), caller(&["decisions:read"], AccountScope::All)] {
+    for reader in [
+        buyer(&["decisions:read"], &["A-1"]),
+        caller(&["decisions:read"], AccountScope::All),
+    ] {
         let (status, read) = harness.get(&reader, &path).await;
-        assert_eq!((status, read), (StatusCode::OK, serde_json::to_value(&record).unwrap()));
+        assert_eq!(
+            (status, read),
+            (StatusCode::OK, serde_json::to_value(&record).unwrap())
+        );
     }
     let own = buyer(&["decisions:read"], &["A-1"]);
-    let absent = harness.get(&own, &format!("/v1/decisions/{}", Uuid::now_v7())).await;
+    let absent = harness
+        .get(&own, &format!("/v1/decisions/{}", Uuid::now_v7()))
+        .await;
     assert_eq!(absent.0, StatusCode::NOT_FOUND);
-    let elsewhere = CallContext { company: Some("DE01".to_owned()), ..own };
+    let elsewhere = CallContext {
+        company: Some("DE01".to_owned()),
+        ..own
+    };
     for reader in [buyer(&["decisions:read"], &["A-2"]), elsewhere] {
         assert_eq!(harness.get(&reader, &path).await, absent);
     }
-    assert_eq!(harness.get(&buyer(&["orders:read"], &["A-1"]), &path).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(
+        harness
+            .get(&buyer(&["orders:read"], &["A-1"]), &path)
+            .await
+            .0,
+        StatusCode::FORBIDDEN
+    );
 }

@@ -1,5 +1,6 @@
-//! Channel documents: what a channel received and owes, kept for it as opaque bytes with keys. The channel stores what
-//! it received before it acknowledges anything, leases what is to be done, and posts the bytes it rendered.
+//! Channel documents: what a channel received and owes, kept for it as opaque bytes with keys.
+//!
+//! The channel stores what it received before it acknowledges anything, leases what is to be done, and posts the bytes it rendered.
 
 pub mod config;
 pub mod routes;

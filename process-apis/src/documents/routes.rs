@@ -10,8 +10,8 @@ use axum::{
 use canonical_model::{
     DocumentId,
     document::{
-        AnswerDocument, Document, DocumentContent, DocumentPage, DocumentSearch, LeaseDocuments, LeasedDocuments,
-        StoreDocument, StoredDocument,
+        AnswerDocument, Document, DocumentContent, DocumentPage, DocumentSearch, LeaseDocuments,
+        LeasedDocuments, StoreDocument, StoredDocument,
     },
 };
 use service_runtime::{
@@ -81,7 +81,11 @@ async fn store_document(
     let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
     check_store(&request)?;
     let stored = documents.store(request).await?;
-    let status = if stored.repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if stored.repeated {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     Ok((status, Json(stored)))
 }
 
@@ -129,7 +133,9 @@ async fn answer_document(
     Json(request): Json<AnswerDocument>,
 ) -> Result<Json<Document>, Problem> {
     let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
-    Faults::default().count("/owed", request.owed.len(), 10_000).finish()?;
+    Faults::default()
+        .count("/owed", request.owed.len(), 10_000)
+        .finish()?;
     documents.answer(id, request).await.map(Json)
 }
 
@@ -153,7 +159,9 @@ async fn put_document_content(
     Json(request): Json<DocumentContent>,
 ) -> Result<Json<Document>, Problem> {
     let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
-    Faults::default().text("/media_type", &request.media_type, 100).finish()?;
+    Faults::default()
+        .text("/media_type", &request.media_type, 100)
+        .finish()?;
     documents.render(id, request).await.map(Json)
 }
 
@@ -211,13 +219,19 @@ async fn list_documents(
     Query(search): Query<DocumentSearch>,
 ) -> Result<Json<DocumentPage>, Problem> {
     let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
-    let asked = PageQuery { limit: search.limit.map(u32::from), cursor: search.cursor };
+    let asked = PageQuery {
+        limit: search.limit.map(u32::from),
+        cursor: search.cursor,
+    };
     let limit = asked.limit()?;
     let filter = DocumentFilter {
         partner: search.partner,
         state: search.state,
         after: asked.after()?,
-        ..documents.filter(search.direction, u16::try_from(limit.saturating_add(1)).unwrap_or(u16::MAX))
+        ..documents.filter(
+            search.direction,
+            u16::try_from(limit.saturating_add(1)).unwrap_or(u16::MAX),
+        )
     };
     let found = documents.list(filter).await?;
     let Page { items, next } = Page::from_probe(found, limit, |document| document.document_id)?;
@@ -237,12 +251,23 @@ impl Faults {
     }
 
     fn text(self, pointer: &str, text: &str, most: usize) -> Self {
-        let sound = !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control);
-        self.add(sound, pointer, "invalid-value", format!("Send 1 to {most} visible characters."))
+        let sound =
+            !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control);
+        self.add(
+            sound,
+            pointer,
+            "invalid-value",
+            format!("Send 1 to {most} visible characters."),
+        )
     }
 
     fn count(self, pointer: &str, count: usize, most: usize) -> Self {
-        self.add(count <= most, pointer, "too-many", format!("Send at most {most}."))
+        self.add(
+            count <= most,
+            pointer,
+            "too-many",
+            format!("Send at most {most}."),
+        )
     }
 
     fn range(self, pointer: &str, value: u16, range: std::ops::RangeInclusive<u16>) -> Self {
@@ -251,7 +276,11 @@ impl Faults {
     }
 
     fn finish(self) -> Result<(), Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(Problem::validation(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::validation(self.0))
+        }
     }
 }
 
@@ -262,7 +291,10 @@ fn check_store(request: &StoreDocument) -> Result<(), Problem> {
         .count("/duplicate_keys", request.duplicate_keys.len(), 100)
         .count("/owed", request.owed.len(), 100);
     let keys = request.duplicate_keys.iter().take(100).enumerate();
-    keys.fold(faults, |faults, (index, key)| faults.text(&format!("/duplicate_keys/{index}"), key, 200)).finish()
+    keys.fold(faults, |faults, (index, key)| {
+        faults.text(&format!("/duplicate_keys/{index}"), key, 200)
+    })
+    .finish()
 }
 
 fn check_lease(request: &LeaseDocuments) -> Result<(), Problem> {

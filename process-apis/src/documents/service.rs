@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical_model::{
     AccountId, DocumentId,
     document::{
-        AnswerDocument, Direction, Document, DocumentContent, DocumentState, LeaseDocuments, OwedDocument, StoreDocument,
-        StoredDocument,
+        AnswerDocument, Direction, Document, DocumentContent, DocumentState, LeaseDocuments,
+        OwedDocument, StoreDocument, StoredDocument,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +23,10 @@ use super::{DOCUMENT_NOT_READY, DocumentsConfig};
 use crate::{
     error::store_problem,
     events::{poll::Until, reach::Reach},
-    store::{Cause, Commit, DocumentChange, DocumentFilter, DocumentLease, NewDocument, Store, StoreError},
+    store::{
+        Cause, Commit, DocumentChange, DocumentFilter, DocumentLease, NewDocument, Store,
+        StoreError,
+    },
 };
 
 /// A lease may end without a commit: so often one who waits looks again.
@@ -50,7 +53,13 @@ impl<'a> Documents<'a> {
         caller.require("documents:write")?;
         let reach = Reach::of(caller)?;
         let now = clock.now();
-        Ok(Self { store, caller, reach, config, now })
+        Ok(Self {
+            store,
+            caller,
+            reach,
+            config,
+            now,
+        })
     }
 
     /// Stores an inbound document and what is owed for it, leased to the caller; the same once more is answered with
@@ -71,7 +80,11 @@ impl<'a> Documents<'a> {
             work: request.work,
             lease: request.work.then_some(lease),
         };
-        let answered = Answered { id: document.id, partner: &request.partner, account: &request.account };
+        let answered = Answered {
+            id: document.id,
+            partner: &request.partner,
+            account: &request.account,
+        };
         let mut changes = self.owe(&answered, request.owed, Some(lease));
         let bytes = document.content.clone();
         changes.insert(0, DocumentChange::Store(document));
@@ -79,41 +92,72 @@ impl<'a> Documents<'a> {
             Ok(committed) => {
                 let mut stored = committed.documents.into_iter();
                 let document = stored.next().ok_or_else(Problem::not_found)?;
-                Ok(StoredDocument { document, repeated: false, owed: stored.collect() })
+                Ok(StoredDocument {
+                    document,
+                    repeated: false,
+                    owed: stored.collect(),
+                })
             }
-            Err(StoreError::DocumentKnown(known)) if self.is_same(&known, &bytes) => self.repeated(*known).await,
+            Err(StoreError::DocumentKnown(known)) if self.is_same(&known, &bytes) => {
+                self.repeated(*known).await
+            }
             Err(error) => Err(store_problem(&error)),
         }
     }
 
     fn is_same(&self, known: &Document, bytes: &[u8]) -> bool {
-        self.reach.sees(&known.account) && known.content_base64.as_deref() == Some(STANDARD.encode(bytes).as_str())
+        self.reach.sees(&known.account)
+            && known.content_base64.as_deref() == Some(STANDARD.encode(bytes).as_str())
     }
 
     async fn repeated(&self, first: Document) -> Result<StoredDocument, Problem> {
         let answers = Some(first.document_id);
-        let due = DocumentLease { answers, ..self.leases(Direction::Outbound, MOST_OWED, self.config.lease.signed()) };
-        let mut leased = self.store.lease_documents(due).await.map_err(|error| store_problem(&error))?;
+        let due = DocumentLease {
+            answers,
+            ..self.leases(Direction::Outbound, MOST_OWED, self.config.lease.signed())
+        };
+        let mut leased = self
+            .store
+            .lease_documents(due)
+            .await
+            .map_err(|error| store_problem(&error))?;
         let all = DocumentFilter {
             answers,
             partner: first.partner.clone(),
             ..self.filter(Direction::Outbound, MOST_OWED)
         };
-        let listed = self.store.documents(&self.reach.company, all).await.map_err(|error| store_problem(&error))?;
+        let listed = self
+            .store
+            .documents(&self.reach.company, all)
+            .await
+            .map_err(|error| store_problem(&error))?;
         let mut owed = Vec::with_capacity(listed.len());
         for document in listed {
-            let held = leased.iter().position(|held| held.document_id == document.document_id);
+            let held = leased
+                .iter()
+                .position(|held| held.document_id == document.document_id);
             owed.push(match held {
                 Some(index) => leased.swap_remove(index),
                 None => self.find(document.document_id).await?,
             });
         }
-        let document = Document { content_base64: None, ..first };
-        Ok(StoredDocument { document, repeated: true, owed })
+        let document = Document {
+            content_base64: None,
+            ..first
+        };
+        Ok(StoredDocument {
+            document,
+            repeated: true,
+            owed,
+        })
     }
 
     /// Leases what is to be done, and waits for it where there is nothing.
-    pub(super) async fn lease(&self, request: &LeaseDocuments, clock: &Clock) -> Result<Vec<Document>, Problem> {
+    pub(super) async fn lease(
+        &self,
+        request: &LeaseDocuments,
+        clock: &Clock,
+    ) -> Result<Vec<Document>, Problem> {
         let mut work = self.store.document_work();
         let until = Until::seconds(request.wait_seconds);
         let held = SignedDuration::from_secs(i64::from(request.seconds));
@@ -125,7 +169,11 @@ impl<'a> Documents<'a> {
                 until: now.saturating_add(held).unwrap_or(now),
                 ..self.leases(request.direction, request.limit, held)
             };
-            let leased = self.store.lease_documents(lease).await.map_err(|error| store_problem(&error))?;
+            let leased = self
+                .store
+                .lease_documents(lease)
+                .await
+                .map_err(|error| store_problem(&error))?;
             if !leased.is_empty() || !until.changed(&mut work, Some(LOOK_AGAIN)).await {
                 return Ok(leased);
             }
@@ -133,42 +181,77 @@ impl<'a> Documents<'a> {
     }
 
     /// Everything in an inbound document is answered; what is owed for the rest of it is owed in the same step.
-    pub(super) async fn answer(&self, id: DocumentId, request: AnswerDocument) -> Result<Document, Problem> {
+    pub(super) async fn answer(
+        &self,
+        id: DocumentId,
+        request: AnswerDocument,
+    ) -> Result<Document, Problem> {
         let inbound = self.find(id).await?;
-        let answered = Answered { id, partner: &inbound.partner, account: &inbound.account };
+        let answered = Answered {
+            id,
+            partner: &inbound.partner,
+            account: &inbound.account,
+        };
         let mut changes = self.owe(&answered, request.owed, None);
-        changes.insert(0, DocumentChange::Answer { id, lease: request.lease });
+        changes.insert(
+            0,
+            DocumentChange::Answer {
+                id,
+                lease: request.lease,
+            },
+        );
         self.change(changes).await
     }
 
     /// Gives a due document its bytes.
-    pub(super) async fn render(&self, id: DocumentId, request: DocumentContent) -> Result<Document, Problem> {
+    pub(super) async fn render(
+        &self,
+        id: DocumentId,
+        request: DocumentContent,
+    ) -> Result<Document, Problem> {
         self.find(id).await?;
         let content = decode(&request.content_base64)?;
         let media_type = request.media_type;
-        self.change(vec![DocumentChange::Render { id, lease: request.lease, content, media_type }]).await
+        self.change(vec![DocumentChange::Render {
+            id,
+            lease: request.lease,
+            content,
+            media_type,
+        }])
+        .await
     }
 
     /// The partner has it.
     pub(super) async fn confirm(&self, id: DocumentId) -> Result<Document, Problem> {
         match self.find(id).await?.state {
-            DocumentState::Ready | DocumentState::Delivered => self.change(vec![DocumentChange::Deliver { id }]).await,
-            DocumentState::Due => Err(not_ready("It has no bytes yet; render it first.")),
-            DocumentState::Received | DocumentState::Answered => {
-                Err(not_ready("It came from the partner; only what goes to a partner is confirmed."))
+            DocumentState::Ready | DocumentState::Delivered => {
+                self.change(vec![DocumentChange::Deliver { id }]).await
             }
+            DocumentState::Due => Err(not_ready("It has no bytes yet; render it first.")),
+            DocumentState::Received | DocumentState::Answered => Err(not_ready(
+                "It came from the partner; only what goes to a partner is confirmed.",
+            )),
         }
     }
 
     /// A document of the caller's, with its content.
     pub(super) async fn find(&self, id: DocumentId) -> Result<Document, Problem> {
-        let found = self.store.document(&self.reach.company, id).await.map_err(|error| store_problem(&error))?;
-        let own = found.filter(|found| found.channel == self.caller.channel && self.reach.sees(&found.account));
+        let found = self
+            .store
+            .document(&self.reach.company, id)
+            .await
+            .map_err(|error| store_problem(&error))?;
+        let own = found.filter(|found| {
+            found.channel == self.caller.channel && self.reach.sees(&found.account)
+        });
         own.ok_or_else(Problem::not_found)
     }
 
     pub(super) async fn list(&self, filter: DocumentFilter) -> Result<Vec<Document>, Problem> {
-        self.store.documents(&self.reach.company, filter).await.map_err(|error| store_problem(&error))
+        self.store
+            .documents(&self.reach.company, filter)
+            .await
+            .map_err(|error| store_problem(&error))
     }
 
     /// A filter that keeps to the caller's channel and accounts.
@@ -219,8 +302,16 @@ impl<'a> Documents<'a> {
     }
 
     async fn change(&self, changes: Vec<DocumentChange>) -> Result<Document, Problem> {
-        let committed = self.store.commit(self.commit(changes)).await.map_err(|error| store_problem(&error))?;
-        committed.documents.into_iter().next().ok_or_else(Problem::not_found)
+        let committed = self
+            .store
+            .commit(self.commit(changes))
+            .await
+            .map_err(|error| store_problem(&error))?;
+        committed
+            .documents
+            .into_iter()
+            .next()
+            .ok_or_else(Problem::not_found)
     }
 
     fn commit(&self, documents: Vec<DocumentChange>) -> Commit {
@@ -231,9 +322,15 @@ impl<'a> Documents<'a> {
             principal: self.caller.principal.clone(),
             channel: self.caller.channel.clone(),
             correlation_id: self.caller.correlation_id.clone(),
-            traceparent: scope.map(|scope| scope.trace.traceparent()).unwrap_or_default(),
+            traceparent: scope
+                .map(|scope| scope.trace.traceparent())
+                .unwrap_or_default(),
         };
-        Commit { cause: Some(cause), documents, ..Commit::default() }
+        Commit {
+            cause: Some(cause),
+            documents,
+            ..Commit::default()
+        }
     }
 
     fn after(&self, duration: SignedDuration) -> Timestamp {
@@ -254,7 +351,12 @@ fn not_ready(detail: &str) -> Problem {
 
 fn decode(text: &str) -> Result<Vec<u8>, Problem> {
     STANDARD.decode(text).map_err(|error| {
-        let detail = format!("Send the bytes in base64 (RFC 4648, section 4, with padding): {error}.");
-        Problem::validation(vec![FieldError::new("/content_base64", "invalid-value", detail)])
+        let detail =
+            format!("Send the bytes in base64 (RFC 4648, section 4, with padding): {error}.");
+        Problem::validation(vec![FieldError::new(
+            "/content_base64",
+            "invalid-value",
+            detail,
+        )])
     })
 }

@@ -28,7 +28,9 @@ fn interchange(key: &str, content: &str) -> Value {
 }
 
 async fn store(harness: &Harness, key: &str, content: &str) -> (StatusCode, Value) {
-    harness.post(&channel(), "/v1/documents", interchange(key, content)).await
+    harness
+        .post(&channel(), "/v1/documents", interchange(key, content))
+        .await
 }
 
 #[tokio::test]
@@ -36,43 +38,86 @@ async fn what_is_stored_again_is_answered_with_the_first_and_what_it_owes() {
     let harness = Harness::new(router());
     let (status, first) = store(&harness, "isa/1", "SVNBMQ==").await;
     assert_eq!(status, StatusCode::CREATED, "{first}");
-    assert_eq!((&first["repeated"], &first["document"]["state"]), (&json!(false), &json!("received")));
-    assert!(first["document"]["lease"].is_string() && first["document"]["content_base64"].is_null());
+    assert_eq!(
+        (&first["repeated"], &first["document"]["state"]),
+        (&json!(false), &json!("received"))
+    );
+    assert!(
+        first["document"]["lease"].is_string() && first["document"]["content_base64"].is_null()
+    );
     let owed = &first["owed"][0];
-    assert_eq!((&owed["control_number"], &owed["state"], &owed["context"]["group"]), (&json!(1), &json!("due"), &json!(1)));
+    assert_eq!(
+        (
+            &owed["control_number"],
+            &owed["state"],
+            &owed["context"]["group"]
+        ),
+        (&json!(1), &json!("due"), &json!(1))
+    );
     assert_eq!(owed["answers"], first["document"]["document_id"]);
 
     let (status, again) = store(&harness, "isa/1", "SVNBMQ==").await;
     assert_eq!((status, &again["repeated"]), (StatusCode::OK, &json!(true)));
-    assert_eq!(again["document"]["document_id"], first["document"]["document_id"]);
-    assert_eq!((again["owed"].as_array().map(Vec::len), &again["owed"][0]["lease"]), (Some(1), &Value::Null));
+    assert_eq!(
+        again["document"]["document_id"],
+        first["document"]["document_id"]
+    );
+    assert_eq!(
+        (
+            again["owed"].as_array().map(Vec::len),
+            &again["owed"][0]["lease"]
+        ),
+        (Some(1), &Value::Null)
+    );
 
     harness.time.advance(SignedDuration::from_secs(31));
     let (_, later) = store(&harness, "isa/1", "SVNBMQ==").await;
     let now_owed = &later["owed"][0];
-    assert_eq!((&now_owed["document_id"], &now_owed["control_number"]), (&owed["document_id"], &json!(1)));
-    assert!(now_owed["lease"].is_string(), "the first lease has ended: {later}");
+    assert_eq!(
+        (&now_owed["document_id"], &now_owed["control_number"]),
+        (&owed["document_id"], &json!(1))
+    );
+    assert!(
+        now_owed["lease"].is_string(),
+        "the first lease has ended: {later}"
+    );
 
     let (status, other) = store(&harness, "isa/1", "SVNBMg==").await;
-    assert_eq!((status, &other["code"]), (StatusCode::CONFLICT, &json!("duplicate-control-number")));
+    assert_eq!(
+        (status, &other["code"]),
+        (StatusCode::CONFLICT, &json!("duplicate-control-number"))
+    );
 }
 
 #[tokio::test]
 async fn an_acknowledgment_is_rendered_waits_in_the_mailbox_and_is_confirmed() {
     let harness = Harness::new(router());
     let (_, stored) = store(&harness, "isa/1", "SVNBMQ==").await;
-    let id = stored["owed"][0]["document_id"].as_str().unwrap().to_owned();
+    let id = stored["owed"][0]["document_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("/v1/documents/{id}");
     let confirm = format!("{path}/confirm");
     let (status, early) = harness.post(&channel(), &confirm, Value::Null).await;
-    assert_eq!((status, &early["code"]), (StatusCode::CONFLICT, &json!("document-not-ready")));
+    assert_eq!(
+        (status, &early["code"]),
+        (StatusCode::CONFLICT, &json!("document-not-ready"))
+    );
 
     let content = |lease: &Value| json!({"lease": lease, "content_base64": "OTk3", "media_type": "application/edi-x12"});
     let foreign = content(&json!(Uuid::new_v4()));
-    let (status, lost) = harness.send("PUT", &channel(), &format!("{path}/content"), foreign).await;
-    assert_eq!((status, &lost["code"]), (StatusCode::CONFLICT, &json!("lease-lost")));
+    let (status, lost) = harness
+        .send("PUT", &channel(), &format!("{path}/content"), foreign)
+        .await;
+    assert_eq!(
+        (status, &lost["code"]),
+        (StatusCode::CONFLICT, &json!("lease-lost"))
+    );
     let own = content(&stored["owed"][0]["lease"]);
-    let (status, ready) = harness.send("PUT", &channel(), &format!("{path}/content"), own).await;
+    let (status, ready) = harness
+        .send("PUT", &channel(), &format!("{path}/content"), own)
+        .await;
     assert_eq!((status, &ready["state"]), (StatusCode::OK, &json!("ready")));
 
     let mailbox = "/v1/documents?partner=ACME&direction=outbound&state=ready";
@@ -80,13 +125,23 @@ async fn an_acknowledgment_is_rendered_waits_in_the_mailbox_and_is_confirmed() {
     assert_eq!(waiting["items"][0]["document_id"], json!(id));
     for _ in 0..2 {
         let (status, delivered) = harness.post(&channel(), &confirm, Value::Null).await;
-        assert_eq!((status, &delivered["state"]), (StatusCode::OK, &json!("delivered")));
+        assert_eq!(
+            (status, &delivered["state"]),
+            (StatusCode::OK, &json!("delivered"))
+        );
     }
     assert_eq!(harness.get(&channel(), mailbox).await.1["items"], json!([]));
-    assert_eq!(harness.get(&channel(), &path).await.1["content_base64"], json!("OTk3"));
+    assert_eq!(
+        harness.get(&channel(), &path).await.1["content_base64"],
+        json!("OTk3")
+    );
 
     let (_, again) = store(&harness, "isa/1", "SVNBMQ==").await;
-    assert_eq!(again["owed"][0]["content_base64"], json!("OTk3"), "a repetition gets the bytes that were sent");
+    assert_eq!(
+        again["owed"][0]["content_base64"],
+        json!("OTk3"),
+        "a repetition gets the bytes that were sent"
+    );
 }
 
 #[tokio::test]
@@ -95,24 +150,50 @@ async fn an_inbound_document_is_carried_on_by_another_when_its_lease_ends() {
     let (_, stored) = store(&harness, "isa/1", "SVNBMQ==").await;
     let ask = json!({"direction": "inbound", "limit": 10, "seconds": 30});
     let path = "/v1/documents/leases";
-    assert_eq!(harness.post(&channel(), path, ask.clone()).await.1["documents"], json!([]));
+    assert_eq!(
+        harness.post(&channel(), path, ask.clone()).await.1["documents"],
+        json!([])
+    );
     harness.time.advance(SignedDuration::from_secs(31));
     let (_, taken) = harness.post(&channel(), path, ask).await;
     let document = &taken["documents"][0];
-    assert_eq!((&document["document_id"], &document["content_base64"]), (&stored["document"]["document_id"], &json!("SVNBMQ==")));
+    assert_eq!(
+        (&document["document_id"], &document["content_base64"]),
+        (&stored["document"]["document_id"], &json!("SVNBMQ=="))
+    );
 
-    let path = format!("/v1/documents/{}/answer", document["document_id"].as_str().unwrap());
+    let path = format!(
+        "/v1/documents/{}/answer",
+        document["document_id"].as_str().unwrap()
+    );
     let owed = json!([{"kind": "order_acknowledgment", "context": {"rejected": "PO-1"}}]);
     let stale = json!({"lease": stored["document"]["lease"], "owed": owed});
-    assert_eq!(harness.post(&channel(), &path, stale).await.1["code"], json!("lease-lost"));
+    assert_eq!(
+        harness.post(&channel(), &path, stale).await.1["code"],
+        json!("lease-lost")
+    );
     let own = json!({"lease": document["lease"], "owed": owed});
     for _ in 0..2 {
         let (status, answered) = harness.post(&channel(), &path, own.clone()).await;
-        assert_eq!((status, &answered["state"]), (StatusCode::OK, &json!("answered")));
+        assert_eq!(
+            (status, &answered["state"]),
+            (StatusCode::OK, &json!("answered"))
+        );
     }
-    let (_, outbound) = harness.get(&channel(), "/v1/documents?partner=ACME&direction=outbound").await;
-    let numbers: Vec<&Value> = outbound["items"].as_array().unwrap().iter().map(|item| &item["control_number"]).collect();
-    assert_eq!(numbers, [&json!(1), &json!(2)], "owed once, however often it is said");
+    let (_, outbound) = harness
+        .get(&channel(), "/v1/documents?partner=ACME&direction=outbound")
+        .await;
+    let numbers: Vec<&Value> = outbound["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["control_number"])
+        .collect();
+    assert_eq!(
+        numbers,
+        [&json!(1), &json!(2)],
+        "owed once, however often it is said"
+    );
 }
 
 #[tokio::test]
@@ -121,12 +202,20 @@ async fn who_waits_for_work_is_woken_by_it() {
     let waiting = tokio::spawn({
         let harness = Arc::clone(&harness);
         let ask = json!({"direction": "inbound", "limit": 10, "seconds": 30, "wait_seconds": 30});
-        async move { harness.post(&channel(), "/v1/documents/leases", ask).await.1 }
+        async move {
+            harness
+                .post(&channel(), "/v1/documents/leases", ask)
+                .await
+                .1
+        }
     });
     tokio::task::yield_now().await;
     store(&harness, "isa/1", "SVNBMQ==").await;
     harness.time.advance(SignedDuration::from_secs(31));
-    let leased = tokio::time::timeout(Duration::from_secs(25), waiting).await.expect("woken").unwrap();
+    let leased = tokio::time::timeout(Duration::from_secs(25), waiting)
+        .await
+        .expect("woken")
+        .unwrap();
     assert_eq!(leased["documents"].as_array().map(Vec::len), Some(1));
 }
 
@@ -134,27 +223,76 @@ async fn who_waits_for_work_is_woken_by_it() {
 async fn a_foreign_document_is_not_there() {
     let harness = Harness::new(router());
     let (_, stored) = store(&harness, "isa/1", "SVNBMQ==").await;
-    let path = format!("/v1/documents/{}", stored["document"]["document_id"].as_str().unwrap());
-    let absent = harness.get(&channel(), &format!("/v1/documents/{}", Uuid::now_v7())).await;
+    let path = format!(
+        "/v1/documents/{}",
+        stored["document"]["document_id"].as_str().unwrap()
+    );
+    let absent = harness
+        .get(&channel(), &format!("/v1/documents/{}", Uuid::now_v7()))
+        .await;
     assert_eq!(absent.0, StatusCode::NOT_FOUND);
     let foreigners = [
         buyer(SCOPE, &["A-2"]),
-        CallContext { channel: "cxml".to_owned(), ..channel() },
-        CallContext { company: Some("DE01".to_owned()), ..channel() },
+        CallContext {
+            channel: "cxml".to_owned(),
+            ..channel()
+        },
+        CallContext {
+            company: Some("DE01".to_owned()),
+            ..channel()
+        },
     ];
     let answer = json!({"lease": stored["document"]["lease"], "owed": []});
     let content = json!({"lease": stored["document"]["lease"], "content_base64": "", "media_type": "text/plain"});
     for foreigner in &foreigners {
         assert_eq!(harness.get(foreigner, &path).await, absent);
-        assert_eq!(harness.post(foreigner, &format!("{path}/answer"), answer.clone()).await, absent);
-        assert_eq!(harness.post(foreigner, &format!("{path}/confirm"), Value::Null).await, absent);
-        assert_eq!(harness.send("PUT", foreigner, &format!("{path}/content"), content.clone()).await, absent);
-        let (_, listed) = harness.get(foreigner, "/v1/documents?partner=ACME&direction=inbound").await;
+        assert_eq!(
+            harness
+                .post(foreigner, &format!("{path}/answer"), answer.clone())
+                .await,
+            absent
+        );
+        assert_eq!(
+            harness
+                .post(foreigner, &format!("{path}/confirm"), Value::Null)
+                .await,
+            absent
+        );
+        assert_eq!(
+            harness
+                .send(
+                    "PUT",
+                    foreigner,
+                    &format!("{path}/content"),
+                    content.clone()
+                )
+                .await,
+            absent
+        );
+        let (_, listed) = harness
+            .get(foreigner, "/v1/documents?partner=ACME&direction=inbound")
+            .await;
         assert_eq!(listed["items"], json!([]));
     }
-    let (status, _) = harness.post(&foreigners[0], "/v1/documents", interchange("isa/2", "MQ==")).await;
-    assert_eq!(status, StatusCode::NOT_FOUND, "nobody stores for an account of another");
-    assert_eq!(harness.get(&buyer(&["orders:read"], &["A-1"]), &path).await.0, StatusCode::FORBIDDEN);
+    let (status, _) = harness
+        .post(
+            &foreigners[0],
+            "/v1/documents",
+            interchange("isa/2", "MQ=="),
+        )
+        .await;
+    assert_eq!(
+        status,
+        StatusCode::NOT_FOUND,
+        "nobody stores for an account of another"
+    );
+    assert_eq!(
+        harness
+            .get(&buyer(&["orders:read"], &["A-1"]), &path)
+            .await
+            .0,
+        StatusCode::FORBIDDEN
+    );
 }
 
 #[tokio::test]
@@ -163,25 +301,56 @@ async fn all_faults_are_told_at_once_and_pages_follow_each_other() {
     let wrong = json!({"partner": "", "account": "A-1", "content_base64": "", "media_type": "x\u{7}",
         "duplicate_keys": ["ok", ""], "work": true, "owed": []});
     let (status, problem) = harness.post(&channel(), "/v1/documents", wrong).await;
-    let pointers: Vec<&str> = problem["errors"].as_array().unwrap().iter().filter_map(|fault| fault["pointer"].as_str()).collect();
-    assert_eq!((status, pointers), (StatusCode::UNPROCESSABLE_ENTITY, vec!["/partner", "/media_type", "/duplicate_keys/1"]));
+    let pointers: Vec<&str> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|fault| fault["pointer"].as_str())
+        .collect();
+    assert_eq!(
+        (status, pointers),
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            vec!["/partner", "/media_type", "/duplicate_keys/1"]
+        )
+    );
     let (status, problem) = store(&harness, "isa/1", "no base64").await;
-    assert_eq!((status, &problem["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/content_base64")));
+    assert_eq!(
+        (status, &problem["errors"][0]["pointer"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("/content_base64"))
+    );
 
     for number in 0..3 {
-        assert_eq!(store(&harness, &format!("isa/{number}"), "MQ==").await.0, StatusCode::CREATED);
+        assert_eq!(
+            store(&harness, &format!("isa/{number}"), "MQ==").await.0,
+            StatusCode::CREATED
+        );
     }
     let list = "/v1/documents?partner=ACME&direction=inbound&limit=2";
     let (_, first) = harness.get(&channel(), list).await;
-    let (_, second) = harness.get(&channel(), &format!("{list}&cursor={}", first["next"].as_str().unwrap())).await;
-    assert_eq!((first["items"].as_array().map(Vec::len), second["items"].as_array().map(Vec::len)), (Some(2), Some(1)));
+    let (_, second) = harness
+        .get(
+            &channel(),
+            &format!("{list}&cursor={}", first["next"].as_str().unwrap()),
+        )
+        .await;
+    assert_eq!(
+        (
+            first["items"].as_array().map(Vec::len),
+            second["items"].as_array().map(Vec::len)
+        ),
+        (Some(2), Some(1))
+    );
     assert!(second["next"].is_null());
 }
 
 #[tokio::test]
 async fn a_body_may_be_as_large_as_configured_and_no_larger() {
     let limit = 1_000;
-    let config = DocumentsConfig { body_limit: ByteSize::bytes(limit), ..DocumentsConfig::default() };
+    let config = DocumentsConfig {
+        body_limit: ByteSize::bytes(limit),
+        ..DocumentsConfig::default()
+    };
     let harness = Harness::new(router_with(config));
     let empty = interchange("isa/1", "").to_string().len();
     let room = usize::try_from(limit).unwrap() - empty;

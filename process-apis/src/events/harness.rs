@@ -49,7 +49,12 @@ impl Harness {
     pub(crate) fn new(routes: OpenApiRouter<State>) -> Self {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open_in_memory().unwrap());
         let (clock, time) = Clock::fixed(noon());
-        let (app, _openapi) = routes.with_state(State { store: Arc::clone(&store), clock }).split_for_parts();
+        let (app, _openapi) = routes
+            .with_state(State {
+                store: Arc::clone(&store),
+                clock,
+            })
+            .split_for_parts();
         Self { store, time, app }
     }
 
@@ -57,7 +62,12 @@ impl Harness {
         self.send("GET", caller, path, Value::Null).await
     }
 
-    pub(crate) async fn post(&self, caller: &CallContext, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(
+        &self,
+        caller: &CallContext,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         self.send("POST", caller, path, body).await
     }
 
@@ -78,7 +88,10 @@ impl Harness {
         let response = self.app.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+        (
+            status,
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        )
     }
 }
 
@@ -103,7 +116,10 @@ pub(crate) fn caller(scopes: &[&str], accounts: AccountScope) -> CallContext {
 
 /// A caller of these accounts only.
 pub(crate) fn buyer(scopes: &[&str], accounts: &[&str]) -> CallContext {
-    let accounts = accounts.iter().map(|account| (*account).to_owned()).collect();
+    let accounts = accounts
+        .iter()
+        .map(|account| (*account).to_owned())
+        .collect();
     caller(scopes, AccountScope::List(accounts))
 }
 
@@ -117,18 +133,29 @@ pub(crate) fn commit(company: &str) -> Commit {
         correlation_id: "c-1".to_owned(),
         traceparent: String::new(),
     };
-    Commit { cause: Some(cause), ..Commit::default() }
+    Commit {
+        cause: Some(cause),
+        ..Commit::default()
+    }
 }
 
 /// An event of an order, with the order's state.
-pub(crate) fn order_event(account: &str, order: uuid::Uuid, event_type: &'static str) -> crate::store::StreamChange {
+pub(crate) fn order_event(
+    account: &str,
+    order: uuid::Uuid,
+    event_type: &'static str,
+) -> crate::store::StreamChange {
     use crate::store::{NewEvent, OrderRow, StateRow, StreamChange, StreamKind};
     StreamChange {
         kind: StreamKind::Order,
         id: order,
         expected_version: 0,
         account: account.parse().unwrap(),
-        events: vec![NewEvent { event_type, type_version: 1, data: json!({}) }],
+        events: vec![NewEvent {
+            event_type,
+            type_version: 1,
+            data: json!({}),
+        }],
         row: StateRow::Order(OrderRow {
             state: json!({}),
             purchase_order_number: order.to_string().parse().unwrap(),

@@ -91,7 +91,9 @@ async fn list_events(
         types: types(search.types.as_deref())?,
         ..feed_reach(&caller)?
     };
-    read_on(store.as_ref(), filter, Until::seconds(wait)).await.map(Json)
+    read_on(store.as_ref(), filter, Until::seconds(wait))
+        .await
+        .map(Json)
 }
 
 /// Reads the time line of an order.
@@ -128,7 +130,9 @@ fn feed_reach(caller: &CallContext) -> Result<EventFilter, Problem> {
     if !all {
         caller.require("events:read")?;
         if caller.accounts == AccountScope::All {
-            return Err(Problem::forbidden("The events of all accounts need the scope `feed:all`."));
+            return Err(Problem::forbidden(
+                "The events of all accounts need the scope `feed:all`.",
+            ));
         }
     }
     let company = match &caller.company {
@@ -144,7 +148,11 @@ fn feed_reach(caller: &CallContext) -> Result<EventFilter, Problem> {
 
 /// Reads what is after the cursor, and waits for it where there is nothing. The cursor moves on over what the filter
 /// leaves out, so that nobody reads the same stretch in vain twice.
-async fn read_on(store: &dyn Store, mut filter: EventFilter, until: Until) -> Result<EventPage, Problem> {
+async fn read_on(
+    store: &dyn Store,
+    mut filter: EventFilter,
+    until: Until,
+) -> Result<EventPage, Problem> {
     let mut news = store.position();
     loop {
         // Read before the query: all up to here is visible to it.
@@ -158,10 +166,17 @@ async fn read_on(store: &dyn Store, mut filter: EventFilter, until: Until) -> Re
 }
 
 async fn read(store: &dyn Store, filter: &EventFilter, newest: u64) -> Result<EventPage, Problem> {
-    let events = store.events(filter.clone()).await.map_err(|error| store_problem(&error))?;
+    let events = store
+        .events(filter.clone())
+        .await
+        .map_err(|error| store_problem(&error))?;
     let last = events.last().map_or(filter.after, |event| event.position);
     let full = events.len() >= usize::from(filter.limit);
-    let next = if full { last } else { last.max(newest).max(filter.after) };
+    let next = if full {
+        last
+    } else {
+        last.max(newest).max(filter.after)
+    };
     Ok(EventPage { events, next })
 }
 
@@ -171,8 +186,13 @@ async fn time_line(store: &dyn Store, filter: EventFilter) -> Result<EventPage, 
         limit: 1,
         ..filter.clone()
     };
-    let first = store.events(first).await.map_err(|error| store_problem(&error))?;
-    let is_order = |event: &canonical_model::event::CloudEvent| event.event_type.starts_with("com.orderway.order.");
+    let first = store
+        .events(first)
+        .await
+        .map_err(|error| store_problem(&error))?;
+    let is_order = |event: &canonical_model::event::CloudEvent| {
+        event.event_type.starts_with("com.orderway.order.")
+    };
     if !first.first().is_some_and(is_order) {
         return Err(Problem::not_found());
     }
@@ -182,7 +202,10 @@ async fn time_line(store: &dyn Store, filter: EventFilter) -> Result<EventPage, 
 fn limit(asked: Option<u16>) -> Result<u16, Problem> {
     match asked {
         None => Ok(100),
-        Some(0) => Err(out_of_range("?limit", format!("Ask for 1 to {MOST_EVENTS} events."))),
+        Some(0) => Err(out_of_range(
+            "?limit",
+            format!("Ask for 1 to {MOST_EVENTS} events."),
+        )),
         Some(limit) => at_most("?limit", limit, MOST_EVENTS),
     }
 }
@@ -195,7 +218,11 @@ fn at_most(name: &str, value: u16, most: u16) -> Result<u16, Problem> {
 }
 
 fn types(asked: Option<&str>) -> Result<Vec<String>, Problem> {
-    let words: Vec<String> = asked.into_iter().flat_map(|text| text.split(',')).map(word).collect();
+    let words: Vec<String> = asked
+        .into_iter()
+        .flat_map(|text| text.split(','))
+        .map(word)
+        .collect();
     if words.len() > MOST_TYPES || words.iter().any(String::is_empty) {
         let detail = format!("Name 1 to {MOST_TYPES} types, separated by commas, or leave it out.");
         return Err(out_of_range("?types", detail));
@@ -208,7 +235,10 @@ fn word(full: &str) -> String {
     let full = full.trim();
     let bare = full.strip_prefix("com.orderway.").unwrap_or(full);
     let version = |(_, version): &(&str, &str)| version.bytes().all(|byte| byte.is_ascii_digit());
-    bare.rsplit_once(".v").filter(version).map_or(bare, |(word, _)| word).to_owned()
+    bare.rsplit_once(".v")
+        .filter(version)
+        .map_or(bare, |(word, _)| word)
+        .to_owned()
 }
 
 fn out_of_range(name: &str, detail: String) -> Problem {

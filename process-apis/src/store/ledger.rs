@@ -5,7 +5,9 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use rust_decimal::Decimal;
 
 /// Whose stock: one row of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct StockKey {
     /// The company.
     pub company: CompanyId,
@@ -46,7 +48,9 @@ pub struct StockPosition {
 }
 
 /// Whose credit: one level of a hierarchy.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct CreditKey {
     /// The company.
     pub company: CompanyId,
@@ -118,7 +122,11 @@ pub(super) struct Installed<P> {
 }
 
 /// Whether a fact counts a movement: it was read later than the confirmation and the source's lag.
-pub(super) fn covers(as_of: Timestamp, lag: SignedDuration, confirmed_at: Option<Timestamp>) -> bool {
+pub(super) fn covers(
+    as_of: Timestamp,
+    lag: SignedDuration,
+    confirmed_at: Option<Timestamp>,
+) -> bool {
     confirmed_at
         .and_then(|at| at.checked_add(lag).ok())
         .is_some_and(|counted_from| counted_from < as_of)
@@ -141,7 +149,9 @@ impl StockPosition {
     /// What is left in each bucket; negative where claims exceed what a newer fact offers.
     pub fn free(&self) -> Vec<Decimal> {
         let pairs = self.available.iter().zip(&self.claimed);
-        pairs.map(|(available, claimed)| available.saturating_sub(*claimed)).collect()
+        pairs
+            .map(|(available, claimed)| available.saturating_sub(*claimed))
+            .collect()
     }
 
     /// The bucket of a day: before the first it is the first, beyond the last it is the last. None = no bucket at all.
@@ -153,13 +163,17 @@ impl StockPosition {
 
     /// Whether every bucket from the day on still has the quantity.
     pub fn fits(&self, day: Date, quantity: Decimal) -> bool {
-        let Some(first) = self.bucket(day) else { return false };
+        let Some(first) = self.bucket(day) else {
+            return false;
+        };
         quantity > Decimal::ZERO && self.free().iter().skip(first).all(|free| *free >= quantity)
     }
 
     /// Takes the quantity out of every bucket from the day on; a negative one gives it back.
     pub(super) fn take(&mut self, day: Date, quantity: Decimal) {
-        let Some(first) = self.bucket(day) else { return };
+        let Some(first) = self.bucket(day) else {
+            return;
+        };
         for claimed in self.claimed.iter_mut().skip(first) {
             *claimed = claimed.saturating_add(quantity);
         }
@@ -225,7 +239,9 @@ impl CreditLevel {
             currency: fact.currency,
             limit: fact.limit,
             exposure: fact.exposure,
-            claimed: counting.into_iter().fold(Decimal::ZERO, Decimal::saturating_add),
+            claimed: counting
+                .into_iter()
+                .fold(Decimal::ZERO, Decimal::saturating_add),
             blocked: fact.blocked,
         };
         Some(Installed { row, covered })
@@ -241,7 +257,9 @@ mod tests {
     }
 
     fn day(number: i8) -> Date {
-        jiff::civil::date(2026, 3, 2).checked_add(jiff::Span::new().days(number)).unwrap()
+        jiff::civil::date(2026, 3, 2)
+            .checked_add(jiff::Span::new().days(number))
+            .unwrap()
     }
 
     fn decimals(values: &[i64]) -> Vec<Decimal> {
@@ -262,13 +280,31 @@ mod tests {
         }
     }
 
-    fn install(row: Option<&StockPosition>, fact: &StockSnapshot, live: &[LiveClaim<DayQuantity>]) -> StockPosition {
-        StockPosition::install(row, fact, live.to_vec()).expect("a newer fact").row
+    fn install(
+        row: Option<&StockPosition>,
+        fact: &StockSnapshot,
+        live: &[LiveClaim<DayQuantity>],
+    ) -> StockPosition {
+        StockPosition::install(row, fact, live.to_vec())
+            .expect("a newer fact")
+            .row
     }
 
-    fn claim(id: i64, number: i8, quantity: i64, confirmed_at: Option<&str>) -> LiveClaim<DayQuantity> {
-        let takes = DayQuantity { day: day(number), quantity: Decimal::from(quantity) };
-        LiveClaim { id, takes, confirmed_at: confirmed_at.map(at) }
+    fn claim(
+        id: i64,
+        number: i8,
+        quantity: i64,
+        confirmed_at: Option<&str>,
+    ) -> LiveClaim<DayQuantity> {
+        let takes = DayQuantity {
+            day: day(number),
+            quantity: Decimal::from(quantity),
+        };
+        LiveClaim {
+            id,
+            takes,
+            confirmed_at: confirmed_at.map(at),
+        }
     }
 
     /// DOMAIN 5.10, first vector.
@@ -281,22 +317,38 @@ mod tests {
 
         let live = [claim(1, 0, 30, Some("12:00:10"))];
         let within_lag = install(Some(&row), &fact("12:00:11", &[70]), &live);
-        assert_eq!(within_lag.free(), decimals(&[40]), "short for the lag, never over");
+        assert_eq!(
+            within_lag.free(),
+            decimals(&[40]),
+            "short for the lag, never over"
+        );
 
-        let settled = StockPosition::install(Some(&within_lag), &fact("12:00:13", &[70]), live.to_vec()).unwrap();
+        let settled =
+            StockPosition::install(Some(&within_lag), &fact("12:00:13", &[70]), live.to_vec())
+                .unwrap();
         assert_eq!(settled.row.free(), decimals(&[70]));
         assert_eq!(settled.covered, [1]);
 
         let late = fact("12:00:03", &[100]);
-        assert_eq!(StockPosition::install(Some(&settled.row), &late, Vec::new()), None);
+        assert_eq!(
+            StockPosition::install(Some(&settled.row), &late, Vec::new()),
+            None
+        );
         let same = fact("12:00:13", &[999]);
-        assert_eq!(StockPosition::install(Some(&settled.row), &same, Vec::new()), None);
+        assert_eq!(
+            StockPosition::install(Some(&settled.row), &same, Vec::new()),
+            None
+        );
     }
 
     /// DOMAIN 5.10, second vector.
     #[test]
     fn a_claim_on_a_receipt_to_come_leaves_today_alone_and_takes_what_is_after() {
-        let mut row = install(None, &fact("12:00:00", &[10, 10, 10, 10, 10, 60, 60, 60, 60]), &[]);
+        let mut row = install(
+            None,
+            &fact("12:00:00", &[10, 10, 10, 10, 10, 60, 60, 60, 60]),
+            &[],
+        );
         let mut try_claim = |number: i8, quantity: i64| {
             let quantity = Decimal::from(quantity);
             let fits = row.fits(day(number), quantity);
@@ -305,20 +357,35 @@ mod tests {
             }
             (fits, row.free())
         };
-        assert_eq!(try_claim(7, 40), (true, decimals(&[10, 10, 10, 10, 10, 60, 60, 20, 20])));
+        assert_eq!(
+            try_claim(7, 40),
+            (true, decimals(&[10, 10, 10, 10, 10, 60, 60, 20, 20]))
+        );
         assert!(!try_claim(0, 15).0);
-        assert_eq!(try_claim(0, 10), (true, decimals(&[0, 0, 0, 0, 0, 50, 50, 10, 10])));
+        assert_eq!(
+            try_claim(0, 10),
+            (true, decimals(&[0, 0, 0, 0, 0, 50, 50, 10, 10]))
+        );
         assert!(!try_claim(6, 15).0, "day 7 on holds 10");
-        assert_eq!(try_claim(6, 10), (true, decimals(&[0, 0, 0, 0, 0, 50, 40, 0, 0])));
+        assert_eq!(
+            try_claim(6, 10),
+            (true, decimals(&[0, 0, 0, 0, 0, 50, 40, 0, 0]))
+        );
     }
 
     #[test]
     fn the_edges_of_the_calendar_are_the_first_and_the_last_bucket() {
         let row = install(None, &fact("12:00:00", &[5, 10, 20]), &[]);
-        assert_eq!([-3, 0, 2, 99].map(|number| row.bucket(day(number))), [Some(0), Some(0), Some(2), Some(2)]);
+        assert_eq!(
+            [-3, 0, 2, 99].map(|number| row.bucket(day(number))),
+            [Some(0), Some(0), Some(2), Some(2)]
+        );
         assert!(row.fits(day(99), Decimal::from(20)) && !row.fits(day(-3), Decimal::from(6)));
         assert!(!row.fits(day(0), Decimal::ZERO) && !row.fits(day(0), Decimal::from(-1)));
-        assert!(!install(None, &fact("12:00:00", &[]), &[]).fits(day(0), Decimal::ONE), "no bucket, no stock");
+        assert!(
+            !install(None, &fact("12:00:00", &[]), &[]).fits(day(0), Decimal::ONE),
+            "no bucket, no stock"
+        );
     }
 
     #[test]
@@ -328,13 +395,24 @@ mod tests {
         row.take(day(2), Decimal::from(5));
         let mut tomorrow = fact("13:00:00", &[10, 30, 30]);
         tomorrow.first_day = day(1);
-        let rolled = install(Some(&row), &tomorrow, &[claim(1, 0, 4, None), claim(2, 2, 5, None)]);
-        assert_eq!(rolled.claimed, decimals(&[4, 9, 9]), "a day that has passed counts from today on");
+        let rolled = install(
+            Some(&row),
+            &tomorrow,
+            &[claim(1, 0, 4, None), claim(2, 2, 5, None)],
+        );
+        assert_eq!(
+            rolled.claimed,
+            decimals(&[4, 9, 9]),
+            "a day that has passed counts from today on"
+        );
     }
 
     fn level(limit: Option<i64>, exposure: i64) -> CreditLevel {
         CreditLevel {
-            key: CreditKey { company: CompanyId::new("US01").unwrap(), account: AccountId::new("P").unwrap() },
+            key: CreditKey {
+                company: CompanyId::new("US01").unwrap(),
+                account: AccountId::new("P").unwrap(),
+            },
             as_of: at("12:00:00"),
             currency: Currency::USD,
             limit: limit.map(Decimal::from),
@@ -351,14 +429,26 @@ mod tests {
         assert!(row.fits(Decimal::from(1_200), false) && !row.fits(Decimal::from(1_200), true));
         let over = Decimal::new(120_001, 2);
         assert!(!row.fits(over, false) && !row.fits(over, true));
-        assert!(level(None, 8_800).fits(Decimal::from(1_000_000), true), "no limit at this level");
-        assert!(!CreditLevel { blocked: true, ..row }.fits(Decimal::ONE, false));
+        assert!(
+            level(None, 8_800).fits(Decimal::from(1_000_000), true),
+            "no limit at this level"
+        );
+        assert!(
+            !CreditLevel {
+                blocked: true,
+                ..row
+            }
+            .fits(Decimal::ONE, false)
+        );
     }
 
     /// DOMAIN 5.10, the end of the third vector.
     #[test]
     fn a_credit_claim_stops_counting_once_a_newer_fact_has_it() {
-        let row = CreditLevel { claimed: Decimal::from(6_000), ..level(Some(10_000), 0) };
+        let row = CreditLevel {
+            claimed: Decimal::from(6_000),
+            ..level(Some(10_000), 0)
+        };
         let fact = CreditLevelFact {
             key: row.key.clone(),
             as_of: at("12:00:13"),
@@ -368,7 +458,11 @@ mod tests {
             blocked: false,
             lag: SignedDuration::from_secs(2),
         };
-        let live = vec![LiveClaim { id: 7, takes: Decimal::from(6_000), confirmed_at: Some(at("12:00:10")) }];
+        let live = vec![LiveClaim {
+            id: 7,
+            takes: Decimal::from(6_000),
+            confirmed_at: Some(at("12:00:10")),
+        }];
         let installed = CreditLevel::install(Some(&row), &fact, live).unwrap();
         assert_eq!(installed.row.available(), Some(Decimal::from(4_000)));
         assert_eq!(installed.covered, [7]);

@@ -22,9 +22,10 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use commit::{
-    AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement, DocumentChange, EffectChange,
-    EffectOutcome, IdempotencyAnswer, NewDocument, NewEffect, NewEvent, OrderRow, Owner, QuoteRow, ReservationRow,
-    StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
+    AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement,
+    DocumentChange, EffectChange, EffectOutcome, IdempotencyAnswer, NewDocument, NewEffect,
+    NewEvent, OrderRow, Owner, QuoteRow, ReservationRow, StateRow, StockClaim, StockMovement,
+    StreamChange, StreamKind,
 };
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
 
@@ -184,18 +185,36 @@ pub trait Store: Send + Sync + 'static {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
 
     /// Installs newer stock facts, and answers the position of each key as it is now. An older fact changes nothing.
-    async fn install_stock(&self, snapshots: Vec<StockSnapshot>) -> Result<Vec<StockPosition>, StoreError>;
+    async fn install_stock(
+        &self,
+        snapshots: Vec<StockSnapshot>,
+    ) -> Result<Vec<StockPosition>, StoreError>;
     /// The position of each key that has one, less what its owner `except` holds.
-    async fn stock(&self, keys: &[StockKey], except: Option<Owner>) -> Result<Vec<StockPosition>, StoreError>;
+    async fn stock(
+        &self,
+        keys: &[StockKey],
+        except: Option<Owner>,
+    ) -> Result<Vec<StockPosition>, StoreError>;
     /// Installs newer credit facts, and answers each level as it is now.
-    async fn install_credit(&self, facts: Vec<CreditLevelFact>) -> Result<Vec<CreditLevel>, StoreError>;
+    async fn install_credit(
+        &self,
+        facts: Vec<CreditLevelFact>,
+    ) -> Result<Vec<CreditLevel>, StoreError>;
     /// Each level that is known.
     async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError>;
 
     /// The answer stored under an idempotency key.
-    async fn idempotency(&self, scope: &str, key: &str) -> Result<Option<IdempotencyAnswer>, StoreError>;
+    async fn idempotency(
+        &self,
+        scope: &str,
+        key: &str,
+    ) -> Result<Option<IdempotencyAnswer>, StoreError>;
     /// The current state of a stream.
-    async fn state(&self, kind: StreamKind, id: Uuid) -> Result<Option<Versioned<serde_json::Value>>, StoreError>;
+    async fn state(
+        &self,
+        kind: StreamKind,
+        id: Uuid,
+    ) -> Result<Option<Versioned<serde_json::Value>>, StoreError>;
     /// The order that a purchase order is, unless it was freed.
     async fn order_of_purchase_order(
         &self,
@@ -211,7 +230,18 @@ pub trait Store: Send + Sync + 'static {
         filter: OrderFilter,
     ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError>;
     /// Reservations held beyond their time, oldest first.
-    async fn expired_reservations(&self, now: Timestamp, limit: u16) -> Result<Vec<Uuid>, StoreError>;
+    async fn expired_reservations(
+        &self,
+        now: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<Uuid>, StoreError>;
+    /// The states of the reservations that an account holds, as far as they have not been seen to expire.
+    async fn held_reservations(
+        &self,
+        company: &CompanyId,
+        account: &AccountId,
+        limit: u32,
+    ) -> Result<Vec<serde_json::Value>, StoreError>;
     /// A decision record.
     async fn decision(&self, id: Uuid) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError>;
 
@@ -235,9 +265,17 @@ pub trait Store: Send + Sync + 'static {
     /// Leases documents; each comes with its content and lease.
     async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError>;
     /// Documents, oldest first, without content.
-    async fn documents(&self, company: &CompanyId, filter: DocumentFilter) -> Result<Vec<Document>, StoreError>;
+    async fn documents(
+        &self,
+        company: &CompanyId,
+        filter: DocumentFilter,
+    ) -> Result<Vec<Document>, StoreError>;
     /// A document with its content.
-    async fn document(&self, company: &CompanyId, id: DocumentId) -> Result<Option<Document>, StoreError>;
+    async fn document(
+        &self,
+        company: &CompanyId,
+        id: DocumentId,
+    ) -> Result<Option<Document>, StoreError>;
     /// Changes whenever a document may have become workable, and wakes who waits.
     fn document_work(&self) -> watch::Receiver<u64>;
 
@@ -251,6 +289,10 @@ pub trait Store: Send + Sync + 'static {
 impl StockKey {
     /// A key from its parts.
     pub fn new(company: CompanyId, item: ItemNumber, site: SiteId) -> Self {
-        Self { company, item, site }
+        Self {
+            company,
+            item,
+            site,
+        }
     }
 }

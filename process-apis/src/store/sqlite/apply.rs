@@ -49,5 +49,7 @@ pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
 }
 
 fn known(cause: Option<&Cause>) -> Result<&Cause, StoreError> {
-    cause.ok_or_else(|| broken("a commit that writes events, documents, decisions or audit says its cause"))
+    cause.ok_or_else(|| {
+        broken("a commit that writes events, documents, decisions or audit says its cause")
+    })
 }

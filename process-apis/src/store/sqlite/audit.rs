@@ -7,7 +7,11 @@ use serde_json::json;
 
 use super::super::{AuditEntry, Cause, StoreError};
 
-pub(super) fn write(connection: &Connection, cause: &Cause, entry: &AuditEntry) -> Result<(), StoreError> {
+pub(super) fn write(
+    connection: &Connection,
+    cause: &Cause,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
     let before: Option<Vec<u8>> = connection
         .prepare_cached("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1")?
         .query_row((), |row| row.get(0))
@@ -40,7 +44,8 @@ fn chain(before: &[u8], line: &str) -> Vec<u8> {
 
 /// The number of the first line whose hash is not what its text and the line before it make; None = the trail is whole.
 pub(super) fn first_broken(connection: &Connection) -> Result<Option<i64>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT seq, line, hash FROM audit ORDER BY seq")?;
+    let mut statement =
+        connection.prepare_cached("SELECT seq, line, hash FROM audit ORDER BY seq")?;
     let mut lines = statement.query(())?;
     let (mut before, mut expected) = (Vec::new(), 1_i64);
     while let Some(row) = lines.next()? {

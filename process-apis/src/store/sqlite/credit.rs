@@ -30,7 +30,9 @@ pub(super) fn apply(connection: &Connection, movement: &CreditMovement) -> Resul
 fn take(connection: &Connection, claim: &CreditClaim) -> Result<(), StoreError> {
     for key in &claim.levels {
         let level = level(connection, key)?;
-        let fits = level.as_ref().is_some_and(|level| level.fits(claim.amount, claim.limit_is_exclusive));
+        let fits = level
+            .as_ref()
+            .is_some_and(|level| level.fits(claim.amount, claim.limit_is_exclusive));
         if !fits && !claim.forced {
             return Err(StoreError::CreditShort(key.clone()));
         }
@@ -72,9 +74,10 @@ fn confirm(connection: &Connection, owner: Owner, at: Timestamp) -> Result<(), S
     for movement in held_by(connection, owner)? {
         let fact: Option<(At, Lag)> = connection
             .prepare_cached("SELECT as_of, lag FROM credit WHERE company = ?1 AND account = ?2")?
-            .query_row([movement.key.company.as_str(), movement.key.account.as_str()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                [movement.key.company.as_str(), movement.key.account.as_str()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()?;
         if fact.is_some_and(|(as_of, lag)| covers(as_of.0, lag.0, Some(at))) {
             end(connection, &movement)?;
@@ -87,13 +90,19 @@ fn confirm(connection: &Connection, owner: Owner, at: Timestamp) -> Result<(), S
 fn end(connection: &Connection, movement: &Movement) -> Result<(), StoreError> {
     delete(connection, movement.id)?;
     if let Some(level) = level(connection, &movement.key)? {
-        write_claimed(connection, &movement.key, level.claimed.saturating_sub(movement.amount))?;
+        write_claimed(
+            connection,
+            &movement.key,
+            level.claimed.saturating_sub(movement.amount),
+        )?;
     }
     Ok(())
 }
 
 fn delete(connection: &Connection, id: i64) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM credit_movement WHERE id = ?1")?.execute([id])?;
+    connection
+        .prepare_cached("DELETE FROM credit_movement WHERE id = ?1")?
+        .execute([id])?;
     Ok(())
 }
 
@@ -104,14 +113,24 @@ fn held_by(connection: &Connection, owner: Owner) -> Result<Vec<Movement>, Store
     )?;
     let found = statement.query_map(params![Id(owner.id), Word(owner.kind)], |row| {
         let (Text(company), Text(account), Text(amount)) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(Movement { id: row.get(0)?, key: CreditKey { company, account }, amount })
+        Ok(Movement {
+            id: row.get(0)?,
+            key: CreditKey { company, account },
+            amount,
+        })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// Installs the facts that are newer and answers every level as it then is.
-pub(super) fn install(connection: &Connection, facts: &[CreditLevelFact]) -> Result<Vec<CreditLevel>, StoreError> {
-    facts.iter().map(|fact| install_one(connection, fact)).collect()
+pub(super) fn install(
+    connection: &Connection,
+    facts: &[CreditLevelFact],
+) -> Result<Vec<CreditLevel>, StoreError> {
+    facts
+        .iter()
+        .map(|fact| install_one(connection, fact))
+        .collect()
 }
 
 fn install_one(connection: &Connection, fact: &CreditLevelFact) -> Result<CreditLevel, StoreError> {
@@ -161,8 +180,14 @@ pub(super) fn unless_newer(
     Ok(Some(known))
 }
 
-pub(super) fn levels(connection: &Connection, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError> {
-    let found = keys.iter().map(|key| level(connection, key)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn levels(
+    connection: &Connection,
+    keys: &[CreditKey],
+) -> Result<Vec<CreditLevel>, StoreError> {
+    let found = keys
+        .iter()
+        .map(|key| level(connection, key))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -172,7 +197,9 @@ fn level(connection: &Connection, key: &CreditKey) -> Result<Option<CreditLevel>
             "SELECT as_of, currency, credit_limit, exposure, claimed, blocked FROM credit
              WHERE company = ?1 AND account = ?2",
         )?
-        .query_row([key.company.as_str(), key.account.as_str()], |row| read_level(row, key))
+        .query_row([key.company.as_str(), key.account.as_str()], |row| {
+            read_level(row, key)
+        })
         .optional()?;
     Ok(found)
 }
@@ -183,23 +210,44 @@ fn read_level(row: &Row<'_>, key: &CreditKey) -> rusqlite::Result<CreditLevel> {
     let limit: Option<Text<Decimal>> = row.get(2)?;
     let (Text(exposure), Text(claimed)) = (row.get(3)?, row.get(4)?);
     let limit = limit.map(|limit| limit.0);
-    Ok(CreditLevel { key: key.clone(), as_of, currency, limit, exposure, claimed, blocked: row.get(5)? })
+    Ok(CreditLevel {
+        key: key.clone(),
+        as_of,
+        currency,
+        limit,
+        exposure,
+        claimed,
+        blocked: row.get(5)?,
+    })
 }
 
 fn live(connection: &Connection, key: &CreditKey) -> Result<Vec<LiveClaim<Decimal>>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, amount, confirmed_at FROM credit_movement WHERE company = ?1 AND account = ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, amount, confirmed_at FROM credit_movement WHERE company = ?1 AND account = ?2",
+    )?;
     let found = statement.query_map([key.company.as_str(), key.account.as_str()], |row| {
         let Text(takes) = row.get(1)?;
         let confirmed_at: Option<At> = row.get(2)?;
-        Ok(LiveClaim { id: row.get(0)?, takes, confirmed_at: confirmed_at.map(|at| at.0) })
+        Ok(LiveClaim {
+            id: row.get(0)?,
+            takes,
+            confirmed_at: confirmed_at.map(|at| at.0),
+        })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-fn write_claimed(connection: &Connection, key: &CreditKey, claimed: Decimal) -> Result<(), StoreError> {
+fn write_claimed(
+    connection: &Connection,
+    key: &CreditKey,
+    claimed: Decimal,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE credit SET claimed = ?3 WHERE company = ?1 AND account = ?2")?
-        .execute(params![key.company.as_str(), key.account.as_str(), Text(claimed)])?;
+        .execute(params![
+            key.company.as_str(),
+            key.account.as_str(),
+            Text(claimed)
+        ])?;
     Ok(())
 }

@@ -30,20 +30,34 @@ enum Member {
     List(Vec<String>),
 }
 
-pub(super) fn write(connection: &Connection, cause: &Cause, record: &DecisionRecord) -> Result<(), StoreError> {
+pub(super) fn write(
+    connection: &Connection,
+    cause: &Cause,
+    record: &DecisionRecord,
+) -> Result<(), StoreError> {
     let facts = write_facts(connection, &record.facts)?;
-    let mut slim = serde_json::to_value(record).map_err(|error| StoreError::Failed(error.into()))?;
+    let mut slim =
+        serde_json::to_value(record).map_err(|error| StoreError::Failed(error.into()))?;
     if let Some(member) = slim.get_mut("facts") {
         *member = Value::Null;
     }
     connection
-        .prepare_cached("INSERT INTO decision (id, company, record, facts) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![Id(record.decision_id), cause.company.as_str(), Json(slim), Json(facts)])?;
+        .prepare_cached(
+            "INSERT INTO decision (id, company, record, facts) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            Id(record.decision_id),
+            cause.company.as_str(),
+            Json(slim),
+            Json(facts)
+        ])?;
     Ok(())
 }
 
 fn write_facts(connection: &Connection, facts: &Value) -> Result<Facts, StoreError> {
-    let Value::Object(members) = facts else { return write_blob(connection, facts).map(Facts::Whole) };
+    let Value::Object(members) = facts else {
+        return write_blob(connection, facts).map(Facts::Whole);
+    };
     let mut written = BTreeMap::new();
     for (name, member) in members {
         let keys = match member {
@@ -51,9 +65,11 @@ fn write_facts(connection: &Connection, facts: &Value) -> Result<Facts, StoreErr
                 let keys = list.iter().map(|element| write_blob(connection, element));
                 Member::List(keys.collect::<Result<_, _>>()?)
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-                Member::One(write_blob(connection, member)?)
-            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Object(_) => Member::One(write_blob(connection, member)?),
         };
         written.insert(name.clone(), keys);
     }
@@ -64,17 +80,24 @@ fn write_blob(connection: &Connection, fact: &Value) -> Result<String, StoreErro
     let content = fact.to_string();
     let hash = digest::digest(&digest::SHA256, content.as_bytes());
     connection
-        .prepare_cached("INSERT INTO fact_blob (hash, content) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO fact_blob (hash, content) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
+        )?
         .execute(params![hash.as_ref(), content])?;
     Ok(hex(hash.as_ref()))
 }
 
-pub(super) fn read(connection: &Connection, id: Uuid) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError> {
+pub(super) fn read(
+    connection: &Connection,
+    id: Uuid,
+) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError> {
     let found: Option<(Text<CompanyId>, Json<DecisionRecord>, Json<Facts>)> = connection
         .prepare_cached("SELECT company, record, facts FROM decision WHERE id = ?1")?
         .query_row([Id(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((Text(company), Json(mut record), Json(facts))) = found else { return Ok(None) };
+    let Some((Text(company), Json(mut record), Json(facts))) = found else {
+        return Ok(None);
+    };
     record.facts = read_facts(connection, facts)?;
     Ok(Some((company, record)))
 }
@@ -103,7 +126,9 @@ fn read_blob(connection: &Connection, key: &str) -> Result<Value, StoreError> {
         .prepare_cached("SELECT content FROM fact_blob WHERE hash = unhex(?1)")?
         .query_row([key], |row| row.get(0))
         .optional()?;
-    content.map(|fact| fact.0).ok_or_else(|| broken("a fact of a decision is missing"))
+    content
+        .map(|fact| fact.0)
+        .ok_or_else(|| broken("a fact of a decision is missing"))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -19,7 +19,11 @@ pub(super) enum Applied {
     Repeated(Box<Document>),
 }
 
-pub(super) fn apply(connection: &Connection, cause: &Cause, change: &DocumentChange) -> Result<Applied, StoreError> {
+pub(super) fn apply(
+    connection: &Connection,
+    cause: &Cause,
+    change: &DocumentChange,
+) -> Result<Applied, StoreError> {
     let id = match change {
         DocumentChange::Store(new) => store(connection, cause, new)?,
         DocumentChange::Owe { .. } => owe(connection, cause, change)?,
@@ -29,7 +33,12 @@ pub(super) fn apply(connection: &Connection, cause: &Cause, change: &DocumentCha
             }
             *id
         }
-        DocumentChange::Render { id, lease, content, media_type } => {
+        DocumentChange::Render {
+            id,
+            lease,
+            content,
+            media_type,
+        } => {
             render(connection, cause, *id, *lease, content, media_type)?;
             *id
         }
@@ -41,12 +50,22 @@ pub(super) fn apply(connection: &Connection, cause: &Cause, change: &DocumentCha
     reload(connection, cause, id).map(Applied::Document)
 }
 
-fn reload(connection: &Connection, cause: &Cause, id: DocumentId) -> Result<Box<Document>, StoreError> {
+fn reload(
+    connection: &Connection,
+    cause: &Cause,
+    id: DocumentId,
+) -> Result<Box<Document>, StoreError> {
     let found = find(connection, &cause.company, id, Content::Leave)?;
-    found.map(Box::new).ok_or_else(|| broken("a document vanished in its own transaction"))
+    found
+        .map(Box::new)
+        .ok_or_else(|| broken("a document vanished in its own transaction"))
 }
 
-fn store(connection: &Connection, cause: &Cause, new: &NewDocument) -> Result<DocumentId, StoreError> {
+fn store(
+    connection: &Connection,
+    cause: &Cause,
+    new: &NewDocument,
+) -> Result<DocumentId, StoreError> {
     for key in &new.duplicate_keys {
         if let Some(known) = known_by(connection, cause, new, key)? {
             return Err(StoreError::DocumentKnown(Box::new(known)));
@@ -101,15 +120,42 @@ fn known_by(
             "SELECT document_id FROM document_key
              WHERE company = ?1 AND channel = ?2 AND partner = ?3 AND key = ?4 AND expires_at > ?5",
         )?
-        .query_row(params![cause.company.as_str(), new.channel, new.partner, key, At(cause.at)], |row| row.get(0))
+        .query_row(
+            params![
+                cause.company.as_str(),
+                new.channel,
+                new.partner,
+                key,
+                At(cause.at)
+            ],
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(Id(id)) = known else { return Ok(None) };
     let found = find(connection, &cause.company, DocumentId(id), Content::Take)?;
-    Ok(found.map(|document| Document { lease: None, ..document }))
+    Ok(found.map(|document| Document {
+        lease: None,
+        ..document
+    }))
 }
 
-fn owe(connection: &Connection, cause: &Cause, owed: &DocumentChange) -> Result<DocumentId, StoreError> {
-    let DocumentChange::Owe { id, channel, partner, account, kind, answers, order_id, context, lease } = owed else {
+fn owe(
+    connection: &Connection,
+    cause: &Cause,
+    owed: &DocumentChange,
+) -> Result<DocumentId, StoreError> {
+    let DocumentChange::Owe {
+        id,
+        channel,
+        partner,
+        account,
+        kind,
+        answers,
+        order_id,
+        context,
+        lease,
+    } = owed
+    else {
         return Err(broken("only an owed document is owed"));
     };
     let number: i64 = connection
@@ -143,7 +189,12 @@ fn owe(connection: &Connection, cause: &Cause, owed: &DocumentChange) -> Result<
 }
 
 /// Answers whether it had been answered before, under the same lease.
-fn answer(connection: &Connection, cause: &Cause, id: DocumentId, lease: Uuid) -> Result<bool, StoreError> {
+fn answer(
+    connection: &Connection,
+    cause: &Cause,
+    id: DocumentId,
+    lease: Uuid,
+) -> Result<bool, StoreError> {
     let changed = connection
         .prepare_cached(
             "UPDATE document SET state = 'answered'
@@ -159,7 +210,11 @@ fn answer(connection: &Connection, cause: &Cause, id: DocumentId, lease: Uuid) -
                 WHERE company = ?1 AND id = ?2 AND lease = ?3 AND state = 'answered' AND direction = 'inbound')",
         )?
         .query_row(params![cause.company.as_str(), Id(id.0), Id(lease)], |row| row.get(0))?;
-    if repeated { Ok(true) } else { Err(StoreError::LeaseLost) }
+    if repeated {
+        Ok(true)
+    } else {
+        Err(StoreError::LeaseLost)
+    }
 }
 
 fn render(
@@ -179,7 +234,11 @@ fn render(
                 AND (state = 'due' OR content = ?4)",
         )?
         .execute(params![cause.company.as_str(), Id(id.0), Id(lease), content, media_type])?;
-    if changed == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
 }
 
 fn deliver(connection: &Connection, cause: &Cause, id: DocumentId) -> Result<(), StoreError> {
@@ -188,18 +247,29 @@ fn deliver(connection: &Connection, cause: &Cause, id: DocumentId) -> Result<(),
             "UPDATE document SET state = 'delivered' WHERE company = ?1 AND id = ?2 AND state IN ('ready', 'delivered')",
         )?
         .execute(params![cause.company.as_str(), Id(id.0)])?;
-    if changed == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
 }
 
 /// Leases what nobody holds, oldest first.
-pub(super) fn lease(connection: &Connection, asked: &DocumentLease) -> Result<Vec<Document>, StoreError> {
-    let mut query = Query::new("SELECT id FROM document WHERE state IN ('received', 'due') AND company = ?");
+pub(super) fn lease(
+    connection: &Connection,
+    asked: &DocumentLease,
+) -> Result<Vec<Document>, StoreError> {
+    let mut query =
+        Query::new("SELECT id FROM document WHERE state IN ('received', 'due') AND company = ?");
     query.bind(asked.company.as_str())?;
     query.and("channel = ?", asked.channel.as_str())?;
     query.and("direction = ?", Word(asked.direction))?;
     query.and("(lease_until IS NULL OR lease_until <= ?)", At(asked.now))?;
     if let Some(accounts) = &asked.accounts {
-        query.and("account IN (SELECT value FROM json_each(?))", list(accounts))?;
+        query.and(
+            "account IN (SELECT value FROM json_each(?))",
+            list(accounts),
+        )?;
     }
     if let Some(answers) = asked.answers {
         query.and("answers = ?", Id(answers.0))?;
@@ -234,7 +304,10 @@ pub(super) fn documents(
         query.and("state = ?", Word(state))?;
     }
     if let Some(accounts) = &filter.accounts {
-        query.and("account IN (SELECT value FROM json_each(?))", list(accounts))?;
+        query.and(
+            "account IN (SELECT value FROM json_each(?))",
+            list(accounts),
+        )?;
     }
     if let Some(answers) = filter.answers {
         query.and("answers = ?", Id(answers.0))?;
@@ -245,7 +318,12 @@ pub(super) fn documents(
     query.push(" ORDER BY seq LIMIT ?");
     query.bind(filter.limit)?;
     // A lease is shown only to whom it was given.
-    query.all(connection, |row| read_document(row).map(|document| Document { lease: None, ..document }))
+    query.all(connection, |row| {
+        read_document(row).map(|document| Document {
+            lease: None,
+            ..document
+        })
+    })
 }
 
 /// Whether the content is read too.
@@ -266,7 +344,9 @@ pub(super) fn find(
         .prepare_cached(&sql)?
         .query_row(params![company.as_str(), Id(id.0)], read_document)
         .optional()?;
-    let (Some(mut document), Content::Take) = (found.clone(), content) else { return Ok(found) };
+    let (Some(mut document), Content::Take) = (found.clone(), content) else {
+        return Ok(found);
+    };
     let bytes: Option<Vec<u8>> = connection
         .prepare_cached("SELECT content FROM document WHERE id = ?1")?
         .query_row([Id(id.0)], |row| row.get(0))?;
@@ -275,10 +355,12 @@ pub(super) fn find(
 }
 
 fn read_document(row: &Row<'_>) -> rusqlite::Result<Document> {
-    let (Id(id), Text(account), At(created_at)): (Id, Text<AccountId>, At) = (row.get(0)?, row.get(3)?, row.get(10)?);
+    let (Id(id), Text(account), At(created_at)): (Id, Text<AccountId>, At) =
+        (row.get(0)?, row.get(3)?, row.get(10)?);
     let (Word(direction), Word(kind), Word(state)) = (row.get(4)?, row.get(5)?, row.get(6)?);
     let control_number: Option<i64> = row.get(7)?;
-    let (answers, order_id, lease): (Option<Id>, Option<Id>, Option<Id>) = (row.get(8)?, row.get(9)?, row.get(13)?);
+    let (answers, order_id, lease): (Option<Id>, Option<Id>, Option<Id>) =
+        (row.get(8)?, row.get(9)?, row.get(13)?);
     let context: Option<Json<serde_json::Value>> = row.get(12)?;
     Ok(Document {
         document_id: DocumentId(id),

@@ -9,11 +9,17 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    super::{AttemptStart, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, StoreError},
+    super::{
+        AttemptStart, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, StoreError,
+    },
     value::{At, Id, Json, broken},
 };
 
-pub(super) fn apply(connection: &Connection, cause: Option<&Cause>, change: &EffectChange) -> Result<(), StoreError> {
+pub(super) fn apply(
+    connection: &Connection,
+    cause: Option<&Cause>,
+    change: &EffectChange,
+) -> Result<(), StoreError> {
     match change {
         EffectChange::New(effect) => {
             let cause = cause.ok_or_else(|| broken("a commit with a new effect says its cause"))?;
@@ -84,7 +90,11 @@ fn end(connection: &Connection, outcome: &EffectOutcome) -> Result<(), StoreErro
             )?
             .execute(params![Id(*effect), Id(*lease), Json(progress)])?,
     };
-    if changed == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
 }
 
 struct Candidate {
@@ -109,8 +119,14 @@ pub(super) fn lease(
     let chosen = choose(connection, now, until, limit)?;
     for effect in &chosen {
         connection
-            .prepare_cached("UPDATE effect SET state = 'leased', lease = ?2, lease_until = ?3 WHERE id = ?1")?
-            .execute(params![Id(effect.effect), Id(effect.lease), At(effect.until)])?;
+            .prepare_cached(
+                "UPDATE effect SET state = 'leased', lease = ?2, lease_until = ?3 WHERE id = ?1",
+            )?
+            .execute(params![
+                Id(effect.effect),
+                Id(effect.lease),
+                At(effect.until)
+            ])?;
     }
     Ok(chosen)
 }
@@ -160,10 +176,16 @@ fn read_candidate(row: &Row<'_>, until: Timestamp) -> rusqlite::Result<Candidate
         traceparent: row.get(7)?,
         correlation_id: row.get(8)?,
     };
-    Ok(Candidate { effect, serial_key: row.get(9)? })
+    Ok(Candidate {
+        effect,
+        serial_key: row.get(9)?,
+    })
 }
 
-pub(super) fn begin_attempt(connection: &Connection, start: &AttemptStart) -> Result<(), StoreError> {
+pub(super) fn begin_attempt(
+    connection: &Connection,
+    start: &AttemptStart,
+) -> Result<(), StoreError> {
     let changed = connection
         .prepare_cached(
             "UPDATE effect SET attempt = attempt + 1, progress = ?5
@@ -176,7 +198,11 @@ pub(super) fn begin_attempt(connection: &Connection, start: &AttemptStart) -> Re
             At(start.now),
             Json(&start.progress),
         ])?;
-    if changed == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
 }
 
 /// When something can be leased next: a waiting effect is due, or a lease ends. One whose serial key is held does not

@@ -1,4 +1,4 @@
-//! The log, read as CloudEvents in feed order.
+//! The log, read as `CloudEvents` in feed order.
 
 use canonical_model::{AccountId, CompanyId, event::CloudEvent};
 use rusqlite::{Connection, Row};
@@ -10,11 +10,15 @@ use super::{
 };
 
 pub(super) fn newest_position(connection: &Connection) -> Result<u64, StoreError> {
-    let newest: Option<i64> = connection.query_row("SELECT max(position) FROM event", (), |row| row.get(0))?;
+    let newest: Option<i64> =
+        connection.query_row("SELECT max(position) FROM event", (), |row| row.get(0))?;
     Ok(newest.map_or(0, count))
 }
 
-pub(super) fn events(connection: &Connection, filter: &EventFilter) -> Result<Vec<CloudEvent>, StoreError> {
+pub(super) fn events(
+    connection: &Connection,
+    filter: &EventFilter,
+) -> Result<Vec<CloudEvent>, StoreError> {
     let mut query = Query::new(
         "SELECT position, id, stream_id, version, type, type_version, company, account, time, correlation_id,
             traceparent, data
@@ -28,10 +32,16 @@ pub(super) fn events(connection: &Connection, filter: &EventFilter) -> Result<Ve
         query.and("company = ?", company.as_str())?;
     }
     if let Some(accounts) = &filter.accounts {
-        query.and("account IN (SELECT value FROM json_each(?))", list(accounts))?;
+        query.and(
+            "account IN (SELECT value FROM json_each(?))",
+            list(accounts),
+        )?;
     }
     if !filter.types.is_empty() {
-        query.and("type IN (SELECT value FROM json_each(?))", list(&filter.types))?;
+        query.and(
+            "type IN (SELECT value FROM json_each(?))",
+            list(&filter.types),
+        )?;
     }
     query.push(" ORDER BY position LIMIT ?");
     query.bind(filter.limit)?;

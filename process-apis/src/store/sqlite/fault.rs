@@ -1,4 +1,4 @@
-//! What an error of SQLite means for the store.
+//! What an error of `SQLite` means for the store.
 
 use rusqlite::ErrorCode;
 
@@ -16,8 +16,12 @@ impl From<rusqlite::Error> for StoreError {
 /// After these nothing may be acknowledged any more: what a failed write or fsync left on the disk is not known until
 /// the file has been opened, and recovered, anew.
 pub(super) fn is_fatal(error: &StoreError) -> bool {
-    let StoreError::Failed(source) = error else { return false };
-    let code = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    let StoreError::Failed(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
     matches!(
         code,
         Some(

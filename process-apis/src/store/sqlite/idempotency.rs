@@ -8,7 +8,11 @@ use super::{
     value::{At, Id, Json},
 };
 
-pub(super) fn find(connection: &Connection, scope: &str, key: &str) -> Result<Option<IdempotencyAnswer>, StoreError> {
+pub(super) fn find(
+    connection: &Connection,
+    scope: &str,
+    key: &str,
+) -> Result<Option<IdempotencyAnswer>, StoreError> {
     let found = connection
         .prepare_cached(
             "SELECT fingerprint, status, body, subject, expires_at FROM idempotency WHERE scope = ?1 AND key = ?2",
@@ -32,7 +36,11 @@ pub(super) fn find(connection: &Connection, scope: &str, key: &str) -> Result<Op
 }
 
 /// Keeps the answer, unless the key has one that has not expired.
-pub(super) fn keep(connection: &Connection, now: Option<Timestamp>, answer: &IdempotencyAnswer) -> Result<(), StoreError> {
+pub(super) fn keep(
+    connection: &Connection,
+    now: Option<Timestamp>,
+    answer: &IdempotencyAnswer,
+) -> Result<(), StoreError> {
     if let Some(earlier) = find(connection, &answer.scope, &answer.key)?
         && now.is_none_or(|now| earlier.expires_at > now)
     {
@@ -56,7 +64,11 @@ pub(super) fn keep(connection: &Connection, now: Option<Timestamp>, answer: &Ide
 }
 
 /// Deletes what has expired, of answers and of document keys, so many of each at most.
-pub(super) fn sweep(connection: &Connection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(super) fn sweep(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let mut deleted = 0_u64;
     for sql in [
         "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)",

@@ -1,4 +1,4 @@
-//! The embedded store: SQLite, one writer thread that commits many commands with one fsync, a few readers. One process
+//! The embedded store: `SQLite`, one writer thread that commits many commands with one fsync, a few readers. One process
 //! at a time has the file.
 
 mod apply;
@@ -26,8 +26,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber, decision::DecisionRecord, document::Document,
-    event::CloudEvent,
+    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber, decision::DecisionRecord,
+    document::Document, event::CloudEvent,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -35,9 +35,9 @@ use uuid::Uuid;
 
 use self::{open::Place, readers::Readers, writer::Writer};
 use super::{
-    AttemptStart, Commit, Committed, CreditKey, CreditLevel, CreditLevelFact, DocumentFilter, DocumentLease, EventFilter,
-    IdempotencyAnswer, LeasedEffect, OrderFilter, Owner, StockKey, StockPosition, StockSnapshot, Store, StoreError,
-    StreamKind, Versioned,
+    AttemptStart, Commit, Committed, CreditKey, CreditLevel, CreditLevelFact, DocumentFilter,
+    DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect, OrderFilter, Owner, StockKey,
+    StockPosition, StockSnapshot, Store, StoreError, StreamKind, Versioned,
 };
 
 const READERS: usize = 3;
@@ -69,7 +69,9 @@ impl SqliteStore {
         let lock = open::lock(place)?;
         let connection = open::writer(place)?;
         let newest = events::newest_position(&connection)?;
-        let readers = (0..READERS).map(|_| open::reader(place)).collect::<Result<_, _>>()?;
+        let readers = (0..READERS)
+            .map(|_| open::reader(place))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             writer: Writer::start(connection, lock)?,
             readers: Readers::start(readers)?,
@@ -81,6 +83,11 @@ impl SqliteStore {
     /// Writes what is queued, folds the write-ahead log in and frees the file. What is asked later is refused.
     pub async fn close(&self) {
         self.writer.stop().await;
+    }
+
+    /// Turns true when a write or fsync has failed for good: nothing is taken any more, and only a restart recovers.
+    pub fn failed(&self) -> watch::Receiver<bool> {
+        self.writer.failed()
     }
 
     /// The first line of the audit trail that does not follow from the one before; None = the trail is whole.
@@ -97,7 +104,8 @@ impl SqliteStore {
             });
         }
         if !committed.documents.is_empty() {
-            self.document_work.send_modify(|times| *times = times.wrapping_add(1));
+            self.document_work
+                .send_modify(|times| *times = times.wrapping_add(1));
         }
     }
 }
@@ -105,44 +113,85 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let committed = self.writer.run(move |connection| apply::apply(connection, &commit)).await?;
+        let committed = self
+            .writer
+            .run(move |connection| apply::apply(connection, &commit))
+            .await?;
         self.announce(&committed);
         Ok(committed)
     }
 
-    async fn install_stock(&self, snapshots: Vec<StockSnapshot>) -> Result<Vec<StockPosition>, StoreError> {
+    async fn install_stock(
+        &self,
+        snapshots: Vec<StockSnapshot>,
+    ) -> Result<Vec<StockPosition>, StoreError> {
         let asked = snapshots.clone();
-        if let Some(known) = self.readers.run(move |connection| stock::unless_newer(connection, &asked)).await? {
+        if let Some(known) = self
+            .readers
+            .run(move |connection| stock::unless_newer(connection, &asked))
+            .await?
+        {
             return Ok(known);
         }
-        self.writer.run(move |connection| stock::install(connection, &snapshots)).await
+        self.writer
+            .run(move |connection| stock::install(connection, &snapshots))
+            .await
     }
 
-    async fn stock(&self, keys: &[StockKey], except: Option<Owner>) -> Result<Vec<StockPosition>, StoreError> {
+    async fn stock(
+        &self,
+        keys: &[StockKey],
+        except: Option<Owner>,
+    ) -> Result<Vec<StockPosition>, StoreError> {
         let keys = keys.to_vec();
-        self.readers.run(move |connection| stock::positions(connection, &keys, except)).await
+        self.readers
+            .run(move |connection| stock::positions(connection, &keys, except))
+            .await
     }
 
-    async fn install_credit(&self, facts: Vec<CreditLevelFact>) -> Result<Vec<CreditLevel>, StoreError> {
+    async fn install_credit(
+        &self,
+        facts: Vec<CreditLevelFact>,
+    ) -> Result<Vec<CreditLevel>, StoreError> {
         let asked = facts.clone();
-        if let Some(known) = self.readers.run(move |connection| credit::unless_newer(connection, &asked)).await? {
+        if let Some(known) = self
+            .readers
+            .run(move |connection| credit::unless_newer(connection, &asked))
+            .await?
+        {
             return Ok(known);
         }
-        self.writer.run(move |connection| credit::install(connection, &facts)).await
+        self.writer
+            .run(move |connection| credit::install(connection, &facts))
+            .await
     }
 
     async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError> {
         let keys = keys.to_vec();
-        self.readers.run(move |connection| credit::levels(connection, &keys)).await
+        self.readers
+            .run(move |connection| credit::levels(connection, &keys))
+            .await
     }
 
-    async fn idempotency(&self, scope: &str, key: &str) -> Result<Option<IdempotencyAnswer>, StoreError> {
+    async fn idempotency(
+        &self,
+        scope: &str,
+        key: &str,
+    ) -> Result<Option<IdempotencyAnswer>, StoreError> {
         let (scope, key) = (scope.to_owned(), key.to_owned());
-        self.readers.run(move |connection| idempotency::find(connection, &scope, &key)).await
+        self.readers
+            .run(move |connection| idempotency::find(connection, &scope, &key))
+            .await
     }
 
-    async fn state(&self, kind: StreamKind, id: Uuid) -> Result<Option<Versioned<serde_json::Value>>, StoreError> {
-        self.readers.run(move |connection| streams::state(connection, kind, id)).await
+    async fn state(
+        &self,
+        kind: StreamKind,
+        id: Uuid,
+    ) -> Result<Option<Versioned<serde_json::Value>>, StoreError> {
+        self.readers
+            .run(move |connection| streams::state(connection, kind, id))
+            .await
     }
 
     async fn order_of_purchase_order(
@@ -152,7 +201,11 @@ impl Store for SqliteStore {
         purchase_order_number: &PurchaseOrderNumber,
         release_number: Option<&str>,
     ) -> Result<Option<OrderId>, StoreError> {
-        let (company, account, number) = (company.clone(), account.clone(), purchase_order_number.clone());
+        let (company, account, number) = (
+            company.clone(),
+            account.clone(),
+            purchase_order_number.clone(),
+        );
         let release = release_number.map(str::to_owned);
         let read = move |connection: &rusqlite::Connection| {
             streams::of_purchase_order(connection, &company, &account, &number, release.as_deref())
@@ -166,19 +219,43 @@ impl Store for SqliteStore {
         filter: OrderFilter,
     ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError> {
         let company = company.clone();
-        self.readers.run(move |connection| streams::orders(connection, &company, &filter)).await
+        self.readers
+            .run(move |connection| streams::orders(connection, &company, &filter))
+            .await
     }
 
-    async fn expired_reservations(&self, now: Timestamp, limit: u16) -> Result<Vec<Uuid>, StoreError> {
-        self.readers.run(move |connection| streams::expired_reservations(connection, now, limit)).await
+    async fn expired_reservations(
+        &self,
+        now: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        self.readers
+            .run(move |connection| streams::expired_reservations(connection, now, limit))
+            .await
+    }
+
+    async fn held_reservations(
+        &self,
+        company: &CompanyId,
+        account: &AccountId,
+        limit: u32,
+    ) -> Result<Vec<serde_json::Value>, StoreError> {
+        let (company, account) = (company.clone(), account.clone());
+        let read =
+            move |connection: &_| streams::held_reservations(connection, &company, &account, limit);
+        self.readers.run(read).await
     }
 
     async fn decision(&self, id: Uuid) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError> {
-        self.readers.run(move |connection| decisions::read(connection, id)).await
+        self.readers
+            .run(move |connection| decisions::read(connection, id))
+            .await
     }
 
     async fn events(&self, filter: EventFilter) -> Result<Vec<CloudEvent>, StoreError> {
-        self.readers.run(move |connection| events::events(connection, &filter)).await
+        self.readers
+            .run(move |connection| events::events(connection, &filter))
+            .await
     }
 
     fn position(&self) -> watch::Receiver<u64> {
@@ -191,11 +268,15 @@ impl Store for SqliteStore {
         until: Timestamp,
         limit: u16,
     ) -> Result<Vec<LeasedEffect>, StoreError> {
-        self.writer.run(move |connection| effects::lease(connection, now, until, limit)).await
+        self.writer
+            .run(move |connection| effects::lease(connection, now, until, limit))
+            .await
     }
 
     async fn begin_attempt(&self, start: AttemptStart) -> Result<(), StoreError> {
-        self.writer.run(move |connection| effects::begin_attempt(connection, &start)).await
+        self.writer
+            .run(move |connection| effects::begin_attempt(connection, &start))
+            .await
     }
 
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -203,20 +284,38 @@ impl Store for SqliteStore {
     }
 
     async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError> {
-        self.writer.run(move |connection| documents::lease(connection, &lease)).await
+        self.writer
+            .run(move |connection| documents::lease(connection, &lease))
+            .await
     }
 
-    async fn documents(&self, company: &CompanyId, filter: DocumentFilter) -> Result<Vec<Document>, StoreError> {
+    async fn documents(
+        &self,
+        company: &CompanyId,
+        filter: DocumentFilter,
+    ) -> Result<Vec<Document>, StoreError> {
         let company = company.clone();
-        self.readers.run(move |connection| documents::documents(connection, &company, &filter)).await
+        self.readers
+            .run(move |connection| documents::documents(connection, &company, &filter))
+            .await
     }
 
-    async fn document(&self, company: &CompanyId, id: DocumentId) -> Result<Option<Document>, StoreError> {
+    async fn document(
+        &self,
+        company: &CompanyId,
+        id: DocumentId,
+    ) -> Result<Option<Document>, StoreError> {
         let company = company.clone();
         let content = documents::Content::Take;
-        let found = self.readers.run(move |connection| documents::find(connection, &company, id, content)).await?;
+        let found = self
+            .readers
+            .run(move |connection| documents::find(connection, &company, id, content))
+            .await?;
         // A lease is shown only to whom it was given.
-        Ok(found.map(|document| Document { lease: None, ..document }))
+        Ok(found.map(|document| Document {
+            lease: None,
+            ..document
+        }))
     }
 
     fn document_work(&self) -> watch::Receiver<u64> {
@@ -224,12 +323,16 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.writer.run(move |connection| idempotency::sweep(connection, now, SWEEP)).await
+        self.writer
+            .run(move |connection| idempotency::sweep(connection, now, SWEEP))
+            .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         let write = |connection: &rusqlite::Connection| {
-            connection.prepare_cached("UPDATE store_check SET times = times + 1")?.execute(())?;
+            connection
+                .prepare_cached("UPDATE store_check SET times = times + 1")?
+                .execute(())?;
             Ok(())
         };
         self.writer.run(write).await

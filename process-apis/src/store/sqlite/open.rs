@@ -1,4 +1,4 @@
-//! Opening the data file: one process at a time, durable commits, a SQLite without the known faults.
+//! Opening the data file: one process at a time, durable commits, a `SQLite` without the known faults.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -48,7 +48,9 @@ pub(super) struct InstanceLock {
 }
 
 pub(super) fn lock(place: &Place) -> anyhow::Result<InstanceLock> {
-    let Place::File(path) = place else { return Ok(InstanceLock { _file: None }) };
+    let Place::File(path) = place else {
+        return Ok(InstanceLock { _file: None });
+    };
     let mut name = path.clone().into_os_string();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
@@ -57,25 +59,42 @@ pub(super) fn lock(place: &Place) -> anyhow::Result<InstanceLock> {
         .truncate(false)
         .write(true)
         .open(&lock_path)
-        .with_context(|| format!("cannot open {}; the directory must exist and be writable", lock_path.display()))?;
+        .with_context(|| {
+            format!(
+                "cannot open {}; the directory must exist and be writable",
+                lock_path.display()
+            )
+        })?;
     match file.try_lock() {
         Ok(()) => Ok(InstanceLock { _file: Some(file) }),
         Err(TryLockError::WouldBlock) => bail!(
             "another process has {} open; stop it, or give this one a data file of its own",
             path.display()
         ),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", lock_path.display())),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", lock_path.display()))
+        }
     }
 }
 
 /// The connection that writes, on a migrated file.
 pub(super) fn writer(place: &Place) -> anyhow::Result<Connection> {
-    let mut connection = place.connect().with_context(|| format!("cannot open {}", describe(place)))?;
+    let mut connection = place
+        .connect()
+        .with_context(|| format!("cannot open {}", describe(place)))?;
     let version: String = connection.query_row("SELECT sqlite_version()", (), |row| row.get(0))?;
-    ensure!(is_sound(&version), "SQLite {version} can damage a data file; build with 3.51.3 or later, not 3.52.0");
+    ensure!(
+        is_sound(&version),
+        "SQLite {version} can damage a data file; build with 3.51.3 or later, not 3.52.0"
+    );
     if let Place::File(path) = place {
-        let mode: String = connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
-        ensure!(mode == "wal", "{} cannot be used with a write-ahead log ({mode})", path.display());
+        let mode: String =
+            connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
+        ensure!(
+            mode == "wal",
+            "{} cannot be used with a write-ahead log ({mode})",
+            path.display()
+        );
     }
     // NORMAL would lose acknowledged commits when the power fails (RELIABILITY P8).
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -99,7 +118,9 @@ fn describe(place: &Place) -> String {
 
 /// The write-ahead log of earlier versions could be damaged; 3.52.0 was withdrawn (RELIABILITY P9).
 fn is_sound(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     let triple = [parts.next(), parts.next(), parts.next()].map(|part| part.unwrap_or(0));
     triple >= [3, 51, 3] && triple != [3, 52, 0]
 }
@@ -110,7 +131,13 @@ mod tests {
 
     #[test]
     fn unsound_versions_are_known() {
-        for (version, sound) in [("3.40.1", false), ("3.51.2", false), ("3.51.3", true), ("3.52.0", false), ("3.53.0", true)] {
+        for (version, sound) in [
+            ("3.40.1", false),
+            ("3.51.2", false),
+            ("3.51.3", true),
+            ("3.52.0", false),
+            ("3.53.0", true),
+        ] {
             assert_eq!(is_sound(version), sound, "{version}");
         }
     }
@@ -120,7 +147,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = Place::File(directory.path().join("data.sqlite"));
         let first = lock(&place).unwrap();
-        assert!(lock(&place).unwrap_err().to_string().contains("another process has"));
+        assert!(
+            lock(&place)
+                .unwrap_err()
+                .to_string()
+                .contains("another process has")
+        );
         drop(first);
         lock(&place).unwrap();
     }

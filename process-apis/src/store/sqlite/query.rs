@@ -15,7 +15,10 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn new(sql: &str) -> Self {
-        Self { sql: sql.to_owned(), values: Vec::new() }
+        Self {
+            sql: sql.to_owned(),
+            values: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, sql: &str) {
@@ -24,7 +27,9 @@ impl Query {
 
     pub(super) fn bind(&mut self, value: impl ToSql) -> Result<(), StoreError> {
         let owned = match value.to_sql()? {
-            ToSqlOutput::Borrowed(value) => Value::try_from(value).map_err(|error| StoreError::Failed(error.into()))?,
+            ToSqlOutput::Borrowed(value) => {
+                Value::try_from(value).map_err(|error| StoreError::Failed(error.into()))?
+            }
             ToSqlOutput::Owned(value) => value,
             _ => return Err(super::value::broken("a value is text, number or bytes")),
         };

@@ -23,7 +23,9 @@ impl Readers {
         for connection in connections {
             let shared = Arc::clone(&shared);
             let name = "store-reader".to_owned();
-            std::thread::Builder::new().name(name).spawn(move || serve(&connection, &shared))?;
+            std::thread::Builder::new()
+                .name(name)
+                .spawn(move || serve(&connection, &shared))?;
         }
         Ok(Self(sender))
     }
@@ -46,7 +48,10 @@ impl Readers {
 
 fn serve(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
     loop {
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let next = queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .blocking_recv();
         let Some(read) = next else { return };
         read(connection);
     }

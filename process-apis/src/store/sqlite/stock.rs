@@ -70,8 +70,12 @@ fn confirm(connection: &Connection, owner: Owner, at: Timestamp) -> Result<(), S
     // The fact in force may be newer than the confirmation already: then it counts the claim as of now.
     for movement in held_by(connection, owner, None)? {
         let fact: Option<(At, Lag)> = connection
-            .prepare_cached("SELECT as_of, lag FROM stock WHERE company = ?1 AND item = ?2 AND site = ?3")?
-            .query_row(key_params(&movement.key), |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached(
+                "SELECT as_of, lag FROM stock WHERE company = ?1 AND item = ?2 AND site = ?3",
+            )?
+            .query_row(key_params(&movement.key), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
         if fact.is_some_and(|(as_of, lag)| covers(as_of.0, lag.0, Some(at))) {
             end(connection, &movement)?;
@@ -91,11 +95,17 @@ fn end(connection: &Connection, movement: &Movement) -> Result<(), StoreError> {
 }
 
 fn delete(connection: &Connection, id: i64) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM stock_movement WHERE id = ?1")?.execute([id])?;
+    connection
+        .prepare_cached("DELETE FROM stock_movement WHERE id = ?1")?
+        .execute([id])?;
     Ok(())
 }
 
-fn held_by(connection: &Connection, owner: Owner, line: Option<u32>) -> Result<Vec<Movement>, StoreError> {
+fn held_by(
+    connection: &Connection,
+    owner: Owner,
+    line: Option<u32>,
+) -> Result<Vec<Movement>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, company, item, site, day, quantity FROM stock_movement
          WHERE owner_id = ?1 AND owner_kind = ?2 AND (?3 IS NULL OR line = ?3) ORDER BY company, item, site, id",
@@ -103,14 +113,28 @@ fn held_by(connection: &Connection, owner: Owner, line: Option<u32>) -> Result<V
     let found = statement.query_map(params![Id(owner.id), Word(owner.kind), line], |row| {
         let (Text(company), Text(item), Text(site)) = (row.get(1)?, row.get(2)?, row.get(3)?);
         let (Text(day), Text(quantity)) = (row.get(4)?, row.get(5)?);
-        Ok(Movement { id: row.get(0)?, key: StockKey { company, item, site }, takes: DayQuantity { day, quantity } })
+        Ok(Movement {
+            id: row.get(0)?,
+            key: StockKey {
+                company,
+                item,
+                site,
+            },
+            takes: DayQuantity { day, quantity },
+        })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// Installs the facts that are newer and answers every position as it then is.
-pub(super) fn install(connection: &Connection, facts: &[StockSnapshot]) -> Result<Vec<StockPosition>, StoreError> {
-    facts.iter().map(|fact| install_one(connection, fact)).collect()
+pub(super) fn install(
+    connection: &Connection,
+    facts: &[StockSnapshot],
+) -> Result<Vec<StockPosition>, StoreError> {
+    facts
+        .iter()
+        .map(|fact| install_one(connection, fact))
+        .collect()
 }
 
 fn install_one(connection: &Connection, fact: &StockSnapshot) -> Result<StockPosition, StoreError> {
@@ -195,10 +219,19 @@ fn read_position(row: &Row<'_>, key: &StockKey) -> rusqlite::Result<StockPositio
     let At(as_of) = row.get(0)?;
     let Text(first_day) = row.get(1)?;
     let (Json(available), Json(claimed)) = (row.get(2)?, row.get(3)?);
-    Ok(StockPosition { key: key.clone(), as_of, first_day, available, claimed })
+    Ok(StockPosition {
+        key: key.clone(),
+        as_of,
+        first_day,
+        available,
+        claimed,
+    })
 }
 
-fn live(connection: &Connection, key: &StockKey) -> Result<Vec<LiveClaim<DayQuantity>>, StoreError> {
+fn live(
+    connection: &Connection,
+    key: &StockKey,
+) -> Result<Vec<LiveClaim<DayQuantity>>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, day, quantity, confirmed_at FROM stock_movement WHERE company = ?1 AND item = ?2 AND site = ?3",
     )?;
@@ -206,7 +239,11 @@ fn live(connection: &Connection, key: &StockKey) -> Result<Vec<LiveClaim<DayQuan
         let (Text(day), Text(quantity)) = (row.get(1)?, row.get(2)?);
         let confirmed_at: Option<At> = row.get(3)?;
         let takes = DayQuantity { day, quantity };
-        Ok(LiveClaim { id: row.get(0)?, takes, confirmed_at: confirmed_at.map(|at| at.0) })
+        Ok(LiveClaim {
+            id: row.get(0)?,
+            takes,
+            confirmed_at: confirmed_at.map(|at| at.0),
+        })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
@@ -214,7 +251,9 @@ fn live(connection: &Connection, key: &StockKey) -> Result<Vec<LiveClaim<DayQuan
 fn write_claimed(connection: &Connection, position: &StockPosition) -> Result<(), StoreError> {
     let [company, item, site] = key_params(&position.key);
     connection
-        .prepare_cached("UPDATE stock SET claimed = ?4 WHERE company = ?1 AND item = ?2 AND site = ?3")?
+        .prepare_cached(
+            "UPDATE stock SET claimed = ?4 WHERE company = ?1 AND item = ?2 AND site = ?3",
+        )?
         .execute(params![company, item, site, Json(&position.claimed)])?;
     Ok(())
 }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        Cause, OrderFilter, OrderRow, QuoteRow, ReservationRow, StateRow, StoreError, StreamChange, StreamKind, Versioned,
+        Cause, OrderFilter, OrderRow, QuoteRow, ReservationRow, StateRow, StoreError, StreamChange,
+        StreamKind, Versioned,
     },
     query::Query,
     value::{At, Id, Json, Word, broken, count, integer, list},
@@ -17,10 +18,17 @@ type State = Versioned<serde_json::Value>;
 
 /// Writes the events and the state after them, if the stream is at the expected version. Answers the position of the
 /// last event.
-pub(super) fn change(connection: &Connection, cause: &Cause, change: &StreamChange) -> Result<u64, StoreError> {
+pub(super) fn change(
+    connection: &Connection,
+    cause: &Cause,
+    change: &StreamChange,
+) -> Result<u64, StoreError> {
     let version = version(connection, change.kind, change.id)?;
     if version != change.expected_version {
-        return Err(StoreError::VersionConflict { kind: change.kind, id: change.id });
+        return Err(StoreError::VersionConflict {
+            kind: change.kind,
+            id: change.id,
+        });
     }
     let mut version = version;
     let mut statement = connection.prepare_cached(
@@ -61,14 +69,26 @@ fn version(connection: &Connection, kind: StreamKind, id: Uuid) -> Result<u64, S
         StreamKind::Quote => "SELECT version FROM quote WHERE id = ?1",
         StreamKind::Reservation => "SELECT version FROM reservation WHERE id = ?1",
     };
-    let found = connection.prepare_cached(sql)?.query_row([Id(id)], |row| row.get(0)).optional()?;
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row([Id(id)], |row| row.get(0))
+        .optional()?;
     Ok(found.map_or(0, count))
 }
 
-fn write_row(connection: &Connection, cause: &Cause, change: &StreamChange, version: u64) -> Result<(), StoreError> {
+fn write_row(
+    connection: &Connection,
+    cause: &Cause,
+    change: &StreamChange,
+    version: u64,
+) -> Result<(), StoreError> {
     match (&change.row, change.kind) {
-        (StateRow::Order(row), StreamKind::Order) => write_order(connection, cause, change, row, version),
-        (StateRow::Quote(row), StreamKind::Quote) => write_quote(connection, cause, change, row, version),
+        (StateRow::Order(row), StreamKind::Order) => {
+            write_order(connection, cause, change, row, version)
+        }
+        (StateRow::Quote(row), StreamKind::Quote) => {
+            write_quote(connection, cause, change, row, version)
+        }
         (StateRow::Reservation(row), StreamKind::Reservation) => {
             write_reservation(connection, cause, change, row, version)
         }
@@ -87,8 +107,13 @@ fn write_order(
 ) -> Result<(), StoreError> {
     let release = row.release_number.as_deref();
     if row.holds_purchase_order
-        && let Some(other) =
-            of_purchase_order(connection, &cause.company, &change.account, &row.purchase_order_number, release)?
+        && let Some(other) = of_purchase_order(
+            connection,
+            &cause.company,
+            &change.account,
+            &row.purchase_order_number,
+            release,
+        )?
         && other.0 != change.id
     {
         return Err(StoreError::PurchaseOrderTaken(other));
@@ -97,7 +122,11 @@ fn write_order(
     for hold in &row.holds {
         holds.push(serde_json::to_value(hold).map_err(|error| StoreError::Failed(error.into()))?);
     }
-    let holds = if holds.is_empty() { String::new() } else { serde_json::Value::Array(holds).to_string() };
+    let holds = if holds.is_empty() {
+        String::new()
+    } else {
+        serde_json::Value::Array(holds).to_string()
+    };
     connection
         .prepare_cached(
             "INSERT INTO sales_order (id, version, company, account, purchase_order_number, release_number,
@@ -171,18 +200,28 @@ fn write_reservation(
     Ok(())
 }
 
-pub(super) fn state(connection: &Connection, kind: StreamKind, id: Uuid) -> Result<Option<State>, StoreError> {
+pub(super) fn state(
+    connection: &Connection,
+    kind: StreamKind,
+    id: Uuid,
+) -> Result<Option<State>, StoreError> {
     let sql = match kind {
         StreamKind::Order => "SELECT version, state FROM sales_order WHERE id = ?1",
         StreamKind::Quote => "SELECT version, state FROM quote WHERE id = ?1",
         StreamKind::Reservation => "SELECT version, state FROM reservation WHERE id = ?1",
     };
-    Ok(connection.prepare_cached(sql)?.query_row([Id(id)], read_state).optional()?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row([Id(id)], read_state)
+        .optional()?)
 }
 
 fn read_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<State> {
     let Json(state) = row.get(1)?;
-    Ok(Versioned { version: count(row.get(0)?), state })
+    Ok(Versioned {
+        version: count(row.get(0)?),
+        state,
+    })
 }
 
 pub(super) fn of_purchase_order(
@@ -213,7 +252,10 @@ pub(super) fn orders(
     let mut query = Query::new("SELECT version, state FROM sales_order WHERE company = ?");
     query.bind(company.as_str())?;
     if let Some(accounts) = &filter.accounts {
-        query.and("account IN (SELECT value FROM json_each(?))", list(accounts))?;
+        query.and(
+            "account IN (SELECT value FROM json_each(?))",
+            list(accounts),
+        )?;
     }
     if let Some(number) = &filter.purchase_order_number {
         query.and("purchase_order_number = ?", number.as_str())?;
@@ -224,7 +266,10 @@ pub(super) fn orders(
     if let Some(held) = filter.held {
         query.push(" AND holds <> ''");
         if let Some(kind) = held {
-            query.and("EXISTS (SELECT 1 FROM json_each(holds) WHERE value = ?)", Word(kind))?;
+            query.and(
+                "EXISTS (SELECT 1 FROM json_each(holds) WHERE value = ?)",
+                Word(kind),
+            )?;
         }
     }
     if let Some(before) = filter.before {
@@ -235,13 +280,29 @@ pub(super) fn orders(
     query.all(connection, read_state)
 }
 
+pub(super) fn held_reservations(
+    connection: &Connection,
+    company: &CompanyId,
+    account: &AccountId,
+    limit: u32,
+) -> Result<Vec<serde_json::Value>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT state FROM reservation WHERE company = ?1 AND account = ?2 AND expires_at IS NOT NULL LIMIT ?3",
+    )?;
+    let found = statement.query_map(params![company.as_str(), account.as_str(), limit], |row| {
+        row.get(0).map(|Json(state)| state)
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn expired_reservations(
     connection: &Connection,
     now: Timestamp,
     limit: u16,
 ) -> Result<Vec<Uuid>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id FROM reservation WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM reservation WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+    )?;
     let found = statement.query_map(params![At(now), limit], |row| row.get(0).map(|Id(id)| id))?;
     Ok(found.collect::<Result<_, _>>()?)
 }

@@ -1,12 +1,15 @@
 //! The suite on this engine, and what only this engine can show: the file, recovery, a full disk.
 
+use std::sync::Arc;
+
 use serde_json::json;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
     super::{
-        AuditEntry, Cause, Commit, EventFilter, NewEvent, QuoteRow, StateRow, Store, StoreError, StreamChange, StreamKind,
-        suite::store_suite,
+        AuditEntry, Cause, Commit, EventFilter, NewEvent, QuoteRow, StateRow, Store, StoreError,
+        StreamChange, StreamKind, suite::store_suite,
     },
     SqliteStore, open,
     open::Place,
@@ -38,8 +41,15 @@ fn quote(id: Uuid, expected_version: u64, size: usize) -> Commit {
             id,
             expected_version,
             account: "A-1".parse().unwrap(),
-            events: vec![NewEvent { event_type: "quote.created", type_version: 1, data: json!({}) }],
-            row: StateRow::Quote(QuoteRow { state: json!({"padding": "x".repeat(size)}), expires_at: at }),
+            events: vec![NewEvent {
+                event_type: "quote.created",
+                type_version: 1,
+                data: json!({}),
+            }],
+            row: StateRow::Quote(QuoteRow {
+                state: json!({"padding": "x".repeat(size)}),
+                expires_at: at,
+            }),
         }],
         audit: vec![AuditEntry {
             action: "quote.created".to_owned(),
@@ -57,16 +67,45 @@ async fn what_was_answered_is_there_after_a_restart_and_positions_go_on() {
     let first = SqliteStore::open(&path).unwrap();
     let id = Uuid::now_v7();
     let before = first.commit(quote(id, 0, 10)).await.unwrap();
-    assert!(SqliteStore::open(&path).unwrap_err().to_string().contains("another process"));
+    assert!(
+        SqliteStore::open(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("another process")
+    );
     first.close().await;
-    assert!(matches!(first.commit(quote(id, 1, 10)).await, Err(StoreError::Failed(_))), "closed is closed");
+    assert!(
+        matches!(
+            first.commit(quote(id, 1, 10)).await,
+            Err(StoreError::Failed(_))
+        ),
+        "closed is closed"
+    );
 
     let second = SqliteStore::open(&path).unwrap();
-    assert_eq!(second.state(StreamKind::Quote, id).await.unwrap().unwrap().version, 1);
+    assert_eq!(
+        second
+            .state(StreamKind::Quote, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        1
+    );
     assert_eq!(Some(*second.position().borrow()), before.position);
     let after = second.commit(quote(id, 1, 10)).await.unwrap();
     assert!(after.position > before.position);
-    assert_eq!(second.events(EventFilter { limit: 10, ..EventFilter::default() }).await.unwrap().len(), 2);
+    assert_eq!(
+        second
+            .events(EventFilter {
+                limit: 10,
+                ..EventFilter::default()
+            })
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
     second.close().await;
 }
 
@@ -77,17 +116,37 @@ async fn a_full_disk_takes_nothing_and_is_got_over_without_a_restart() {
     store.commit(quote(id, 0, 10)).await.unwrap();
     let allow = |pages: i64| {
         store.writer.run(move |connection| {
-            let granted: i64 = connection.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |row| row.get(0))?;
+            let granted: i64 =
+                connection.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |row| {
+                    row.get(0)
+                })?;
             Ok(granted)
         })
     };
     allow(1).await.unwrap();
     let refused = store.commit(quote(id, 1, 2_000_000)).await.unwrap_err();
     assert!(matches!(refused, StoreError::Full), "{refused:?}");
-    assert_eq!(store.state(StreamKind::Quote, id).await.unwrap().unwrap().version, 1, "reads go on");
+    assert_eq!(
+        store
+            .state(StreamKind::Quote, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        1,
+        "reads go on"
+    );
     allow(1_000_000).await.unwrap();
     store.commit(quote(id, 1, 2_000_000)).await.unwrap();
-    assert_eq!(store.state(StreamKind::Quote, id).await.unwrap().unwrap().version, 2);
+    assert_eq!(
+        store
+            .state(StreamKind::Quote, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        2
+    );
 }
 
 #[tokio::test]
@@ -101,8 +160,14 @@ async fn after_an_io_error_nothing_is_acknowledged_any_more() {
     };
     assert!(matches!(writer.run(fail).await, Err(StoreError::Failed(_))));
     let later = writer.run(|_connection| Ok(())).await.unwrap_err();
-    let StoreError::Failed(cause) = later else { panic!("{later:?}") };
+    let StoreError::Failed(cause) = later else {
+        panic!("{later:?}")
+    };
     assert!(cause.to_string().contains("takes nothing more"));
+    assert!(
+        *writer.failed().borrow(),
+        "whoever runs the process is told"
+    );
 }
 
 #[tokio::test]
@@ -113,12 +178,22 @@ async fn the_audit_trail_is_neither_changed_nor_cut_unseen() {
         store.commit(quote(id, version, 1)).await.unwrap();
     }
     assert_eq!(store.first_broken_audit_line().await.unwrap(), None);
-    for sql in ["UPDATE audit SET line = '{}' WHERE seq = 2", "DELETE FROM audit WHERE seq = 2"] {
-        let refused = store.writer.run(move |connection| Ok(connection.execute(sql, ())?)).await;
+    for sql in [
+        "UPDATE audit SET line = '{}' WHERE seq = 2",
+        "DELETE FROM audit WHERE seq = 2",
+    ] {
+        let refused = store
+            .writer
+            .run(move |connection| Ok(connection.execute(sql, ())?))
+            .await;
         assert!(matches!(refused, Err(StoreError::Failed(_))), "{sql}");
     }
     let tamper = "DROP TRIGGER audit_is_not_changed; UPDATE audit SET line = replace(line, '1', '9') WHERE seq = 2";
-    store.writer.run(move |connection| Ok(connection.execute_batch(tamper)?)).await.unwrap();
+    store
+        .writer
+        .run(move |connection| Ok(connection.execute_batch(tamper)?))
+        .await
+        .unwrap();
     assert_eq!(store.first_broken_audit_line().await.unwrap(), Some(2));
 }
 
@@ -130,7 +205,15 @@ async fn a_client_that_hangs_up_changes_nothing() {
     drop(futures_util::poll!(&mut commit));
     drop(commit);
     store.check().await.unwrap();
-    assert_eq!(store.state(StreamKind::Quote, id).await.unwrap().unwrap().version, 1);
+    assert_eq!(
+        store
+            .state(StreamKind::Quote, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        1
+    );
 }
 
 #[tokio::test]
@@ -148,13 +231,92 @@ async fn a_fact_is_stored_once() {
         outcome: json!({}),
     };
     for (version, item) in (0..).zip(["one", "two"]) {
-        let commit = Commit { decision: Some(record(item)), ..quote(Uuid::now_v7(), 0, version) };
+        let commit = Commit {
+            decision: Some(record(item)),
+            ..quote(Uuid::now_v7(), 0, version)
+        };
         store.commit(commit).await.unwrap();
     }
     let blobs: i64 = store
         .readers
-        .run(|connection| Ok(connection.query_row("SELECT count(*) FROM fact_blob", (), |row| row.get(0))?))
+        .run(|connection| {
+            Ok(connection.query_row("SELECT count(*) FROM fact_blob", (), |row| row.get(0))?)
+        })
         .await
         .unwrap();
     assert_eq!(blobs, 4, "the account, the shared stock, and one of each");
+}
+
+#[tokio::test]
+async fn of_more_commands_than_a_batch_holds_none_is_lost() {
+    let store = Arc::new(SqliteStore::open_in_memory().unwrap());
+    let mut tasks = JoinSet::new();
+    for _ in 0..700 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { store.commit(quote(Uuid::now_v7(), 0, 1)).await.map(|_| ()) });
+    }
+    let outcomes = tasks.join_all().await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    let events = store
+        .events(EventFilter {
+            limit: 1_000,
+            ..EventFilter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(events.len(), 700);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_the_files_without_any_goodbye() {
+    let directory = tempfile::tempdir().unwrap();
+    let (running, found) = (
+        directory.path().join("running"),
+        directory.path().join("found"),
+    );
+    for place in [&running, &found] {
+        std::fs::create_dir(place).unwrap();
+    }
+    let store = SqliteStore::open(running.join("data.sqlite")).unwrap();
+    let id = Uuid::now_v7();
+    store.commit(quote(id, 0, 10)).await.unwrap();
+    for name in ["data.sqlite", "data.sqlite-wal"] {
+        std::fs::copy(running.join(name), found.join(name)).unwrap();
+    }
+    let recovered = SqliteStore::open(found.join("data.sqlite")).unwrap();
+    assert_eq!(
+        recovered
+            .state(StreamKind::Quote, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        1
+    );
+    assert_eq!(recovered.first_broken_audit_line().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn hot_reads_go_by_an_index() {
+    let store = SqliteStore::open_in_memory().unwrap();
+    for (sql, index) in [
+        ("SELECT * FROM event WHERE position > 0 AND stream_id = x'00' ORDER BY position LIMIT 10", "stream_id=?"),
+        ("SELECT * FROM event WHERE position > 0 AND company = 'A' AND account = 'B' ORDER BY position LIMIT 10", "event_of_account"),
+        ("SELECT id FROM effect WHERE state = 'pending' AND due_at <= 9 ORDER BY due_at, seq", "effect_pending"),
+        ("SELECT min(lease_until) FROM effect WHERE state = 'leased'", "effect_leased"),
+        ("SELECT id FROM reservation WHERE expires_at <= 9 ORDER BY expires_at LIMIT 1", "reservation_expiring"),
+        ("SELECT state FROM sales_order WHERE company = 'A' AND account = 'B' ORDER BY id DESC LIMIT 9", "sales_order_of_account"),
+        ("SELECT state FROM sales_order WHERE company = 'A' AND holds <> '' ORDER BY id DESC LIMIT 9", "sales_order_held"),
+        ("SELECT id FROM document WHERE state IN ('received', 'due') AND company = 'A' AND channel = 'edi'
+            AND direction = 'inbound' ORDER BY seq LIMIT 9", "document_workable"),
+    ] {
+        let plan = store.readers.run(move |connection| {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let steps = statement.query_map((), |row| row.get::<_, String>(3))?;
+            Ok(steps.collect::<Result<Vec<_>, _>>()?.join("; "))
+        });
+        let plan = plan.await.unwrap();
+        assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
+    }
 }

@@ -40,7 +40,9 @@ impl ToSql for At {
 
 impl FromSql for At {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Timestamp::from_nanosecond(i128::from(value.as_i64()?)).map(Self).map_err(other)
+        Timestamp::from_nanosecond(i128::from(value.as_i64()?))
+            .map(Self)
+            .map_err(other)
     }
 }
 
@@ -86,14 +88,17 @@ pub(super) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> ToSql for Json<T> {
     fn to_sql(&self) -> SqlResult<'_> {
-        let text = serde_json::to_string(&self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let text = serde_json::to_string(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         Ok(ToSqlOutput::from(text))
     }
 }
 
 impl<T: DeserializeOwned> FromSql for Json<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        serde_json::from_str(value.as_str()?).map(Self).map_err(other)
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(other)
     }
 }
 
@@ -123,7 +128,7 @@ pub(super) fn list<T: ToString>(values: &[T]) -> Json<Vec<String>> {
     Json(values.iter().map(ToString::to_string).collect())
 }
 
-/// A count of ours as SQLite holds it.
+/// A count of ours as `SQLite` holds it.
 pub(super) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

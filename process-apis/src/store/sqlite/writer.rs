@@ -1,7 +1,7 @@
 //! The one writer: a thread that takes what is queued, gives each command a savepoint, and commits them with one fsync.
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{super::StoreError, fault::is_fatal, open::InstanceLock, value::broken};
 
@@ -28,7 +28,10 @@ where
     F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let work = self.work.take().ok_or_else(|| broken("a command is run once"))?;
+        let work = self
+            .work
+            .take()
+            .ok_or_else(|| broken("a command is run once"))?;
         self.outcome = Some(work(connection)?);
         Ok(())
     }
@@ -51,14 +54,20 @@ enum Message {
 
 /// Sends commands to the writer.
 #[derive(Debug, Clone)]
-pub(super) struct Writer(mpsc::Sender<Message>);
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+    failed: watch::Receiver<bool>,
+}
 
 impl Writer {
     pub(super) fn start(connection: Connection, lock: InstanceLock) -> std::io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let (failing, failed) = watch::channel(false);
         let name = "store-writer".to_owned();
-        std::thread::Builder::new().name(name).spawn(move || serve(connection, receiver, lock))?;
-        Ok(Self(sender))
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || serve(connection, receiver, &failing, lock))?;
+        Ok(Self { queue, failed })
     }
 
     /// Runs the work in a transaction and answers when it is on the disk. Dropping the future does not stop it.
@@ -68,46 +77,60 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Job { work: Some(work), outcome: None, reply };
+        let job = Job {
+            work: Some(work),
+            outcome: None,
+            reply,
+        };
         let closed = || broken("the store is closed");
-        self.0.send(Message::Run(Box::new(job))).await.map_err(|_gone| closed())?;
+        self.queue
+            .send(Message::Run(Box::new(job)))
+            .await
+            .map_err(|_gone| closed())?;
         answer.await.map_err(|_gone| closed())?
+    }
+
+    /// Turns true when nothing is taken any more.
+    pub(super) fn failed(&self) -> watch::Receiver<bool> {
+        self.failed.clone()
     }
 
     /// Ends the writer after what is queued, and frees the data file.
     pub(super) async fn stop(&self) {
         let (reply, stopped) = oneshot::channel();
-        if self.0.send(Message::Stop(reply)).await.is_ok() {
+        if self.queue.send(Message::Stop(reply)).await.is_ok() {
             // An error means that it has ended already.
             drop(stopped.await);
         }
     }
 }
 
-fn serve(connection: Connection, mut receiver: mpsc::Receiver<Message>, lock: InstanceLock) {
+fn serve(
+    connection: Connection,
+    mut receiver: mpsc::Receiver<Message>,
+    failing: &watch::Sender<bool>,
+    lock: InstanceLock,
+) {
     let mut broken_by: Option<String> = None;
     let mut stop = None;
     while stop.is_none()
         && let Some(first) = receiver.blocking_recv()
     {
-        let mut batch = Vec::new();
-        let queued = std::iter::successors(Some(first), |_| receiver.try_recv().ok());
-        for message in queued.take(BATCH) {
-            match message {
-                Message::Run(task) => batch.push(task),
-                Message::Stop(reply) => {
-                    stop = Some(reply);
-                    break;
-                }
-            }
-        }
+        let (batch, stopped_by) = drain(first, &mut receiver);
+        stop = stopped_by;
         match &broken_by {
             Some(cause) => refuse(batch, cause),
             None => broken_by = commit(&connection, batch),
         }
+        if broken_by.is_some() {
+            failing.send_replace(true);
+        }
     }
     receiver.close();
-    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+    // After a failed write or fsync nothing is tried again: the next start recovers.
+    if broken_by.is_none()
+        && let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+    {
         tracing::warn!(%error, "the write-ahead log was not folded in; the next start does it");
     }
     drop(connection);
@@ -118,30 +141,53 @@ fn serve(connection: Connection, mut receiver: mpsc::Receiver<Message>, lock: In
     }
 }
 
+/// The commands that wait, without waiting for more, and who asked to stop behind them.
+fn drain(
+    first: Message,
+    receiver: &mut mpsc::Receiver<Message>,
+) -> (Vec<Box<dyn Task>>, Option<oneshot::Sender<()>>) {
+    let mut batch = Vec::new();
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Run(task) => batch.push(task),
+            Message::Stop(reply) => return (batch, Some(reply)),
+        }
+        // Only what the batch has room for is taken off the queue.
+        next = if batch.len() < BATCH {
+            receiver.try_recv().ok()
+        } else {
+            None
+        };
+    }
+    (batch, None)
+}
+
 /// Commits a batch; answers why nothing may be written any more, if that is so.
 fn commit(connection: &Connection, mut batch: Vec<Box<dyn Task>>) -> Option<String> {
-    let mut failures: Vec<Option<StoreError>> = Vec::with_capacity(batch.len());
-    let outcome = run_all(connection, &mut batch, &mut failures);
-    let mut fatal = failures.iter().flatten().find(|error| is_fatal(error)).map(describe);
-    if let Err(error) = outcome {
-        if is_fatal(&error) {
-            fatal.get_or_insert_with(|| describe(&error));
-        }
-        roll_back(connection);
-        let full = matches!(error, StoreError::Full);
-        let cause = describe(&error);
-        for task in batch {
-            task.answer(Some(if full { StoreError::Full } else { StoreError::Failed(anyhow::Error::msg(cause.clone())) }));
-        }
-    } else {
+    let mut failures = Vec::with_capacity(batch.len());
+    let Err(error) = run_all(connection, &mut batch, &mut failures) else {
         for (task, failed) in batch.into_iter().zip(failures) {
             task.answer(failed);
         }
+        return None;
+    };
+    roll_back(connection);
+    let cause = describe(&error);
+    for task in batch {
+        task.answer(Some(match &error {
+            StoreError::Full => StoreError::Full,
+            _ => StoreError::Failed(anyhow::Error::msg(cause.clone())),
+        }));
     }
-    if let Some(cause) = &fatal {
-        tracing::error!(cause, "the store failed and takes nothing more; restart to recover");
+    if !is_fatal(&error) {
+        return None;
     }
-    fatal
+    tracing::error!(
+        cause,
+        "the store failed and takes nothing more; restart to recover"
+    );
+    Some(cause)
 }
 
 /// One transaction, a savepoint a command. An error out of here fails the batch whole.
@@ -179,7 +225,8 @@ fn roll_back(connection: &Connection) {
 
 fn refuse(batch: Vec<Box<dyn Task>>, cause: &str) {
     for task in batch {
-        let error = anyhow::Error::msg(cause.to_owned()).context("the store failed earlier and takes nothing more");
+        let error = anyhow::Error::msg(cause.to_owned())
+            .context("the store failed earlier and takes nothing more");
         task.answer(Some(StoreError::Failed(error)));
     }
 }

@@ -41,8 +41,17 @@ fn owe(partner: &str, answers: Option<DocumentId>) -> DocumentChange {
     }
 }
 
-async fn change(store: &Shared, second: i64, documents: Vec<DocumentChange>) -> Result<Vec<Document>, StoreError> {
-    let committed = store.commit(Commit { documents, ..empty(second) }).await?;
+async fn change(
+    store: &Shared,
+    second: i64,
+    documents: Vec<DocumentChange>,
+) -> Result<Vec<Document>, StoreError> {
+    let committed = store
+        .commit(Commit {
+            documents,
+            ..empty(second)
+        })
+        .await?;
     Ok(committed.documents)
 }
 
@@ -74,19 +83,42 @@ fn all(direction: Direction) -> DocumentFilter {
 
 pub(in super::super) async fn a_document_is_stored_once(store: Shared) {
     let first = inbound(&["isa/1", "st/1"], b"ISA*1");
-    change(&store, 0, vec![DocumentChange::Store(first.clone())]).await.unwrap();
+    change(&store, 0, vec![DocumentChange::Store(first.clone())])
+        .await
+        .unwrap();
     for content in [b"ISA*1", b"ISA*2"] {
-        let again = change(&store, 1, vec![DocumentChange::Store(inbound(&["other", "st/1"], content))]).await;
-        let Err(StoreError::DocumentKnown(known)) = again else { panic!("{again:?}") };
-        assert_eq!((known.document_id, known.content_base64.as_deref()), (first.id, Some("SVNBKjE=")));
+        let again = change(
+            &store,
+            1,
+            vec![DocumentChange::Store(inbound(&["other", "st/1"], content))],
+        )
+        .await;
+        let Err(StoreError::DocumentKnown(known)) = again else {
+            panic!("{again:?}")
+        };
+        assert_eq!(
+            (known.document_id, known.content_base64.as_deref()),
+            (first.id, Some("SVNBKjE="))
+        );
         assert_eq!(known.lease, None);
     }
     let mut foreign = inbound(&["isa/1"], b"ISA*1");
     foreign.partner = "BETA".to_owned();
-    change(&store, 1, vec![DocumentChange::Store(foreign)]).await.expect("another partner's key is another key");
+    change(&store, 1, vec![DocumentChange::Store(foreign)])
+        .await
+        .expect("another partner's key is another key");
     let later = DocumentChange::Store(inbound(&["isa/1"], b"ISA*9"));
-    change(&store, 1_000, vec![later]).await.expect("the keys were kept so long");
-    assert_eq!(store.documents(&company(), all(Direction::Inbound)).await.unwrap().len(), 2);
+    change(&store, 1_000, vec![later])
+        .await
+        .expect("the keys were kept so long");
+    assert_eq!(
+        store
+            .documents(&company(), all(Direction::Inbound))
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 pub(in super::super) async fn control_numbers_rise_and_a_second_lease_keeps_them(store: Shared) {
@@ -94,14 +126,34 @@ pub(in super::super) async fn control_numbers_rise_and_a_second_lease_keeps_them
     work.mark_unchanged();
     let owed = vec![owe("ACME", None), owe("BETA", None), owe("ACME", None)];
     let owed = change(&store, 0, owed).await.unwrap();
-    assert_eq!(owed.iter().map(|document| document.control_number).collect::<Vec<_>>(), [Some(1), Some(1), Some(2)]);
+    assert_eq!(
+        owed.iter()
+            .map(|document| document.control_number)
+            .collect::<Vec<_>>(),
+        [Some(1), Some(1), Some(2)]
+    );
     assert!(work.has_changed().unwrap());
-    let first = store.lease_documents(leases(Direction::Outbound, 0)).await.unwrap();
+    let first = store
+        .lease_documents(leases(Direction::Outbound, 0))
+        .await
+        .unwrap();
     assert_eq!(first.len(), 3);
-    assert!(store.lease_documents(leases(Direction::Outbound, 29)).await.unwrap().is_empty());
-    let second = store.lease_documents(leases(Direction::Outbound, 30)).await.unwrap();
+    assert!(
+        store
+            .lease_documents(leases(Direction::Outbound, 29))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let second = store
+        .lease_documents(leases(Direction::Outbound, 30))
+        .await
+        .unwrap();
     for (before, now) in first.iter().zip(&second) {
-        assert_eq!((before.document_id, before.control_number), (now.document_id, now.control_number));
+        assert_eq!(
+            (before.document_id, before.control_number),
+            (now.document_id, now.control_number)
+        );
         assert!(now.lease.is_some() && before.lease != now.lease);
     }
     let stale = DocumentChange::Render {
@@ -110,32 +162,72 @@ pub(in super::super) async fn control_numbers_rise_and_a_second_lease_keeps_them
         content: b"ISA".to_vec(),
         media_type: "application/edi-x12".to_owned(),
     };
-    assert!(matches!(change(&store, 31, vec![stale]).await, Err(StoreError::LeaseLost)));
+    assert!(matches!(
+        change(&store, 31, vec![stale]).await,
+        Err(StoreError::LeaseLost)
+    ));
 }
 
 pub(in super::super) async fn an_answer_is_said_once(store: Shared) {
     let lease = Uuid::now_v7();
-    let new = NewDocument { lease: Some((lease, at(30))), ..inbound(&["isa/1"], b"ISA") };
+    let new = NewDocument {
+        lease: Some((lease, at(30))),
+        ..inbound(&["isa/1"], b"ISA")
+    };
     let id = new.id;
-    let stored = change(&store, 0, vec![DocumentChange::Store(new)]).await.unwrap();
-    assert_eq!((stored[0].state, stored[0].lease), (DocumentState::Received, Some(lease)));
-    assert!(store.lease_documents(leases(Direction::Inbound, 1)).await.unwrap().is_empty());
-    let foreign = DocumentChange::Answer { id, lease: Uuid::now_v7() };
-    assert!(matches!(change(&store, 1, vec![foreign]).await, Err(StoreError::LeaseLost)));
+    let stored = change(&store, 0, vec![DocumentChange::Store(new)])
+        .await
+        .unwrap();
+    assert_eq!(
+        (stored[0].state, stored[0].lease),
+        (DocumentState::Received, Some(lease))
+    );
+    assert!(
+        store
+            .lease_documents(leases(Direction::Inbound, 1))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let foreign = DocumentChange::Answer {
+        id,
+        lease: Uuid::now_v7(),
+    };
+    assert!(matches!(
+        change(&store, 1, vec![foreign]).await,
+        Err(StoreError::LeaseLost)
+    ));
     for _ in 0..2 {
         let answer = vec![DocumentChange::Answer { id, lease }, owe("ACME", Some(id))];
         let answered = change(&store, 2, answer).await.unwrap();
         assert_eq!(answered[0].state, DocumentState::Answered);
     }
-    let owed = store.documents(&company(), all(Direction::Outbound)).await.unwrap();
+    let owed = store
+        .documents(&company(), all(Direction::Outbound))
+        .await
+        .unwrap();
     assert_eq!(owed.len(), 1, "what was owed with the answer is owed once");
-    assert!(store.lease_documents(leases(Direction::Inbound, 100)).await.unwrap().is_empty());
+    assert!(
+        store
+            .lease_documents(leases(Direction::Inbound, 100))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 pub(in super::super) async fn a_document_is_rendered_and_delivered(store: Shared) {
     let id = change(&store, 0, vec![owe("ACME", None)]).await.unwrap()[0].document_id;
-    assert!(matches!(change(&store, 0, vec![DocumentChange::Deliver { id }]).await, Err(StoreError::LeaseLost)));
-    let lease = store.lease_documents(leases(Direction::Outbound, 0)).await.unwrap()[0].lease.unwrap();
+    assert!(matches!(
+        change(&store, 0, vec![DocumentChange::Deliver { id }]).await,
+        Err(StoreError::LeaseLost)
+    ));
+    let lease = store
+        .lease_documents(leases(Direction::Outbound, 0))
+        .await
+        .unwrap()[0]
+        .lease
+        .unwrap();
     let render = |content: &[u8]| DocumentChange::Render {
         id,
         lease,
@@ -143,33 +235,76 @@ pub(in super::super) async fn a_document_is_rendered_and_delivered(store: Shared
         media_type: "application/edi-x12".to_owned(),
     };
     change(&store, 1, vec![render(b"ISA*1")]).await.unwrap();
-    change(&store, 2, vec![render(b"ISA*1")]).await.expect("the same bytes once more");
-    assert!(matches!(change(&store, 3, vec![render(b"ISA*2")]).await, Err(StoreError::LeaseLost)));
+    change(&store, 2, vec![render(b"ISA*1")])
+        .await
+        .expect("the same bytes once more");
+    assert!(matches!(
+        change(&store, 3, vec![render(b"ISA*2")]).await,
+        Err(StoreError::LeaseLost)
+    ));
     for _ in 0..2 {
-        let delivered = change(&store, 4, vec![DocumentChange::Deliver { id }]).await.unwrap();
+        let delivered = change(&store, 4, vec![DocumentChange::Deliver { id }])
+            .await
+            .unwrap();
         assert_eq!(delivered[0].state, DocumentState::Delivered);
     }
     let found = store.document(&company(), id).await.unwrap().unwrap();
-    assert_eq!((found.content_base64.as_deref(), found.lease), (Some("SVNBKjE="), None));
-    assert!(store.document(&"DE01".parse().unwrap(), id).await.unwrap().is_none());
+    assert_eq!(
+        (found.content_base64.as_deref(), found.lease),
+        (Some("SVNBKjE="), None)
+    );
+    assert!(
+        store
+            .document(&"DE01".parse().unwrap(), id)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 pub(in super::super) async fn documents_are_leased_within_their_scope(store: Shared) {
     let first = inbound(&["isa/1"], b"1");
     let mut second = inbound(&["isa/2"], b"2");
     second.account = account("A-2");
-    let done = NewDocument { work: false, ..inbound(&["isa/3"], b"3") };
-    let stored = [first.clone(), second.clone(), done].map(DocumentChange::Store).to_vec();
+    let done = NewDocument {
+        work: false,
+        ..inbound(&["isa/3"], b"3")
+    };
+    let stored = [first.clone(), second.clone(), done]
+        .map(DocumentChange::Store)
+        .to_vec();
     change(&store, 0, stored).await.unwrap();
-    let page = DocumentFilter { after: Some(first.id), state: Some(DocumentState::Received), ..all(Direction::Inbound) };
+    let page = DocumentFilter {
+        after: Some(first.id),
+        state: Some(DocumentState::Received),
+        ..all(Direction::Inbound)
+    };
     let listed = store.documents(&company(), page).await.unwrap();
-    assert_eq!(listed.iter().map(|document| document.document_id).collect::<Vec<_>>(), [second.id]);
+    assert_eq!(
+        listed
+            .iter()
+            .map(|document| document.document_id)
+            .collect::<Vec<_>>(),
+        [second.id]
+    );
     assert_eq!(listed[0].content_base64, None);
-    let elsewhere = DocumentLease { channel: "cxml".to_owned(), ..leases(Direction::Inbound, 0) };
+    let elsewhere = DocumentLease {
+        channel: "cxml".to_owned(),
+        ..leases(Direction::Inbound, 0)
+    };
     assert!(store.lease_documents(elsewhere).await.unwrap().is_empty());
-    let own = DocumentLease { accounts: Some(vec![account("A-2")]), ..leases(Direction::Inbound, 0) };
+    let own = DocumentLease {
+        accounts: Some(vec![account("A-2")]),
+        ..leases(Direction::Inbound, 0)
+    };
     let leased = store.lease_documents(own).await.unwrap();
     assert_eq!((leased.len(), leased[0].document_id), (1, second.id));
-    let rest = store.lease_documents(leases(Direction::Inbound, 0)).await.unwrap();
-    assert_eq!((rest.len(), rest[0].content_base64.as_deref()), (1, Some("MQ==")));
+    let rest = store
+        .lease_documents(leases(Direction::Inbound, 0))
+        .await
+        .unwrap();
+    assert_eq!(
+        (rest.len(), rest[0].content_base64.as_deref()),
+        (1, Some("MQ=="))
+    );
 }

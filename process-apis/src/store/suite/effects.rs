@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    super::{AttemptStart, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect, StoreError},
+    super::{
+        AttemptStart, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect, StoreError,
+    },
     Shared, at, empty,
 };
 
@@ -17,36 +19,68 @@ async fn add(store: &Shared, order: u128, due: i64, serial_key: Option<&str>) {
         due_at: at(due),
         serial_key: serial_key.map(str::to_owned),
     };
-    store.commit(Commit { effects: vec![EffectChange::New(effect)], ..empty(0) }).await.unwrap();
+    store
+        .commit(Commit {
+            effects: vec![EffectChange::New(effect)],
+            ..empty(0)
+        })
+        .await
+        .unwrap();
 }
 
 async fn lease(store: &Shared, now: i64) -> Vec<LeasedEffect> {
-    store.lease_effects(at(now), at(now + 30), 10).await.unwrap()
+    store
+        .lease_effects(at(now), at(now + 30), 10)
+        .await
+        .unwrap()
 }
 
 fn orders(leased: &[LeasedEffect]) -> Vec<u128> {
-    leased.iter().map(|effect| effect.order_id.0.as_u128()).collect()
+    leased
+        .iter()
+        .map(|effect| effect.order_id.0.as_u128())
+        .collect()
 }
 
 async fn end(store: &Shared, outcome: EffectOutcome) -> Result<(), StoreError> {
-    let commit = Commit { effects: vec![EffectChange::Outcome(outcome)], ..Commit::default() };
+    let commit = Commit {
+        effects: vec![EffectChange::Outcome(outcome)],
+        ..Commit::default()
+    };
     store.commit(commit).await.map(|_| ())
 }
 
 fn done(held: &LeasedEffect) -> EffectOutcome {
-    EffectOutcome::Done { effect: held.effect, lease: held.lease }
+    EffectOutcome::Done {
+        effect: held.effect,
+        lease: held.lease,
+    }
 }
 
 pub(in super::super) async fn effects_of_a_key_are_leased_one_at_a_time(store: Shared) {
-    for (order, due, key) in [(1, 0, Some("A")), (2, 1, Some("A")), (3, 2, Some("B")), (4, 3, None), (5, 9, None)] {
+    for (order, due, key) in [
+        (1, 0, Some("A")),
+        (2, 1, Some("A")),
+        (3, 2, Some("B")),
+        (4, 3, None),
+        (5, 9, None),
+    ] {
         add(&store, order, due, key).await;
     }
     assert_eq!(store.next_effect_due().await.unwrap(), Some(at(0)));
     let leased = lease(&store, 5).await;
-    assert_eq!(orders(&leased), [1, 3, 4], "the second of A waits, the last is not due");
+    assert_eq!(
+        orders(&leased),
+        [1, 3, 4],
+        "the second of A waits, the last is not due"
+    );
     assert_eq!(leased[0].correlation_id, "c-1");
     assert!(lease(&store, 5).await.is_empty());
-    assert_eq!(store.next_effect_due().await.unwrap(), Some(at(9)), "the one that waits for A does not wake");
+    assert_eq!(
+        store.next_effect_due().await.unwrap(),
+        Some(at(9)),
+        "the one that waits for A does not wake"
+    );
     end(&store, done(&leased[0])).await.unwrap();
     assert_eq!(orders(&lease(&store, 5).await), [2]);
 }
@@ -54,11 +88,21 @@ pub(in super::super) async fn effects_of_a_key_are_leased_one_at_a_time(store: S
 pub(in super::super) async fn an_expired_lease_is_taken_over(store: Shared) {
     add(&store, 1, 0, Some("A")).await;
     let first = lease(&store, 0).await.remove(0);
-    assert_eq!(store.next_effect_due().await.unwrap(), Some(at(30)), "when the lease ends");
+    assert_eq!(
+        store.next_effect_due().await.unwrap(),
+        Some(at(30)),
+        "when the lease ends"
+    );
     assert!(lease(&store, 29).await.is_empty());
     let second = lease(&store, 30).await.remove(0);
-    assert_eq!((second.effect, second.lease == first.lease), (first.effect, false));
-    assert!(matches!(end(&store, done(&first)).await, Err(StoreError::LeaseLost)));
+    assert_eq!(
+        (second.effect, second.lease == first.lease),
+        (first.effect, false)
+    );
+    assert!(matches!(
+        end(&store, done(&first)).await,
+        Err(StoreError::LeaseLost)
+    ));
     end(&store, done(&second)).await.unwrap();
     assert_eq!(store.next_effect_due().await.unwrap(), None);
 }
@@ -74,8 +118,15 @@ pub(in super::super) async fn attempts_are_counted_by_compare_and_set(store: Sha
         progress: json!({"attempt": attempts_before}),
     };
     store.begin_attempt(start(0, 1, held.lease)).await.unwrap();
-    for refused in [start(0, 1, held.lease), start(1, 30, held.lease), start(1, 1, Uuid::now_v7())] {
-        assert!(matches!(store.begin_attempt(refused).await, Err(StoreError::LeaseLost)));
+    for refused in [
+        start(0, 1, held.lease),
+        start(1, 30, held.lease),
+        start(1, 1, Uuid::now_v7()),
+    ] {
+        assert!(matches!(
+            store.begin_attempt(refused).await,
+            Err(StoreError::LeaseLost)
+        ));
     }
     store.begin_attempt(start(1, 29, held.lease)).await.unwrap();
     let next = lease(&store, 30).await.remove(0);
@@ -93,8 +144,13 @@ pub(in super::super) async fn outcomes_need_the_lease(store: Shared) {
         keep_lease,
     };
     end(&store, later(true, json!("kept"))).await.unwrap();
-    end(&store, later(false, json!("given back"))).await.unwrap();
-    assert!(matches!(end(&store, later(false, json!("again"))).await, Err(StoreError::LeaseLost)));
+    end(&store, later(false, json!("given back")))
+        .await
+        .unwrap();
+    assert!(matches!(
+        end(&store, later(false, json!("again"))).await,
+        Err(StoreError::LeaseLost)
+    ));
     assert!(lease(&store, 59).await.is_empty());
     assert_eq!(lease(&store, 60).await[0].progress, json!("given back"));
 }
@@ -110,13 +166,28 @@ pub(in super::super) async fn a_stopped_effect_is_resumed_or_dropped(store: Shar
     end(&store, stop(&held)).await.unwrap();
     assert!(lease(&store, 100).await.is_empty());
     let order_id = OrderId(Uuid::from_u128(1));
-    let resume = EffectChange::ResumeStopped { order_id, due_at: at(200) };
-    store.commit(Commit { effects: vec![resume], ..empty(100) }).await.unwrap();
+    let resume = EffectChange::ResumeStopped {
+        order_id,
+        due_at: at(200),
+    };
+    store
+        .commit(Commit {
+            effects: vec![resume],
+            ..empty(100)
+        })
+        .await
+        .unwrap();
     let held = lease(&store, 200).await.remove(0);
     assert_eq!(held.progress, json!("a person looks"));
     end(&store, stop(&held)).await.unwrap();
     add(&store, 1, 0, None).await;
-    store.commit(Commit { effects: vec![EffectChange::DropAll { order_id }], ..empty(201) }).await.unwrap();
+    store
+        .commit(Commit {
+            effects: vec![EffectChange::DropAll { order_id }],
+            ..empty(201)
+        })
+        .await
+        .unwrap();
     assert!(lease(&store, 300).await.is_empty());
     assert_eq!(store.next_effect_due().await.unwrap(), None);
 }

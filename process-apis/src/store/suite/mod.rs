@@ -16,8 +16,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    AuditEntry, Cause, Commit, IdempotencyAnswer, NewEvent, OrderRow, Owner, ReservationRow, StateRow, Store, StreamChange,
-    StreamKind,
+    AuditEntry, Cause, Commit, IdempotencyAnswer, NewEvent, OrderRow, Owner, ReservationRow,
+    StateRow, Store, StreamChange, StreamKind,
 };
 
 /// Runs the suite: a test for each name, each on a store of its own that `$open` makes, given a directory.
@@ -26,12 +26,13 @@ macro_rules! store_suite {
         $crate::store::suite::store_suite! { $open;
             streams: a_stream_moves_by_its_expected_version, an_idempotency_key_has_one_answer,
                 of_racing_orders_one_has_the_purchase_order, a_freed_purchase_order_can_be_used_again,
-                orders_are_listed_newest_first_within_their_filters, the_feed_is_in_order_and_filtered,
+                orders_are_listed_newest_first_within_their_filters, the_feed_is_in_order, the_feed_is_filtered,
                 the_feed_wakes_who_waits, one_failing_commit_does_not_spoil_others,
                 facts_of_decisions_come_back_as_they_were, expired_reservations_are_found_oldest_first,
                 what_has_expired_is_swept;
             ledgers: stock_is_right_before_during_and_after_the_confirmation, a_claim_on_a_future_receipt,
                 a_parent_s_credit_is_not_taken_twice, a_hundred_units_go_to_a_hundred_claims,
+                a_parent_s_last_credit_goes_to_so_many_and_no_more,
                 a_release_comes_before_the_claim_that_needs_it, a_late_confirmation_ends_the_claim_at_once,
                 a_forced_claim_is_taken_whatever_the_limit, a_failed_claim_leaves_nothing;
             effects: effects_of_a_key_are_leased_one_at_a_time, an_expired_lease_is_taken_over,
@@ -79,11 +80,18 @@ fn cause(second: i64) -> Cause {
 
 /// A commit that says its cause and nothing else.
 fn empty(second: i64) -> Commit {
-    Commit { cause: Some(cause(second)), ..Commit::default() }
+    Commit {
+        cause: Some(cause(second)),
+        ..Commit::default()
+    }
 }
 
 fn event(event_type: &'static str) -> NewEvent {
-    NewEvent { event_type, type_version: 1, data: json!({"what": event_type}) }
+    NewEvent {
+        event_type,
+        type_version: 1,
+        data: json!({"what": event_type}),
+    }
 }
 
 fn order_change(id: Uuid, expected_version: u64, purchase_order: &str) -> StreamChange {
@@ -113,7 +121,10 @@ fn with_row(mut change: StreamChange, edit: impl FnOnce(&mut OrderRow)) -> Strea
 }
 
 fn order(id: Uuid, expected_version: u64, purchase_order: &str) -> Commit {
-    Commit { changes: vec![order_change(id, expected_version, purchase_order)], ..empty(0) }
+    Commit {
+        changes: vec![order_change(id, expected_version, purchase_order)],
+        ..empty(0)
+    }
 }
 
 fn held(change: StreamChange, holds: &[HoldKind]) -> StreamChange {
@@ -130,9 +141,15 @@ fn reservation(id: Uuid, expires_at: Option<Timestamp>) -> Commit {
         expected_version: 0,
         account: account("A-1"),
         events: vec![event("reservation.held")],
-        row: StateRow::Reservation(ReservationRow { state: json!({}), expires_at }),
+        row: StateRow::Reservation(ReservationRow {
+            state: json!({}),
+            expires_at,
+        }),
     };
-    Commit { changes: vec![change], ..empty(0) }
+    Commit {
+        changes: vec![change],
+        ..empty(0)
+    }
 }
 
 fn answer(key: &str, expires_at: Timestamp) -> IdempotencyAnswer {
@@ -148,9 +165,16 @@ fn answer(key: &str, expires_at: Timestamp) -> IdempotencyAnswer {
 }
 
 fn audit(action: &str) -> AuditEntry {
-    AuditEntry { action: action.to_owned(), subject: "order 1".to_owned(), detail: json!({"lines": 3}) }
+    AuditEntry {
+        action: action.to_owned(),
+        subject: "order 1".to_owned(),
+        detail: json!({"lines": 3}),
+    }
 }
 
 fn owner(number: u128) -> Owner {
-    Owner { kind: StreamKind::Order, id: Uuid::from_u128(number) }
+    Owner {
+        kind: StreamKind::Order,
+        id: Uuid::from_u128(number),
+    }
 }

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::{
     super::{Commit, EventFilter, OrderFilter, StoreError, StreamKind},
-    Shared, account, answer, at, audit, company, empty, event, held, order, order_change, reservation, with_row,
+    Shared, account, answer, at, audit, company, empty, event, held, order, order_change,
+    reservation, with_row,
 };
 
 pub(in super::super) async fn a_stream_moves_by_its_expected_version(store: Shared) {
@@ -21,14 +22,25 @@ pub(in super::super) async fn a_stream_moves_by_its_expected_version(store: Shar
     assert!(store.state(StreamKind::Order, id).await.unwrap().is_none());
     store.commit(order(id, 0, "PO-1")).await.unwrap();
     let twice = store.commit(order(id, 0, "PO-1")).await.unwrap_err();
-    assert!(matches!(twice, StoreError::VersionConflict { kind: StreamKind::Order, id: named } if named == id));
+    assert!(
+        matches!(twice, StoreError::VersionConflict { kind: StreamKind::Order, id: named } if named == id)
+    );
 
     let mut change = order_change(id, 1, "PO-1");
     change.events.push(event("order.accepted"));
-    store.commit(Commit { changes: vec![change], ..empty(1) }).await.unwrap();
+    store
+        .commit(Commit {
+            changes: vec![change],
+            ..empty(1)
+        })
+        .await
+        .unwrap();
     let found = store.state(StreamKind::Order, id).await.unwrap().unwrap();
     assert_eq!((found.version, &found.state["after"]), (3, &json!(2)));
-    assert!(store.state(StreamKind::Quote, id).await.unwrap().is_none(), "an order's id is no quote");
+    assert!(
+        store.state(StreamKind::Quote, id).await.unwrap().is_none(),
+        "an order's id is no quote"
+    );
 }
 
 pub(in super::super) async fn an_idempotency_key_has_one_answer(store: Shared) {
@@ -39,7 +51,10 @@ pub(in super::super) async fn an_idempotency_key_has_one_answer(store: Shared) {
         tasks.spawn(async move {
             let mut stored = answer("key", at(100));
             stored.body = json!({"number": number});
-            let commit = Commit { idempotency: Some(stored), ..order(Uuid::now_v7(), 0, &purchase_order) };
+            let commit = Commit {
+                idempotency: Some(stored),
+                ..order(Uuid::now_v7(), 0, &purchase_order)
+            };
             store.commit(commit).await.map(|_| number)
         });
     }
@@ -49,12 +64,34 @@ pub(in super::super) async fn an_idempotency_key_has_one_answer(store: Shared) {
     for loser in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         assert!(matches!(loser, StoreError::KeyUsed(first) if first.body["number"] == winners[0]));
     }
-    let stored = store.idempotency("US01/buyer/create_order", "key").await.unwrap().unwrap();
-    assert_eq!((stored.status, stored.subject), (202, Some(Uuid::from_u128(1))));
-    let orders = store.orders(&company(), OrderFilter { limit: 100, ..OrderFilter::default() }).await.unwrap();
+    let stored = store
+        .idempotency("US01/buyer/create_order", "key")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (stored.status, stored.subject),
+        (202, Some(Uuid::from_u128(1)))
+    );
+    let orders = store
+        .orders(
+            &company(),
+            OrderFilter {
+                limit: 100,
+                ..OrderFilter::default()
+            },
+        )
+        .await
+        .unwrap();
     assert_eq!(orders.len(), 1, "the losers wrote nothing");
-    let later = Commit { idempotency: Some(answer("key", at(300))), ..empty(200) };
-    store.commit(later).await.expect("an expired answer makes room");
+    let later = Commit {
+        idempotency: Some(answer("key", at(300))),
+        ..empty(200)
+    };
+    store
+        .commit(later)
+        .await
+        .expect("an expired answer makes room");
 }
 
 pub(in super::super) async fn of_racing_orders_one_has_the_purchase_order(store: Shared) {
@@ -74,9 +111,15 @@ pub(in super::super) async fn of_racing_orders_one_has_the_purchase_order(store:
         assert!(matches!(loser, StoreError::PurchaseOrderTaken(order) if *order == first));
     }
     let number = "PO-1".parse().unwrap();
-    let found = store.order_of_purchase_order(&company(), &account("A-1"), &number, None).await.unwrap();
+    let found = store
+        .order_of_purchase_order(&company(), &account("A-1"), &number, None)
+        .await
+        .unwrap();
     assert_eq!(found, Some(first));
-    let release = store.order_of_purchase_order(&company(), &account("A-1"), &number, Some("2")).await.unwrap();
+    let release = store
+        .order_of_purchase_order(&company(), &account("A-1"), &number, Some("2"))
+        .await
+        .unwrap();
     assert_eq!(release, None, "a release of it is an order of its own");
 }
 
@@ -87,84 +130,202 @@ pub(in super::super) async fn a_freed_purchase_order_can_be_used_again(store: Sh
         row.holds_purchase_order = false;
         row.status = OrderStatus::Cancelled;
     });
-    store.commit(Commit { changes: vec![cancelled], ..empty(1) }).await.unwrap();
+    store
+        .commit(Commit {
+            changes: vec![cancelled],
+            ..empty(1)
+        })
+        .await
+        .unwrap();
     store.commit(order(second, 0, "PO-1")).await.unwrap();
     let back = store.commit(order(first, 2, "PO-1")).await.unwrap_err();
     assert!(matches!(back, StoreError::PurchaseOrderTaken(order) if order.0 == second));
 }
 
+/// What each filter finds of the four orders of the test, by their index.
+fn filters(ids: &[Uuid]) -> Vec<(OrderFilter, Vec<usize>)> {
+    let all = || OrderFilter {
+        limit: 10,
+        ..OrderFilter::default()
+    };
+    let with = |edit: &dyn Fn(&mut OrderFilter)| {
+        let mut filter = all();
+        edit(&mut filter);
+        filter
+    };
+    vec![
+        (all(), vec![3, 2, 1, 0]),
+        (with(&|filter| filter.limit = 2), vec![3, 2]),
+        (
+            with(&|filter| filter.before = Some(OrderId(ids[2]))),
+            vec![1, 0],
+        ),
+        (
+            with(&|filter| filter.accounts = Some(vec![account("A-1")])),
+            vec![2, 1, 0],
+        ),
+        (with(&|filter| filter.accounts = Some(Vec::new())), vec![]),
+        (
+            with(&|filter| filter.purchase_order_number = "PO-0".parse().ok()),
+            vec![3, 0],
+        ),
+        (
+            with(&|filter| filter.status = Some(OrderStatus::Held)),
+            vec![2, 1],
+        ),
+        (with(&|filter| filter.held = Some(None)), vec![2, 1]),
+        (
+            with(&|filter| filter.held = Some(Some(HoldKind::PriceMismatch))),
+            vec![1],
+        ),
+    ]
+}
+
 pub(in super::super) async fn orders_are_listed_newest_first_within_their_filters(store: Shared) {
     let ids: Vec<Uuid> = (0..4).map(|_| Uuid::now_v7()).collect();
-    store.commit(order(ids[0], 0, "PO-0")).await.unwrap();
-    let credit = held(order_change(ids[1], 0, "PO-1"), &[HoldKind::Credit, HoldKind::PriceMismatch]);
-    store.commit(Commit { changes: vec![credit], ..empty(0) }).await.unwrap();
-    let warehouse = held(order_change(ids[2], 0, "PO-2"), &[HoldKind::Warehouse]);
-    store.commit(Commit { changes: vec![warehouse], ..empty(0) }).await.unwrap();
     let mut foreign = order_change(ids[3], 0, "PO-0");
     foreign.account = account("A-2");
-    store.commit(Commit { changes: vec![foreign], ..empty(0) }).await.unwrap();
-
-    let all = OrderFilter { limit: 10, ..OrderFilter::default() };
-    let cases = [
-        (all.clone(), vec![3, 2, 1, 0]),
-        (OrderFilter { limit: 2, ..all.clone() }, vec![3, 2]),
-        (OrderFilter { before: Some(OrderId(ids[2])), ..all.clone() }, vec![1, 0]),
-        (OrderFilter { accounts: Some(vec![account("A-1")]), ..all.clone() }, vec![2, 1, 0]),
-        (OrderFilter { accounts: Some(Vec::new()), ..all.clone() }, vec![]),
-        (OrderFilter { purchase_order_number: Some("PO-0".parse().unwrap()), ..all.clone() }, vec![3, 0]),
-        (OrderFilter { status: Some(OrderStatus::Held), ..all.clone() }, vec![2, 1]),
-        (OrderFilter { held: Some(None), ..all.clone() }, vec![2, 1]),
-        (OrderFilter { held: Some(Some(HoldKind::PriceMismatch)), ..all }, vec![1]),
-    ];
-    for (filter, expected) in cases {
+    for change in [
+        order_change(ids[0], 0, "PO-0"),
+        held(
+            order_change(ids[1], 0, "PO-1"),
+            &[HoldKind::Credit, HoldKind::PriceMismatch],
+        ),
+        held(order_change(ids[2], 0, "PO-2"), &[HoldKind::Warehouse]),
+        foreign,
+    ] {
+        store
+            .commit(Commit {
+                changes: vec![change],
+                ..empty(0)
+            })
+            .await
+            .unwrap();
+    }
+    for (filter, expected) in filters(&ids) {
         let found = store.orders(&company(), filter.clone()).await.unwrap();
-        let found: Vec<_> = found.into_iter().map(|order| order.state["order"].clone()).collect();
-        let expected: Vec<_> = expected.into_iter().map(|index: usize| json!(ids[index])).collect();
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|order| order.state["order"].clone())
+            .collect();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|index| json!(ids[index]))
+            .collect();
         assert_eq!(found, expected, "{filter:?}");
     }
     let elsewhere = "DE01".parse().unwrap();
-    let found = store.orders(&elsewhere, OrderFilter { limit: 10, ..OrderFilter::default() }).await.unwrap();
-    assert!(found.is_empty(), "another company sees none");
+    let all = OrderFilter {
+        limit: 10,
+        ..OrderFilter::default()
+    };
+    assert!(
+        store.orders(&elsewhere, all).await.unwrap().is_empty(),
+        "another company sees none"
+    );
 }
 
-pub(in super::super) async fn the_feed_is_in_order_and_filtered(store: Shared) {
+/// An order's three events with one of another account's between them; answers the order and its last position.
+async fn feed(store: &Shared) -> (Uuid, Option<u64>) {
     let (first, second) = (Uuid::now_v7(), Uuid::now_v7());
     store.commit(order(first, 0, "PO-1")).await.unwrap();
     let mut other = order_change(second, 0, "PO-2");
     other.account = account("A-2");
-    store.commit(Commit { changes: vec![other], ..empty(1) }).await.unwrap();
+    store
+        .commit(Commit {
+            changes: vec![other],
+            ..empty(1)
+        })
+        .await
+        .unwrap();
     let mut accepted = order_change(first, 1, "PO-1");
     accepted.events = vec![event("order.accepted"), event("order.released")];
-    let committed = store.commit(Commit { changes: vec![accepted], ..empty(2) }).await.unwrap();
+    let committed = store
+        .commit(Commit {
+            changes: vec![accepted],
+            ..empty(2)
+        })
+        .await
+        .unwrap();
+    (first, committed.position)
+}
 
-    let all = EventFilter { limit: 100, ..EventFilter::default() };
-    let events = store.events(all.clone()).await.unwrap();
+pub(in super::super) async fn the_feed_is_in_order(store: Shared) {
+    let (order, position) = feed(&store).await;
+    let events = store
+        .events(EventFilter {
+            limit: 100,
+            ..EventFilter::default()
+        })
+        .await
+        .unwrap();
     assert!(events.is_sorted_by(|one, next| one.position < next.position));
-    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 1, 2, 3]);
-    assert_eq!(committed.position, events.last().map(|event| event.position));
+    assert_eq!(
+        events
+            .iter()
+            .map(|event| event.sequence)
+            .collect::<Vec<_>>(),
+        [1, 1, 2, 3]
+    );
     let newest = &events[3];
+    assert_eq!(Some(newest.position), position);
     assert_eq!(newest.event_type, "com.orderway.order.released.v1");
-    assert_eq!((newest.subject.as_str(), newest.time), (first.to_string().as_str(), at(2)));
-    assert_eq!((newest.account.clone(), &newest.data), (Some(account("A-1")), &json!({"what": "order.released"})));
+    assert_eq!(
+        (newest.subject.as_str(), newest.time),
+        (order.to_string().as_str(), at(2))
+    );
+    assert_eq!(
+        (newest.account.clone(), &newest.data),
+        (Some(account("A-1")), &json!({"what": "order.released"}))
+    );
+}
 
-    let cases = [
-        (EventFilter { after: events[1].position, ..all.clone() }, 2),
-        (EventFilter { limit: 3, ..all.clone() }, 3),
-        (EventFilter { accounts: Some(vec![account("A-2")]), ..all.clone() }, 1),
-        (EventFilter { company: Some("DE01".parse().unwrap()), ..all.clone() }, 0),
-        (EventFilter { subject: Some(first), ..all.clone() }, 3),
-        (EventFilter { types: vec!["order.accepted".to_owned()], ..all }, 1),
-    ];
-    for (filter, expected) in cases {
-        assert_eq!(store.events(filter.clone()).await.unwrap().len(), expected, "{filter:?}");
-    }
+pub(in super::super) async fn the_feed_is_filtered(store: Shared) {
+    let (order, _position) = feed(&store).await;
+    let count = async |edit: &dyn Fn(&mut EventFilter)| {
+        let mut filter = EventFilter {
+            limit: 100,
+            ..EventFilter::default()
+        };
+        edit(&mut filter);
+        store.events(filter).await.unwrap().len()
+    };
+    let second = store
+        .events(EventFilter {
+            limit: 2,
+            ..EventFilter::default()
+        })
+        .await
+        .unwrap()[1]
+        .position;
+    assert_eq!(count(&|filter| filter.after = second).await, 2);
+    assert_eq!(count(&|filter| filter.limit = 3).await, 3);
+    assert_eq!(
+        count(&|filter| filter.accounts = Some(vec![account("A-2")])).await,
+        1
+    );
+    assert_eq!(
+        count(&|filter| filter.company = "DE01".parse().ok()).await,
+        0
+    );
+    assert_eq!(count(&|filter| filter.subject = Some(order)).await, 3);
+    assert_eq!(
+        count(&|filter| filter.types = vec!["order.accepted".to_owned()]).await,
+        1
+    );
 }
 
 pub(in super::super) async fn the_feed_wakes_who_waits(store: Shared) {
     let mut position = store.position();
     let before = *position.borrow_and_update();
-    let committed = store.commit(order(Uuid::now_v7(), 0, "PO-1")).await.unwrap();
-    timeout(Duration::from_secs(30), position.changed()).await.expect("woken").unwrap();
+    let committed = store
+        .commit(order(Uuid::now_v7(), 0, "PO-1"))
+        .await
+        .unwrap();
+    timeout(Duration::from_secs(30), position.changed())
+        .await
+        .expect("woken")
+        .unwrap();
     assert_eq!(Some(*position.borrow()), committed.position);
     assert!(*position.borrow() > before);
 }
@@ -175,18 +336,40 @@ pub(in super::super) async fn one_failing_commit_does_not_spoil_others(store: Sh
     let mut tasks = JoinSet::new();
     for number in 0..64_u32 {
         let store = store.clone();
-        let purchase_order = if number % 2 == 0 { format!("PO-{number}") } else { "PO-taken".to_owned() };
+        let purchase_order = if number % 2 == 0 {
+            format!("PO-{number}")
+        } else {
+            "PO-taken".to_owned()
+        };
         tasks.spawn(async move {
-            let commit = Commit { audit: vec![audit("order.received")], ..order(Uuid::now_v7(), 0, &purchase_order) };
+            let commit = Commit {
+                audit: vec![audit("order.received")],
+                ..order(Uuid::now_v7(), 0, &purchase_order)
+            };
             (number, store.commit(commit).await)
         });
     }
     for (number, outcome) in tasks.join_all().await {
         assert_eq!(outcome.is_ok(), number % 2 == 0, "{number}: {outcome:?}");
     }
-    let orders = store.orders(&company(), OrderFilter { limit: 100, ..OrderFilter::default() }).await.unwrap();
+    let orders = store
+        .orders(
+            &company(),
+            OrderFilter {
+                limit: 100,
+                ..OrderFilter::default()
+            },
+        )
+        .await
+        .unwrap();
     assert_eq!(orders.len(), 33);
-    let events = store.events(EventFilter { limit: 100, ..EventFilter::default() }).await.unwrap();
+    let events = store
+        .events(EventFilter {
+            limit: 100,
+            ..EventFilter::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(events.len(), 33);
 }
 
@@ -215,7 +398,13 @@ pub(in super::super) async fn facts_of_decisions_come_back_as_they_were(store: S
         json!({}),
     ] {
         let written = record(facts);
-        store.commit(Commit { decision: Some(written.clone()), ..empty(0) }).await.unwrap();
+        store
+            .commit(Commit {
+                decision: Some(written.clone()),
+                ..empty(0)
+            })
+            .await
+            .unwrap();
         let found = store.decision(written.decision_id).await.unwrap();
         assert_eq!(found, Some((company(), written)));
     }
@@ -224,17 +413,38 @@ pub(in super::super) async fn facts_of_decisions_come_back_as_they_were(store: S
 
 pub(in super::super) async fn expired_reservations_are_found_oldest_first(store: Shared) {
     let ids: Vec<Uuid> = (0..4).map(|_| Uuid::now_v7()).collect();
-    for (id, expires_at) in ids.iter().zip([Some(at(20)), Some(at(10)), Some(at(40)), None]) {
+    for (id, expires_at) in ids
+        .iter()
+        .zip([Some(at(20)), Some(at(10)), Some(at(40)), None])
+    {
         store.commit(reservation(*id, expires_at)).await.unwrap();
     }
-    assert_eq!(store.expired_reservations(at(30), 10).await.unwrap(), [ids[1], ids[0]]);
-    assert_eq!(store.expired_reservations(at(30), 1).await.unwrap(), [ids[1]]);
-    assert!(store.expired_reservations(at(9), 10).await.unwrap().is_empty());
+    assert_eq!(
+        store.expired_reservations(at(30), 10).await.unwrap(),
+        [ids[1], ids[0]]
+    );
+    assert_eq!(
+        store.expired_reservations(at(30), 1).await.unwrap(),
+        [ids[1]]
+    );
+    assert!(
+        store
+            .expired_reservations(at(9), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 pub(in super::super) async fn what_has_expired_is_swept(store: Shared) {
     for (key, expires_at) in [("old", at(10)), ("new", at(20))] {
-        store.commit(Commit { idempotency: Some(answer(key, expires_at)), ..empty(0) }).await.unwrap();
+        store
+            .commit(Commit {
+                idempotency: Some(answer(key, expires_at)),
+                ..empty(0)
+            })
+            .await
+            .unwrap();
     }
     assert_eq!(store.sweep(at(15)).await.unwrap(), 1);
     assert_eq!(store.sweep(at(15)).await.unwrap(), 0);
