@@ -297,6 +297,20 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_names_the_defaults() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+        let issuers = r#"[{issuer="https://issuer.example",audience="orderway",algorithm="ES256",keys={jwks_url="https://issuer.example/jwks.json"}}]"#;
+        let key = "k".repeat(32);
+        let environment = service_runtime::config::Environment::from([
+            ("ORDERWAY_EXPERIENCE__CONTEXT__PROCESS_KEY", key.as_str()),
+            ("ORDERWAY_EXPERIENCE__ISSUERS", issuers),
+        ]);
+        let shipped: Config =
+            service_runtime::config::load(crate::LAYER, Some(&folder), &environment).unwrap();
+        assert_eq!(format!("{shipped:#?}"), format!("{:#?}", sound()));
+    }
+
+    #[test]
     fn development_mode_stays_on_loopback() {
         let mut config = sound();
         config.development = true;

@@ -1,6 +1,6 @@
 //! The binary of `experience-apis`: serves, or checks its configuration, or prints its contract.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -32,8 +32,18 @@ enum Command {
     Openapi,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The whole chain, for a person: what is wrong, and what to change.
+            drop(writeln!(std::io::stderr(), "{LAYER}: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
     let load = || {
         let environment = Environment::from_process();
         load::<Config>(LAYER, arguments.config_dir.as_deref(), &environment)

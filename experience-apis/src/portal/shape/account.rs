@@ -52,11 +52,13 @@ pub struct Credit {
     pub account: AccountId,
     /// The limit; absent = none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub limit: Option<Money>,
     /// What is used of it.
     pub used: Money,
     /// What is left; absent where there is no limit, negative = over it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub available: Option<Money>,
     /// Whether the seller has stopped credit.
     pub blocked: bool,

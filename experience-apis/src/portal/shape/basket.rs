@@ -106,15 +106,19 @@ pub struct CheckedLine {
     pub line: u32,
     /// The buyer's own number of it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub buyer_line: Option<String>,
     /// The product, where the line names one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub item: Option<ItemNumber>,
     /// The quantity, in the unit that counts.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub quantity: Option<Quantity>,
     /// Its price.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub price: Option<LinePrice>,
     /// When it can be had; the quantities sum to the line's.
     pub schedule: Vec<ScheduleLine>,

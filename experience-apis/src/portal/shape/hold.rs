@@ -27,8 +27,10 @@ pub struct Hold {
     pub message: String,
     /// The line, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub line: Option<u32>,
     /// Since when; absent in a basket check.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub since: Option<Timestamp>,
 }

@@ -63,6 +63,7 @@ pub struct OrderReceipt {
     pub order_reference: OrderReference,
     /// The seller's number, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub sales_order_number: Option<ErpOrderNumber>,
     /// Where it stands.
     pub status: OrderStatus,
@@ -103,6 +104,7 @@ pub struct OrderPage {
     pub items: Vec<OrderSummary>,
     /// The cursor of the page after; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub next: Option<String>,
 }
 
@@ -115,11 +117,13 @@ pub struct OrderSummary {
     pub order_reference: OrderReference,
     /// The seller's number, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub sales_order_number: Option<ErpOrderNumber>,
     /// The buyer's number.
     pub purchase_order_number: PurchaseOrderNumber,
     /// The release of a blanket order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub release_number: Option<String>,
     /// The channel that brought it: `portal`, `edi` …
     pub channel: String,
@@ -131,6 +135,7 @@ pub struct OrderSummary {
     pub line_count: usize,
     /// The day the last of it arrives, where that is promised.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     #[schema(value_type = Option<String>, format = Date)]
     pub promised_delivery_date: Option<Date>,
     /// Its total.
@@ -148,11 +153,13 @@ pub struct Order {
     pub order_reference: OrderReference,
     /// The seller's number, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub sales_order_number: Option<ErpOrderNumber>,
     /// The buyer's number.
     pub purchase_order_number: PurchaseOrderNumber,
     /// The release of a blanket order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub release_number: Option<String>,
     /// The account.
     pub account: AccountId,
@@ -174,6 +181,7 @@ pub struct Order {
     pub received_at: Timestamp,
     /// When the seller's system had it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub accepted_at: Option<Timestamp>,
     /// The record of how it was decided; quote it to the seller.
     pub decision_id: Uuid,
@@ -190,23 +198,29 @@ pub struct OrderLine {
     pub line: u32,
     /// The buyer's own number of it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub buyer_line: Option<String>,
     /// The product; absent on a rejected line that names none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub item: Option<ItemNumber>,
     /// The buyer's own number of the product, where the line named it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub buyer_part_number: Option<String>,
     /// The trade item number, where the line named it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub gtin: Option<String>,
     /// Its description.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub description: Option<String>,
     /// The quantity ordered.
     pub ordered: Quantity,
     /// Its price.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub price: Option<LinePrice>,
     /// What was promised; the quantities sum to the line's.
     pub schedule: Vec<ScheduleLine>,

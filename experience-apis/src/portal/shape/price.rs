@@ -54,8 +54,10 @@ pub struct LinePrice {
     pub source: PriceSource,
     /// The quote that locked it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub quote_id: Option<QuoteId>,
     /// The contract it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub contract: Option<ContractNumber>,
 }

@@ -35,6 +35,7 @@ pub struct ProductPage {
     pub items: Vec<Product>,
     /// The cursor of the page after; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub next: Option<String>,
 }
 
@@ -45,9 +46,11 @@ pub struct Product {
     pub item: ItemNumber,
     /// What the account itself calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub buyer_part_number: Option<String>,
     /// GS1 trade item number of the base unit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub gtin: Option<String>,
     /// One line of text.
     pub description: String,
@@ -61,9 +64,11 @@ pub struct Product {
     pub orderable: bool,
     /// The account's price; absent = it has none for this product.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub price: Option<MyPrice>,
     /// What is available; absent = the stock of this product is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub availability: Option<Availability>,
 }
 
@@ -80,8 +85,10 @@ pub struct Availability {
     pub sites: Vec<SiteAvailability>,
     /// Days until it can be had when nothing is in stock or on order; absent = it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub replenishment_days: Option<u16>,
     /// The age of the oldest fact behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub as_of: Option<Timestamp>,
 }
