@@ -1,0 +1,512 @@
+//! The engine: facts in, an [`Assessment`] out. Pure and deterministic, so that a decision record can be recomputed,
+//! and so that a basket check, a quote, a reservation and an order never differ.
+
+use std::collections::BTreeMap;
+
+use canonical_model::{
+    ItemNumber, Money,
+    account::{Account, AccountStatus, ShipTo},
+    basket::{BasketCheck, BasketRequest, CheckedLine, LineProblem, LineProblemCode, Verdict},
+    decision::DecisionStep,
+    order::LinePolicy,
+    price::PriceSchedule,
+    promise::ScheduleLine,
+};
+use jiff::{Timestamp, ToSpan, civil::Date};
+use rust_decimal::Decimal;
+
+use super::{AssessedLine, Assessment, StockNeed, facts::Facts, ledgers, line};
+use crate::{
+    credit::exposure,
+    pricing::resolve::LockedPrice,
+    promise::{
+        calendar::Calendar,
+        sourcing::{Site, Sourced, Stock, Wanted, source},
+    },
+    store::StockKey,
+};
+
+/// Everything the lines are assessed with.
+pub(super) struct Basket<'a> {
+    pub(super) request: &'a BasketRequest,
+    pub(super) facts: &'a Facts,
+    pub(super) ship_to: Option<&'a ShipTo>,
+    pub(super) today: Date,
+    pub(super) schedules: BTreeMap<&'a ItemNumber, &'a PriceSchedule>,
+    pub(super) locks: Vec<(ItemNumber, LockedPrice)>,
+}
+
+/// Assesses a basket from its facts, as at an instant.
+pub fn assess(
+    request: &BasketRequest,
+    line_policy: LinePolicy,
+    facts: &Facts,
+    now: Timestamp,
+) -> Assessment {
+    let ship_to = ship_to_of(request, &facts.account);
+    let basket = Basket {
+        request,
+        facts,
+        ship_to,
+        today: facts.policies.default_site.zone().to_datetime(now).date(),
+        schedules: facts
+            .prices
+            .iter()
+            .map(|schedule| (&schedule.item, schedule))
+            .collect(),
+        locks: locks(request, facts, ship_to, now),
+    };
+    let mut steps = vec![account_step(&facts.account)];
+    let mut problems = basket_problems(&basket, now);
+    let products = facts.products_by_identifier();
+    let mut lines = Vec::with_capacity(request.lines.len());
+    let mut holds = Vec::new();
+    for (index, asked) in request.lines.iter().enumerate() {
+        let judged = line::judge(&basket, &products, index, asked);
+        steps.extend(judged.step);
+        holds.extend(judged.hold);
+        lines.push(judged.line);
+    }
+    let stock = promise(&basket, &mut lines, &mut steps, now);
+    let total = total(&basket, &mut lines, &mut problems);
+    holds.retain(|hold| {
+        let line = |number| lines.iter().find(|line| line.line == number);
+        hold.line
+            .and_then(line)
+            .is_none_or(|line| line.problems.is_empty())
+    });
+    let credit_levels = ledgers::chain(&facts.account);
+    let oldest = now - facts.policies.freshness.credit_usable.signed();
+    let checked = exposure::check(&exposure::Check {
+        chain: &credit_levels,
+        levels: &facts.credit,
+        amount: total,
+        oldest,
+        policy: &facts.policies.credit,
+    });
+    holds.extend(checked.hold);
+    steps.push(checked.step);
+    let credit = exposure::ruling(&credit_levels, &facts.credit);
+    let mut assessment = Assessment {
+        verdict: Verdict::Accept,
+        account: facts.account.clone(),
+        ship_to: ship_to.cloned(),
+        currency: facts.account.currency,
+        lines,
+        problems,
+        holds,
+        total,
+        stock,
+        credit_levels,
+        credit,
+        steps,
+    };
+    assessment.verdict = verdict(&assessment, line_policy);
+    assessment
+}
+
+fn verdict(assessment: &Assessment, line_policy: LinePolicy) -> Verdict {
+    let sound = assessment
+        .lines
+        .iter()
+        .filter(|line| line.problems.is_empty())
+        .count();
+    let lines_refuse = match line_policy {
+        LinePolicy::AllOrNothing => sound < assessment.lines.len(),
+        LinePolicy::TakeSoundLines => false,
+    };
+    if !assessment.problems.is_empty() || lines_refuse || sound == 0 {
+        Verdict::Reject
+    } else if assessment.holds.is_empty() {
+        Verdict::Accept
+    } else {
+        Verdict::Hold
+    }
+}
+
+fn ship_to_of<'a>(request: &BasketRequest, account: &'a Account) -> Option<&'a ShipTo> {
+    match &request.ship_to {
+        Some(wanted) => account
+            .ship_tos
+            .iter()
+            .find(|known| known.ship_to == *wanted),
+        None => account.ship_tos.first(),
+    }
+}
+
+fn account_step(account: &Account) -> DecisionStep {
+    let status = match account.status {
+        AccountStatus::Active => "active",
+        AccountStatus::Blocked => "blocked",
+        AccountStatus::Closed => "closed",
+    };
+    DecisionStep {
+        about: "account".to_owned(),
+        line: None,
+        rule: "only an active account may order".to_owned(),
+        chosen: format!("{} is {status}", account.account),
+        rejected: Vec::new(),
+    }
+}
+
+/// A problem of the basket or of a line.
+pub(super) fn problem(
+    code: LineProblemCode,
+    pointer: impl Into<String>,
+    detail: impl Into<String>,
+) -> LineProblem {
+    LineProblem {
+        code,
+        pointer: pointer.into(),
+        detail: detail.into(),
+    }
+}
+
+fn basket_problems(basket: &Basket<'_>, now: Timestamp) -> Vec<LineProblem> {
+    let (request, facts) = (basket.request, basket.facts);
+    let mut problems = Vec::new();
+    match facts.account.status {
+        AccountStatus::Active => {}
+        AccountStatus::Blocked => problems.push(problem(
+            LineProblemCode::AccountBlocked,
+            "/account",
+            "The account is blocked for orders; speak to your sales contact.",
+        )),
+        AccountStatus::Closed => problems.push(problem(
+            LineProblemCode::AccountBlocked,
+            "/account",
+            "The account is closed; order under another one.",
+        )),
+    }
+    if basket.ship_to.is_none() {
+        problems.push(problem(
+            LineProblemCode::UnknownShipTo,
+            "/ship_to",
+            "The delivery address is not one of the account's; use one of those that the account lists.",
+        ));
+    }
+    problems.extend(date_problem(
+        basket,
+        request.requested_delivery_date,
+        "/requested_delivery_date",
+    ));
+    if request.quote_id.is_some() && !quote_usable(request, facts, basket.ship_to, now) {
+        problems.push(problem(
+            LineProblemCode::QuoteNotUsable,
+            "/quote_id",
+            "The quote is unknown, has expired, or is for another account or delivery address; ask for a new one.",
+        ));
+    }
+    if request.reservation_id.is_some() && !reservation_usable(facts, now) {
+        problems.push(problem(
+            LineProblemCode::ReservationNotUsable,
+            "/reservation_id",
+            "The reservation is unknown, no longer held, or another account's; reserve again or order without it.",
+        ));
+    }
+    problems
+}
+
+/// A date in the past, or further away than anything is promised.
+pub(super) fn date_problem(
+    basket: &Basket<'_>,
+    wanted: Option<Date>,
+    pointer: &str,
+) -> Option<LineProblem> {
+    let wanted = wanted?;
+    let last = basket
+        .today
+        .saturating_add(i64::from(basket.facts.policies.promise.horizon_days).days());
+    if (basket.today..=last).contains(&wanted) {
+        return None;
+    }
+    let detail = format!(
+        "Ask for a day from {} to {last}, or leave the date out.",
+        basket.today
+    );
+    Some(problem(LineProblemCode::DateOutOfRange, pointer, detail))
+}
+
+fn quote_usable(
+    request: &BasketRequest,
+    facts: &Facts,
+    ship_to: Option<&ShipTo>,
+    now: Timestamp,
+) -> bool {
+    facts.quote.as_ref().is_some_and(|stored| {
+        let quote = &stored.quote;
+        let same_place = ship_to.is_some_and(|to| to.ship_to == quote.ship_to);
+        Some(quote.quote_id) == request.quote_id
+            && quote.account == request.account
+            && same_place
+            && now < quote.expires_at
+    })
+}
+
+fn reservation_usable(facts: &Facts, now: Timestamp) -> bool {
+    facts.reservation.as_ref().is_some_and(|known| {
+        let reservation = &known.stored.reservation;
+        reservation.account == facts.account.account && known.stored.holds_at(now)
+    })
+}
+
+fn locks(
+    request: &BasketRequest,
+    facts: &Facts,
+    ship_to: Option<&ShipTo>,
+    now: Timestamp,
+) -> Vec<(ItemNumber, LockedPrice)> {
+    let Some(stored) = facts
+        .quote
+        .as_ref()
+        .filter(|_| quote_usable(request, facts, ship_to, now))
+    else {
+        return Vec::new();
+    };
+    let lines = stored.quote.lines.iter().filter_map(|line| {
+        let (item, from, price) = (line.item.clone()?, line.quantity?, line.price.as_ref()?);
+        let quote_id = stored.quote.quote_id;
+        Some((
+            item,
+            LockedPrice {
+                quote_id,
+                from,
+                unit_price: price.unit_price.clone(),
+            },
+        ))
+    });
+    lines.collect()
+}
+
+/// Finds where each sound line comes from; the lines share the stock, in their order.
+fn promise(
+    basket: &Basket<'_>,
+    lines: &mut [AssessedLine],
+    steps: &mut Vec<DecisionStep>,
+    now: Timestamp,
+) -> Vec<StockNeed> {
+    let (facts, to) = (basket.facts, basket.ship_to.map(|to| &to.address));
+    let sites: Vec<Site<'_>> = facts
+        .sites()
+        .into_iter()
+        .map(|site| Site {
+            calendar: Calendar::new(facts.policies.site(&site), to, now),
+            site,
+        })
+        .collect();
+    let stock = Stock::of(&facts.stock);
+    let together = basket.request.ship_complete;
+    let from_one = if together {
+        one_site(basket, lines, &sites, &stock)
+    } else {
+        None
+    };
+    let chosen_sites = from_one.as_deref().unwrap_or(&sites);
+    let mut stock = stock;
+    let mut needs = Vec::new();
+    for (index, line) in lines.iter_mut().enumerate() {
+        let Some(sourced) = source_line(basket, line, index, chosen_sites, &mut stock) else {
+            continue;
+        };
+        if sourced.schedule.is_empty() {
+            line.problems.push(not_available(line, index, &sourced));
+        }
+        needs.extend(needs_of(basket, line, &sourced));
+        line.schedule = sourced.schedule;
+        steps.push(sourced.step);
+    }
+    if together {
+        deliver_together(lines, &sites);
+    }
+    needs
+}
+
+fn source_line(
+    basket: &Basket<'_>,
+    line: &AssessedLine,
+    index: usize,
+    sites: &[Site<'_>],
+    stock: &mut Stock,
+) -> Option<Sourced> {
+    let product = line.product.as_ref().filter(|_| line.problems.is_empty())?;
+    let asked = basket.request.lines.get(index)?;
+    let wanted = Wanted {
+        line: line.line,
+        product,
+        ordered: line.ordered,
+        base: product.units().to_base(line.ordered).ok()?,
+        requested: asked
+            .requested_delivery_date
+            .or(basket.request.requested_delivery_date),
+        whole: basket.request.ship_complete,
+    };
+    Some(source(&wanted, sites, stock))
+}
+
+/// For an order that must come together: the one site that can ship all of it from stock or receipts the soonest.
+fn one_site<'a>(
+    basket: &Basket<'_>,
+    lines: &[AssessedLine],
+    sites: &[Site<'a>],
+    stock: &Stock,
+) -> Option<Vec<Site<'a>>> {
+    let latest = |site: &Site<'a>| -> Option<Date> {
+        let (only, mut trial) = ([site.clone()], stock.clone());
+        let mut last = None;
+        for (index, line) in lines.iter().enumerate() {
+            let Some(sourced) = source_line(basket, line, index, &only, &mut trial) else {
+                continue;
+            };
+            if sourced.taken.is_empty() {
+                return None;
+            }
+            last = last.max(
+                sourced
+                    .schedule
+                    .iter()
+                    .map(|part| part.promised_delivery_date)
+                    .max(),
+            );
+        }
+        last
+    };
+    let able = sites.iter().filter_map(|site| Some((latest(site)?, site)));
+    let best = able.min_by(|left, right| {
+        left.0
+            .cmp(&right.0)
+            .then_with(|| left.1.site.cmp(&right.1.site))
+    })?;
+    Some(vec![best.1.clone()])
+}
+
+/// Puts every part on the day of the last.
+fn deliver_together(lines: &mut [AssessedLine], sites: &[Site<'_>]) {
+    let parts = |line: &AssessedLine| {
+        line.schedule
+            .iter()
+            .map(|part| part.promised_delivery_date)
+            .max()
+    };
+    let Some(day) = lines.iter().filter_map(parts).max() else {
+        return;
+    };
+    let put = |part: &mut ScheduleLine| {
+        let site = sites.iter().find(|site| site.site == part.site);
+        if let Some(pick) = site.and_then(|site| site.calendar.latest_pick(day))
+            && let Some(site) = site
+        {
+            part.ship_date = site.calendar.ship_date(pick).max(part.ship_date);
+        }
+        part.promised_delivery_date = day;
+    };
+    lines
+        .iter_mut()
+        .flat_map(|line| line.schedule.iter_mut())
+        .for_each(put);
+}
+
+fn needs_of(basket: &Basket<'_>, line: &AssessedLine, sourced: &Sourced) -> Vec<StockNeed> {
+    let Some(product) = &line.product else {
+        return Vec::new();
+    };
+    let company = &basket.facts.account.company;
+    let taken = sourced.taken.iter().map(|taken| StockNeed {
+        key: StockKey::new(company.clone(), product.item.clone(), taken.site.clone()),
+        line: line.line,
+        day: taken.day,
+        quantity: taken.quantity,
+    });
+    taken.collect()
+}
+
+fn not_available(line: &AssessedLine, index: usize, sourced: &Sourced) -> LineProblem {
+    let (some, unit) = (sourced.obtainable.normalize(), line.ordered.unit);
+    let detail = if some.is_zero() {
+        "None of it is there or on order, and no date is known at which it would be; order another product.".to_owned()
+    } else {
+        format!(
+            "Only {some} {unit} can be had, now or by receipts that are confirmed; order that much or less."
+        )
+    };
+    problem(
+        LineProblemCode::NotAvailable,
+        format!("/lines/{index}/quantity"),
+        detail,
+    )
+}
+
+/// The total of the sound lines. A line that makes it too large to be held exactly is refused.
+fn total(
+    basket: &Basket<'_>,
+    lines: &mut [AssessedLine],
+    problems: &mut Vec<LineProblem>,
+) -> Money {
+    let mut total = Money::zero(basket.facts.account.currency);
+    for line in lines.iter().filter(|line| line.problems.is_empty()) {
+        let sum = line
+            .price
+            .as_ref()
+            .map(|price| total.checked_add(price.total));
+        match sum {
+            Some(Ok(sum)) => total = sum,
+            Some(Err(_)) | None => {
+                let detail = "The order is too large to be totalled; send it as several.";
+                problems.push(problem(
+                    LineProblemCode::QuantityOutOfRange,
+                    "/lines",
+                    detail,
+                ));
+                break;
+            }
+        }
+    }
+    total
+}
+
+impl Assessment {
+    /// The lines as a buyer sees them.
+    pub fn checked_lines(&self) -> Vec<CheckedLine> {
+        let lines = self.lines.iter().map(|line| CheckedLine {
+            line: line.line,
+            buyer_line: line.buyer_line.clone(),
+            item: line.product.as_ref().map(|product| product.item.clone()),
+            quantity: line.product.as_ref().map(|_| line.ordered),
+            price: line.price.clone(),
+            schedule: line.schedule.clone(),
+            problems: line.problems.clone(),
+        });
+        lines.collect()
+    }
+
+    /// The whole as the answer to a basket check.
+    pub fn to_check(&self) -> BasketCheck {
+        BasketCheck {
+            verdict: self.verdict,
+            holds: self.holds.clone(),
+            problems: self.problems.clone(),
+            lines: self.checked_lines(),
+            total: self.total,
+            credit: self.credit.clone(),
+        }
+    }
+
+    /// All problems, of the basket and of its lines.
+    pub fn all_problems(&self) -> impl Iterator<Item = &LineProblem> {
+        self.problems
+            .iter()
+            .chain(self.lines.iter().flat_map(|line| &line.problems))
+    }
+
+    /// How much of the base unit is wanted of each item.
+    pub fn units_by_item(&self) -> BTreeMap<ItemNumber, Decimal> {
+        let mut units = BTreeMap::<ItemNumber, Decimal>::new();
+        for need in &self.stock {
+            let sum = units.entry(need.key.item.clone()).or_default();
+            *sum = sum.saturating_add(need.quantity);
+        }
+        units
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,443 @@
+//! Gathering the facts of a decision, each with its age: one batched call for each kind, in parallel; newer stock and
+//! credit facts are installed in the ledgers before anything is decided.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use axum::extract::FromRef;
+use canonical_model::{
+    AccountId, ItemNumber, ShipToId, SiteId,
+    account::{Account, AccountQuery},
+    basket::{BasketLine, BasketRequest},
+    capabilities::Capabilities,
+    item::ItemIdentifier,
+    order::SalesOrderRequest,
+    price::{PriceQuery, PriceSchedule},
+    product::{Product, ProductQuery},
+};
+use serde::{Deserialize, Serialize};
+use service_runtime::{
+    clock::Clock,
+    problem::{FieldError, Problem},
+};
+
+use super::ledgers;
+use crate::{
+    clients::{Call, SystemApis, SystemError},
+    error::store_problem,
+    policy::{FactAges, Policies},
+    promise::{atp::FreeStock, reservations::StoredReservation},
+    quotes::StoredQuote,
+    state::AppState,
+    store::{CreditLevel, Owner, Store, StoreError, StreamKind},
+};
+
+/// How many identifiers a line may have.
+const MAX_IDENTIFIERS: usize = 10;
+/// How many keys one question may hold.
+const MAX_KEYS: usize = 5_000;
+
+/// Where facts come from and what they are judged by.
+#[derive(Clone)]
+pub struct Sources {
+    /// The coordination state.
+    pub store: Arc<dyn Store>,
+    /// The layer below.
+    pub system: Arc<dyn SystemApis>,
+    /// The time.
+    pub clock: Clock,
+    /// The rules.
+    pub policies: Arc<Policies>,
+}
+
+impl FromRef<AppState> for Sources {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            store: Arc::clone(&state.store),
+            system: Arc::clone(&state.system),
+            clock: state.clock.clone(),
+            policies: Arc::clone(&state.policies),
+        }
+    }
+}
+
+/// What facts are gathered for: it decides how old they may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A buyer looks around.
+    Browse,
+    /// A basket is checked, quoted or reserved.
+    Checkout,
+    /// An order is taken.
+    Order,
+}
+
+/// The oldest facts a purpose takes, in seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MaxAges {
+    pub(crate) price: Option<u32>,
+    pub(crate) stock: Option<u32>,
+    pub(crate) credit: Option<u32>,
+    pub(crate) account: Option<u32>,
+}
+
+impl Purpose {
+    pub(crate) fn ages(self, policies: &Policies) -> MaxAges {
+        let of = |ages: &FactAges| {
+            let seconds = |age: service_runtime::config::HumanDuration| {
+                u32::try_from(age.get().as_secs()).ok()
+            };
+            MaxAges {
+                price: seconds(ages.price),
+                stock: seconds(ages.stock),
+                credit: seconds(ages.credit),
+                account: seconds(ages.account),
+            }
+        };
+        match self {
+            Self::Browse => MaxAges::default(),
+            Self::Checkout => of(&policies.freshness.checkout),
+            Self::Order => of(&policies.freshness.order),
+        }
+    }
+}
+
+/// Everything a basket is assessed from. It is stored in the decision record: from it, the request and the time alone
+/// the same engine comes to the same outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// What the company's ERP can do, and which it is: the source of all that follows.
+    pub capabilities: Capabilities,
+    /// The rules that were in force.
+    pub policies: Policies,
+    /// The account.
+    pub account: Account,
+    /// The products that the identifiers name; an identifier that names none is absent.
+    pub products: Vec<KnownProduct>,
+    /// Price records.
+    pub prices: Vec<PriceSchedule>,
+    /// What is free, net of our claims; a pair of item and site that is absent is unknown.
+    pub stock: Vec<FreeStock>,
+    /// Credit by level, with our claims.
+    pub credit: Vec<CreditLevel>,
+    /// The quote named, if it exists.
+    pub quote: Option<StoredQuote>,
+    /// The reservation named, if it exists.
+    pub reservation: Option<KnownReservation>,
+    /// Whether any of it is older than it should be because a source does not answer.
+    pub degraded: bool,
+}
+
+/// A product and the number it was asked by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KnownProduct {
+    /// The number.
+    pub identifier: ItemIdentifier,
+    /// The product.
+    pub product: Product,
+}
+
+/// A reservation as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KnownReservation {
+    /// Its version, which a commit that consumes it expects.
+    pub version: u64,
+    /// Its state.
+    pub stored: StoredReservation,
+}
+
+/// Why there are no facts to decide from.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// The request cannot be assessed as it is.
+    #[error("the basket is malformed")]
+    Malformed(#[source] Problem),
+    /// There is no such account.
+    #[error("there is no such account")]
+    UnknownAccount,
+    /// A fact could not be read.
+    #[error("a fact could not be read")]
+    System(#[from] SystemError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+impl From<GatherError> for Problem {
+    fn from(error: GatherError) -> Self {
+        match error {
+            GatherError::Malformed(problem) => problem,
+            GatherError::UnknownAccount => Self::not_found(),
+            GatherError::System(error) => error.into(),
+            GatherError::Store(error) => store_problem(&error),
+        }
+    }
+}
+
+/// The basket that an order asks for.
+pub fn basket_of(order: &SalesOrderRequest) -> BasketRequest {
+    BasketRequest {
+        account: order.account.clone(),
+        ship_to: order.ship_to.clone(),
+        requested_delivery_date: order.requested_delivery_date,
+        quote_id: order.quote_id,
+        reservation_id: order.reservation_id,
+        ship_complete: order.ship_complete,
+        lines: order.lines.clone(),
+    }
+}
+
+/// Gathers the facts of a basket. The caller has made sure that the account may be seen.
+pub async fn gather(
+    sources: &Sources,
+    call: &Call,
+    request: &BasketRequest,
+    purpose: Purpose,
+) -> Result<Facts, GatherError> {
+    check_shape(request, &sources.policies)?;
+    let ages = purpose.ages(&sources.policies);
+    let (account, capabilities, products, quote, reservation) = tokio::join!(
+        account(sources, call, &request.account, ages.account),
+        sources.system.capabilities(call),
+        products(sources, call, request, ages.account),
+        quote(sources, call, request),
+        reservation(sources, call, request),
+    );
+    let account = account?;
+    let (capabilities, products, quote, reservation) =
+        (capabilities?, products?, quote?, reservation?);
+    let items: BTreeSet<ItemNumber> = products
+        .iter()
+        .map(|known| known.product.item.clone())
+        .collect();
+    let items: Vec<ItemNumber> = items.into_iter().collect();
+    let own = request.reservation_id.map(|id| Owner {
+        kind: StreamKind::Reservation,
+        id: id.0,
+    });
+    let ship_to = request
+        .ship_to
+        .clone()
+        .or_else(|| account.ship_tos.first().map(|to| to.ship_to.clone()));
+    let question = ledgers::Question {
+        sources,
+        call,
+        capabilities: &capabilities,
+    };
+    let (prices, stock, credit) = tokio::join!(
+        prices(
+            sources,
+            call,
+            (&request.account, ship_to),
+            &items,
+            ages.price
+        ),
+        question.stock(&items, own, ages.stock),
+        question.credit(&account, ages.credit),
+    );
+    let ((prices, prices_degraded), stock, credit) = (prices?, stock?, credit?);
+    Ok(Facts {
+        capabilities,
+        policies: Policies::clone(&sources.policies),
+        account,
+        products,
+        prices,
+        stock: stock.facts,
+        credit: credit.facts,
+        quote,
+        reservation,
+        degraded: prices_degraded || stock.degraded || credit.degraded,
+    })
+}
+
+fn check_shape(request: &BasketRequest, policies: &Policies) -> Result<(), GatherError> {
+    let most = policies.basket.max_lines;
+    let mut faults = Vec::new();
+    if request.lines.is_empty() || request.lines.len() > most {
+        faults.push(FieldError::new(
+            "/lines",
+            "out-of-range",
+            format!("Send 1 to {most} lines."),
+        ));
+    }
+    for (index, line) in request.lines.iter().enumerate().take(most) {
+        if line.identifiers.is_empty() || line.identifiers.len() > MAX_IDENTIFIERS {
+            let detail = format!("Name the product by 1 to {MAX_IDENTIFIERS} of its numbers.");
+            faults.push(FieldError::new(
+                format!("/lines/{index}/identifiers"),
+                "out-of-range",
+                detail,
+            ));
+        }
+        if line
+            .buyer_line
+            .as_ref()
+            .is_some_and(|text| text.chars().count() > 20)
+        {
+            let detail = "A line number of the buyer has at most 20 characters.";
+            faults.push(FieldError::new(
+                format!("/lines/{index}/buyer_line"),
+                "out-of-range",
+                detail,
+            ));
+        }
+    }
+    faults.truncate(100);
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(GatherError::Malformed(Problem::validation(faults)))
+    }
+}
+
+/// The account; it is what the caller asked for, or nothing.
+pub(crate) async fn account(
+    sources: &Sources,
+    call: &Call,
+    account: &AccountId,
+    max_age_seconds: Option<u32>,
+) -> Result<Account, GatherError> {
+    let query = AccountQuery {
+        accounts: vec![account.clone()],
+        max_age_seconds,
+    };
+    let found = sources
+        .system
+        .accounts(call, &query)
+        .await?
+        .accounts
+        .into_iter()
+        .next();
+    let found = found.ok_or(GatherError::UnknownAccount)?;
+    if found.account != *account || found.company != call.company {
+        let detail = format!("asked for account {account}, was given {}", found.account);
+        return Err(SystemError::Protocol { detail }.into());
+    }
+    Ok(found)
+}
+
+async fn products(
+    sources: &Sources,
+    call: &Call,
+    request: &BasketRequest,
+    max_age_seconds: Option<u32>,
+) -> Result<Vec<KnownProduct>, GatherError> {
+    let sound = |identifier: &&ItemIdentifier| ItemNumber::new(identifier.value.as_str()).is_ok();
+    let asked: BTreeSet<&ItemIdentifier> = request
+        .lines
+        .iter()
+        .flat_map(identifiers)
+        .filter(sound)
+        .collect();
+    let asked: Vec<ItemIdentifier> = asked.into_iter().cloned().collect();
+    let mut known = Vec::with_capacity(asked.len());
+    for items in asked.chunks(MAX_KEYS) {
+        let query = ProductQuery {
+            account: request.account.clone(),
+            items: items.to_vec(),
+            max_age_seconds,
+        };
+        let matches = sources.system.products_query(call, &query).await?.matches;
+        if matches.len() != items.len() {
+            let detail = format!(
+                "asked for {} products, was given {} answers",
+                items.len(),
+                matches.len()
+            );
+            return Err(SystemError::Protocol { detail }.into());
+        }
+        let pairs = items
+            .iter()
+            .zip(matches)
+            .filter_map(|(identifier, product)| Some((identifier, product?)));
+        known.extend(pairs.map(|(identifier, product)| KnownProduct {
+            identifier: identifier.clone(),
+            product,
+        }));
+    }
+    Ok(known)
+}
+
+fn identifiers(line: &BasketLine) -> impl Iterator<Item = &ItemIdentifier> {
+    line.identifiers.iter()
+}
+
+/// Price records, and whether they are older than they should be. What was not asked for is dropped, loudly.
+pub(crate) async fn prices(
+    sources: &Sources,
+    call: &Call,
+    (account, ship_to): (&AccountId, Option<ShipToId>),
+    items: &[ItemNumber],
+    max_age_seconds: Option<u32>,
+) -> Result<(Vec<PriceSchedule>, bool), GatherError> {
+    if items.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let (mut schedules, mut degraded) = (Vec::new(), false);
+    for items in items.chunks(MAX_KEYS) {
+        let query = PriceQuery {
+            account: account.clone(),
+            ship_to: ship_to.clone(),
+            items: items.to_vec(),
+            max_age_seconds,
+        };
+        let answer = sources.system.prices(call, &query).await?;
+        degraded |= answer.degraded;
+        schedules.extend(answer.schedules.into_iter().filter(|schedule| {
+            let ours = schedule.company == call.company && schedule.account == *account;
+            if !ours {
+                tracing::error!(asked = %account, given = %schedule.account, "prices of another account were answered");
+            }
+            ours
+        }));
+    }
+    Ok((schedules, degraded))
+}
+
+async fn quote(
+    sources: &Sources,
+    call: &Call,
+    request: &BasketRequest,
+) -> Result<Option<StoredQuote>, GatherError> {
+    let Some(id) = request.quote_id else {
+        return Ok(None);
+    };
+    Ok(crate::quotes::load(sources.store.as_ref(), &call.company, id).await?)
+}
+
+async fn reservation(
+    sources: &Sources,
+    call: &Call,
+    request: &BasketRequest,
+) -> Result<Option<KnownReservation>, GatherError> {
+    let Some(id) = request.reservation_id else {
+        return Ok(None);
+    };
+    Ok(crate::promise::reservations::load(sources.store.as_ref(), &call.company, id).await?)
+}
+
+impl Facts {
+    /// The products by the numbers they were asked by.
+    pub(super) fn products_by_identifier(&self) -> BTreeMap<&ItemIdentifier, &Product> {
+        self.products
+            .iter()
+            .map(|known| (&known.identifier, &known.product))
+            .collect()
+    }
+
+    /// Every site that may ship: those with known stock, and those that the policies name.
+    pub(super) fn sites(&self) -> BTreeSet<SiteId> {
+        let named = self
+            .policies
+            .sites
+            .keys()
+            .filter_map(|name| SiteId::new(name.as_str()).ok());
+        self.stock
+            .iter()
+            .map(|row| row.site.clone())
+            .chain(named)
+            .collect()
+    }
+}

@@ -1,0 +1,244 @@
+//! Stock and credit as the ledgers have them: newer facts are installed first, and where the source does not answer
+//! what was last known is used as long as it may be.
+
+use std::collections::BTreeMap;
+
+use canonical_model::{
+    ItemNumber, SiteId,
+    account::Account,
+    capabilities::Capabilities,
+    credit::{CreditFact, CreditQuery},
+    stock::{StockFact, StockQuery},
+};
+use jiff::SignedDuration;
+
+use super::facts::{GatherError, Sources};
+use crate::{
+    clients::{Call, SystemError},
+    promise::atp::{self, FreeStock},
+    store::{
+        CreditKey, CreditLevel, CreditLevelFact, Owner, StockKey, StockPosition, StockSnapshot,
+    },
+};
+
+/// How many keys one question may hold.
+const MAX_KEYS: usize = 5_000;
+
+/// Facts, and whether they are older than they should be.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered<T> {
+    pub(crate) facts: T,
+    pub(crate) degraded: bool,
+}
+
+/// A question to source and ledger.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) sources: &'a Sources,
+    pub(crate) call: &'a Call,
+    pub(crate) capabilities: &'a Capabilities,
+}
+
+impl Question<'_> {
+    /// What is free of the items at every site, less nothing of what `own` holds.
+    pub(crate) async fn stock(
+        &self,
+        items: &[ItemNumber],
+        own: Option<Owner>,
+        max_age_seconds: Option<u32>,
+    ) -> Result<Answered<Vec<FreeStock>>, GatherError> {
+        if items.is_empty() {
+            return Ok(Answered {
+                facts: Vec::new(),
+                degraded: false,
+            });
+        }
+        let (positions, degraded) = match self.read_stock(items, max_age_seconds).await {
+            Ok((facts, degraded)) => (self.installed_stock(&facts, own).await?, degraded),
+            Err(error) => (self.last_known_stock(items, own, error).await?, true),
+        };
+        Ok(Answered {
+            facts: positions.iter().map(FreeStock::of).collect(),
+            degraded,
+        })
+    }
+
+    async fn read_stock(
+        &self,
+        items: &[ItemNumber],
+        max_age_seconds: Option<u32>,
+    ) -> Result<(Vec<StockFact>, bool), SystemError> {
+        let (mut facts, mut degraded) = (Vec::new(), false);
+        for items in items.chunks(MAX_KEYS) {
+            let query = StockQuery {
+                items: items.to_vec(),
+                sites: Vec::new(),
+                max_age_seconds,
+            };
+            let answer = self.sources.system.stock(self.call, &query).await?;
+            degraded |= answer.degraded;
+            facts.extend(answer.stock.into_iter().filter(|fact| {
+                let asked = fact.company == self.call.company && items.binary_search(&fact.item).is_ok();
+                if !asked {
+                    tracing::error!(item = %fact.item, site = %fact.site, "stock was answered that was not asked for");
+                }
+                asked
+            }));
+        }
+        Ok((facts, degraded))
+    }
+
+    async fn installed_stock(
+        &self,
+        facts: &[StockFact],
+        own: Option<Owner>,
+    ) -> Result<Vec<StockPosition>, GatherError> {
+        let store = &self.sources.store;
+        let snapshots: Vec<StockSnapshot> = facts.iter().map(|fact| self.snapshot(fact)).collect();
+        let keys: Vec<StockKey> = snapshots
+            .iter()
+            .map(|snapshot| snapshot.key.clone())
+            .collect();
+        let known: BTreeMap<StockKey, _> = by_key(store.stock(&keys, None).await?);
+        // What the ledger has already costs a read and no write.
+        let newer: Vec<StockSnapshot> = snapshots
+            .into_iter()
+            .filter(|snapshot| {
+                known
+                    .get(&snapshot.key)
+                    .is_none_or(|row| row.as_of < snapshot.as_of)
+            })
+            .collect();
+        if !newer.is_empty() {
+            store.install_stock(newer).await?;
+        }
+        Ok(store.stock(&keys, own).await?)
+    }
+
+    fn snapshot(&self, fact: &StockFact) -> StockSnapshot {
+        let policies = &self.sources.policies;
+        let zone = policies.site(&fact.site).zone();
+        let lag = milliseconds(self.capabilities.stock_lag_ms);
+        let (snapshot, oversold) = atp::snapshot(fact, &zone, &policies.promise, lag);
+        if oversold {
+            metrics::counter!("orderway_stock_negative_total").increment(1);
+            tracing::warn!(item = %fact.item, site = %fact.site, "the source has promised more than it has");
+        }
+        snapshot
+    }
+
+    /// What the ledger last knew, if that is fresh enough for every item; else the source's own error.
+    async fn last_known_stock(
+        &self,
+        items: &[ItemNumber],
+        own: Option<Owner>,
+        error: SystemError,
+    ) -> Result<Vec<StockPosition>, GatherError> {
+        let (now, policies) = (self.sources.clock.now(), &self.sources.policies);
+        let sites: Vec<SiteId> = policies
+            .sites
+            .keys()
+            .filter_map(|name| SiteId::new(name.as_str()).ok())
+            .collect();
+        let keys: Vec<StockKey> = items
+            .iter()
+            .flat_map(|item| sites.iter().map(|site| (item.clone(), site.clone())))
+            .map(|(item, site)| StockKey::new(self.call.company.clone(), item, site))
+            .collect();
+        let mut known = self.sources.store.stock(&keys, own).await?;
+        known.retain(|row| {
+            now.duration_since(row.as_of) <= policies.freshness.stock_usable.signed()
+        });
+        let covered = |item: &ItemNumber| known.iter().any(|row| row.key.item == *item);
+        if items.iter().all(covered) {
+            Ok(known)
+        } else {
+            Err(error.into())
+        }
+    }
+
+    /// The credit of the account and of all above it; what is not known is absent.
+    pub(crate) async fn credit(
+        &self,
+        account: &Account,
+        max_age_seconds: Option<u32>,
+    ) -> Result<Answered<Vec<CreditLevel>>, GatherError> {
+        let store = &self.sources.store;
+        let query = CreditQuery {
+            account: account.account.clone(),
+            max_age_seconds,
+        };
+        let keys = chain(account);
+        let (facts, degraded) = match self.sources.system.credit(self.call, &query).await {
+            Ok(answer) => (answer.chain, answer.degraded),
+            Err(error) => {
+                tracing::warn!(account = %account.account, error = %error, "credit is not known");
+                (Vec::new(), true)
+            }
+        };
+        let known: BTreeMap<CreditKey, CreditLevel> = store
+            .credit(&keys)
+            .await?
+            .into_iter()
+            .map(|level| (level.key.clone(), level))
+            .collect();
+        let newer: Vec<CreditLevelFact> = facts
+            .iter()
+            .map(|fact| self.level(fact))
+            .filter(|fact| keys.contains(&fact.key))
+            .filter(|fact| {
+                known
+                    .get(&fact.key)
+                    .is_none_or(|row| row.as_of < fact.as_of)
+            })
+            .collect();
+        if newer.is_empty() {
+            return Ok(Answered {
+                facts: known.into_values().collect(),
+                degraded,
+            });
+        }
+        store.install_credit(newer).await?;
+        Ok(Answered {
+            facts: store.credit(&keys).await?,
+            degraded,
+        })
+    }
+
+    fn level(&self, fact: &CreditFact) -> CreditLevelFact {
+        CreditLevelFact {
+            key: CreditKey {
+                company: fact.company.clone(),
+                account: fact.account.clone(),
+            },
+            as_of: fact.as_of,
+            currency: fact.currency,
+            limit: fact.limit,
+            exposure: fact.exposure(),
+            blocked: fact.blocked,
+            lag: milliseconds(self.capabilities.credit_lag_ms),
+        }
+    }
+}
+
+/// The account and all above it, nearest first.
+pub(crate) fn chain(account: &Account) -> Vec<CreditKey> {
+    let accounts = std::iter::once(&account.account).chain(&account.ancestors);
+    accounts
+        .map(|level| CreditKey {
+            company: account.company.clone(),
+            account: level.clone(),
+        })
+        .collect()
+}
+
+fn by_key(positions: Vec<StockPosition>) -> BTreeMap<StockKey, StockPosition> {
+    positions
+        .into_iter()
+        .map(|position| (position.key.clone(), position))
+        .collect()
+}
+
+fn milliseconds(value: u64) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(value).unwrap_or(i64::MAX))
+}

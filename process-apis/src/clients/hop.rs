@@ -1,0 +1,376 @@
+//! [`SystemApis`] over HTTP: paths, lane and deadline of each call, and what an error means for the caller.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::http::{HeaderName, Method};
+use canonical_model::{
+    ErpOrderNumber, OrderReference, SiteId,
+    account::{AccountQuery, Accounts},
+    capabilities::Capabilities,
+    credit::{CreditFacts, CreditQuery},
+    erp_order::{CreateErpOrder, ErpOrder, ErpOrders},
+    fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleases},
+    price::{PriceQuery, PriceSchedules},
+    product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
+    stock::{StockFacts, StockQuery},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use service_runtime::{
+    http_client::{HopClient, HopError, HopRequest},
+    problem::Problem,
+};
+
+use super::system::{Call, SystemApis, SystemError};
+
+const LANE: HeaderName = HeaderName::from_static("orderway-lane");
+
+/// The client of `system-apis`.
+#[derive(Debug, Clone)]
+pub struct SystemClient {
+    hop: HopClient,
+}
+
+/// Whether a call changes something: only then can its outcome be unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Change,
+}
+
+impl SystemClient {
+    /// Over this hop.
+    pub const fn new(hop: HopClient) -> Self {
+        Self { hop }
+    }
+
+    fn request(&self, method: Method, call: &Call, path: &str) -> HopRequest {
+        let company = encode(call.company.as_str());
+        let request = self
+            .hop
+            .request(
+                method,
+                &format!("/v1/companies/{company}{path}"),
+                &call.context,
+            )
+            .header(LANE, call.lane.as_str());
+        match call.time {
+            Some(time) => request.timeout(time.min(Duration::from_secs(60))),
+            None => request,
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, call: &Call, path: &str) -> Result<T, SystemError> {
+        answer(self.request(Method::GET, call, path), Kind::Read).await
+    }
+
+    async fn query<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        path: &str,
+        body: &B,
+    ) -> Result<T, SystemError> {
+        answer(
+            self.request(Method::POST, call, path).json(body),
+            Kind::Read,
+        )
+        .await
+    }
+
+    async fn change<T: DeserializeOwned>(&self, call: &Call, path: &str) -> Result<T, SystemError> {
+        answer(self.request(Method::POST, call, path), Kind::Change).await
+    }
+}
+
+async fn answer<T: DeserializeOwned>(request: HopRequest, kind: Kind) -> Result<T, SystemError> {
+    let answer = match request.send().await {
+        Ok(response) => response.json(),
+        Err(error) => Err(error),
+    };
+    answer.map_err(|error| classify(error, kind))
+}
+
+/// What an error of the hop means. A change that timed out or broke after it was sent may have been done.
+fn classify(error: HopError, kind: Kind) -> SystemError {
+    match (error, kind) {
+        (HopError::Problem(problem), _) => classify_problem(&problem, kind),
+        (HopError::TooLate, _) => SystemError::DeadlineExceeded,
+        (HopError::Connect(_), _) => SystemError::Unavailable { retry_after: None },
+        (HopError::Timeout | HopError::Protocol(..), Kind::Change) => SystemError::OutcomeUnknown,
+        (HopError::Timeout, Kind::Read) => SystemError::Unavailable { retry_after: None },
+        (error @ (HopError::Protocol(..) | HopError::Build(_)), _) => SystemError::Protocol {
+            detail: error.to_string(),
+        },
+    }
+}
+
+fn classify_problem(problem: &Problem, kind: Kind) -> SystemError {
+    let retry_after = problem.retry_after;
+    match problem.code.as_str() {
+        "backend-rejected" => {
+            let detail = problem
+                .detail
+                .clone()
+                .unwrap_or_else(|| problem.title.clone());
+            SystemError::Rejected { detail }
+        }
+        "backend-not-found" | "not-found" => SystemError::NotFound,
+        "backend-conflict" => {
+            let existing = problem.extensions.get("existing").cloned();
+            let existing = existing
+                .and_then(|value| serde_json::from_value(value).ok())
+                .map(Box::new);
+            SystemError::Conflict { existing }
+        }
+        "backend-throttled" | "rate-limited" | "overloaded" => {
+            SystemError::Throttled { retry_after }
+        }
+        "backend-unavailable" => SystemError::Unavailable { retry_after },
+        "deadline-exceeded" => SystemError::DeadlineExceeded,
+        "backend-outcome-unknown" if kind == Kind::Change => SystemError::OutcomeUnknown,
+        "backend-protocol" if kind == Kind::Read => SystemError::Protocol {
+            detail: problem.to_string(),
+        },
+        _ if problem.status < 500 => SystemError::Protocol {
+            detail: problem.to_string(),
+        },
+        _ if kind == Kind::Change => SystemError::OutcomeUnknown,
+        _ => SystemError::Unavailable { retry_after },
+    }
+}
+
+/// A path segment or query value, percent-encoded but for what RFC 3986 calls unreserved.
+fn encode(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut encoded, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                encoded.push(char::from(byte));
+            } else {
+                encoded.push_str(&format!("%{byte:02X}"));
+            }
+            encoded
+        })
+}
+
+fn search_path(search: &ProductSearch) -> String {
+    let limit = search.limit.map(|limit| limit.to_string());
+    let pairs = [
+        ("search", search.search.as_deref()),
+        (
+            "account",
+            search
+                .account
+                .as_ref()
+                .map(canonical_model::AccountId::as_str),
+        ),
+        ("cursor", search.cursor.as_deref()),
+        ("limit", limit.as_deref()),
+    ];
+    let given = pairs
+        .iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{name}={}", encode(value))));
+    format!("/products?{}", given.collect::<Vec<_>>().join("&"))
+}
+
+#[async_trait]
+impl SystemApis for SystemClient {
+    async fn capabilities(&self, call: &Call) -> Result<Capabilities, SystemError> {
+        self.get(call, "/capabilities").await
+    }
+
+    async fn accounts(&self, call: &Call, query: &AccountQuery) -> Result<Accounts, SystemError> {
+        self.query(call, "/accounts/query", query).await
+    }
+
+    async fn products_search(
+        &self,
+        call: &Call,
+        search: &ProductSearch,
+    ) -> Result<ProductPage, SystemError> {
+        self.get(call, &search_path(search)).await
+    }
+
+    async fn products_query(
+        &self,
+        call: &Call,
+        query: &ProductQuery,
+    ) -> Result<ProductMatches, SystemError> {
+        self.query(call, "/products/query", query).await
+    }
+
+    async fn prices(&self, call: &Call, query: &PriceQuery) -> Result<PriceSchedules, SystemError> {
+        self.query(call, "/prices/query", query).await
+    }
+
+    async fn stock(&self, call: &Call, query: &StockQuery) -> Result<StockFacts, SystemError> {
+        self.query(call, "/stock/query", query).await
+    }
+
+    async fn credit(&self, call: &Call, query: &CreditQuery) -> Result<CreditFacts, SystemError> {
+        self.query(call, "/credit/query", query).await
+    }
+
+    async fn create_order(
+        &self,
+        call: &Call,
+        order: &CreateErpOrder,
+    ) -> Result<ErpOrder, SystemError> {
+        answer(
+            self.request(Method::POST, call, "/sales-orders")
+                .json(order),
+            Kind::Change,
+        )
+        .await
+    }
+
+    async fn orders_by_reference(
+        &self,
+        call: &Call,
+        reference: &OrderReference,
+    ) -> Result<ErpOrders, SystemError> {
+        self.get(
+            call,
+            &format!("/sales-orders?reference={}", encode(reference.as_str())),
+        )
+        .await
+    }
+
+    async fn order(&self, call: &Call, number: &ErpOrderNumber) -> Result<ErpOrder, SystemError> {
+        self.get(call, &format!("/sales-orders/{}", encode(number.as_str())))
+            .await
+    }
+
+    async fn release_order(
+        &self,
+        call: &Call,
+        number: &ErpOrderNumber,
+    ) -> Result<ErpOrder, SystemError> {
+        self.change(
+            call,
+            &format!("/sales-orders/{}/release", encode(number.as_str())),
+        )
+        .await
+    }
+
+    async fn cancel_order(
+        &self,
+        call: &Call,
+        number: &ErpOrderNumber,
+    ) -> Result<ErpOrder, SystemError> {
+        self.change(
+            call,
+            &format!("/sales-orders/{}/cancel", encode(number.as_str())),
+        )
+        .await
+    }
+
+    async fn create_release(
+        &self,
+        call: &Call,
+        release: &CreateWarehouseRelease,
+    ) -> Result<WarehouseRelease, SystemError> {
+        answer(
+            self.request(Method::POST, call, "/warehouse-releases")
+                .json(release),
+            Kind::Change,
+        )
+        .await
+    }
+
+    async fn releases(
+        &self,
+        call: &Call,
+        release_reference: &str,
+        site: &SiteId,
+    ) -> Result<WarehouseReleases, SystemError> {
+        let (reference, site) = (encode(release_reference), encode(site.as_str()));
+        self.get(
+            call,
+            &format!("/warehouse-releases?release_reference={reference}&site={site}"),
+        )
+        .await
+    }
+
+    async fn systems(&self, call: &Call) -> Result<serde_json::Value, SystemError> {
+        let request = self.hop.request(Method::GET, "/v1/systems", &call.context);
+        answer(request.header(LANE, call.lane.as_str()), Kind::Read).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use service_runtime::problem::ErrorCode;
+
+    use super::*;
+
+    fn problem(code: &'static str, status: u16) -> HopError {
+        let code = ErrorCode {
+            code,
+            status,
+            title: "title",
+            retryable: false,
+        };
+        HopError::Problem(Problem::new(code, "detail"))
+    }
+
+    #[rstest]
+    #[case("backend-rejected", 422, SystemError::Rejected { detail: "detail".to_owned() })]
+    #[case("backend-not-found", 404, SystemError::NotFound)]
+    #[case("backend-conflict", 409, SystemError::Conflict { existing: None })]
+    #[case("backend-throttled", 503, SystemError::Throttled { retry_after: None })]
+    #[case("backend-unavailable", 503, SystemError::Unavailable { retry_after: None })]
+    #[case("deadline-exceeded", 504, SystemError::DeadlineExceeded)]
+    #[case("backend-outcome-unknown", 504, SystemError::OutcomeUnknown)]
+    #[case("internal", 500, SystemError::OutcomeUnknown)]
+    #[case("timeout", 504, SystemError::OutcomeUnknown)]
+    #[case("backend-protocol", 502, SystemError::OutcomeUnknown)]
+    fn a_change_that_may_have_been_done_is_never_called_undone(
+        #[case] code: &'static str,
+        #[case] status: u16,
+        #[case] expected: SystemError,
+    ) {
+        assert_eq!(classify(problem(code, status), Kind::Change), expected);
+    }
+
+    #[test]
+    fn a_broken_hop_leaves_a_change_unknown_and_a_read_undone() {
+        assert_eq!(
+            classify(HopError::Timeout, Kind::Change),
+            SystemError::OutcomeUnknown
+        );
+        let cut = || HopError::Protocol("it was cut".to_owned(), None);
+        assert_eq!(classify(cut(), Kind::Change), SystemError::OutcomeUnknown);
+        assert!(matches!(
+            classify(cut(), Kind::Read),
+            SystemError::Protocol { .. }
+        ));
+        assert_eq!(
+            classify(HopError::Timeout, Kind::Read),
+            SystemError::Unavailable { retry_after: None }
+        );
+        assert_eq!(
+            classify(HopError::TooLate, Kind::Change),
+            SystemError::DeadlineExceeded
+        );
+        assert_eq!(
+            classify(problem("internal", 500), Kind::Read),
+            SystemError::Unavailable { retry_after: None }
+        );
+    }
+
+    #[test]
+    fn paths_are_encoded() {
+        assert_eq!(encode("A/B ü?"), "A%2FB%20%C3%BC%3F");
+        let search = ProductSearch {
+            search: Some("ball bearing".to_owned()),
+            account: None,
+            cursor: None,
+            limit: Some(20),
+        };
+        assert_eq!(
+            search_path(&search),
+            "/products?search=ball%20bearing&limit=20"
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! The layers below, as this layer calls them.
+
+#[cfg(test)]
+pub mod fake;
+pub mod hop;
+pub mod system;
+
+pub use hop::SystemClient;
+pub use system::{Call, Lane, SystemApis, SystemError};

@@ -1,0 +1,62 @@
+//! What each quantity of an item costs today: the breaks a buyer sees while browsing. Pure.
+
+use canonical_model::{
+    Currency, Quantity,
+    basket::PriceBasis,
+    price::{BrowsePrice, PriceBreak, PriceSchedule},
+    product::Product,
+};
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+
+use super::{
+    ratio::Ratio,
+    resolve::{Asked, resolve},
+};
+
+/// Resolves the price at every quantity at which one may begin; None where none applies at any.
+pub(super) fn browse(
+    product: &Product,
+    schedule: &PriceSchedule,
+    currency: Currency,
+    on: Date,
+) -> Option<BrowsePrice> {
+    let unit = product.sales_unit;
+    let begins = |record: &canonical_model::price::PriceRecord| {
+        Ratio::between(product, unit, record.unit)?.apply_back(record.break_quantity)
+    };
+    let mut points: Vec<Decimal> = schedule.records.iter().filter_map(begins).collect();
+    points.sort_unstable();
+    points.dedup();
+    let mut breaks: Vec<PriceBreak> = Vec::new();
+    for from_quantity in points {
+        let asked = Asked {
+            product,
+            quantity: Quantity::new(from_quantity, unit),
+            currency,
+            on,
+        };
+        let Some(found) = resolve(None, &asked, None, Some(schedule)).0 else {
+            continue;
+        };
+        let PriceBasis::Record { level, .. } = found.basis else {
+            continue;
+        };
+        let same = breaks
+            .last()
+            .is_some_and(|last| last.unit_price == found.unit_price && last.level == level);
+        if !same {
+            breaks.push(PriceBreak {
+                from_quantity,
+                unit_price: found.unit_price,
+                level,
+            });
+        }
+    }
+    let found = !breaks.is_empty();
+    found.then(|| BrowsePrice {
+        item: product.item.clone(),
+        breaks,
+        as_of: schedule.as_of,
+    })
+}

@@ -1,0 +1,303 @@
+//! Which price applies: candidates are filtered by validity, currency, unit and break; then a quote's lock wins, then
+//! the stronger level, the lower priority, the unit ordered, the deepest break reached, the latest start. Pure.
+
+use std::cmp::{Ordering, Reverse};
+
+use canonical_model::{
+    Currency, Quantity, QuoteId, UnitPrice,
+    basket::PriceBasis,
+    decision::{DecisionStep, RejectedAlternative},
+    price::{PriceRecord, PriceSchedule},
+    product::Product,
+};
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+
+use super::ratio::Ratio;
+
+/// How many rejected alternatives a step names.
+pub const MAX_REJECTED: usize = 10;
+
+/// For what a price is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The product.
+    pub product: &'a Product,
+    /// How much, in the unit ordered.
+    pub quantity: Quantity,
+    /// In which currency.
+    pub currency: Currency,
+    /// On which day.
+    pub on: Date,
+}
+
+/// A price that a quote locked, for a quantity or more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockedPrice {
+    /// The quote.
+    pub quote_id: QuoteId,
+    /// From which quantity on.
+    pub from: Quantity,
+    /// The price.
+    pub unit_price: UnitPrice,
+}
+
+/// The price found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// Per one unit ordered.
+    pub unit_price: UnitPrice,
+    /// Where it comes from.
+    pub basis: PriceBasis,
+}
+
+/// A record that applies.
+struct Candidate<'a> {
+    record: &'a PriceRecord,
+    /// Per one unit ordered.
+    amount: Decimal,
+    converted: bool,
+    /// In the unit ordered.
+    break_quantity: Decimal,
+}
+
+/// The price, if there is one, and why it is this one. `line` is for the record only.
+pub fn resolve(
+    line: Option<u32>,
+    asked: &Asked<'_>,
+    lock: Option<&LockedPrice>,
+    schedule: Option<&PriceSchedule>,
+) -> (Option<Resolved>, DecisionStep) {
+    let records = schedule
+        .map(|schedule| schedule.records.as_slice())
+        .unwrap_or_default();
+    let mut rejected = Vec::new();
+    let mut candidates = Vec::new();
+    for record in records {
+        match candidate(record, asked) {
+            Ok(candidate) => candidates.push(candidate),
+            Err(reason) => rejected.push(alternative(record, reason)),
+        }
+    }
+    candidates.sort_by(|left, right| rank(left, right));
+    let locked = lock.and_then(|lock| use_lock(lock, asked, &mut rejected));
+    let (chosen, rule, losers) = match (locked, candidates.split_first()) {
+        (Some(locked), _) => {
+            let losers = candidates
+                .iter()
+                .map(|loser| alternative(loser.record, "a quote locked the price".to_owned()));
+            (Some(locked), "quote lock", losers.collect::<Vec<_>>())
+        }
+        (None, Some((winner, others))) => {
+            let losers = others
+                .iter()
+                .map(|loser| alternative(loser.record, why_not(winner, loser)));
+            (
+                Some(resolved(winner, asked)),
+                rule_of(winner),
+                losers.collect(),
+            )
+        }
+        (None, None) => (None, "no price applies", Vec::new()),
+    };
+    // The strongest alternatives first: those that lost before those that never applied.
+    rejected.splice(0..0, losers);
+    let step = DecisionStep {
+        about: "price".to_owned(),
+        line,
+        rule: rule.to_owned(),
+        chosen: chosen.as_ref().map_or_else(|| "none".to_owned(), describe),
+        rejected: bounded(rejected),
+    };
+    (chosen, step)
+}
+
+/// At most [`MAX_REJECTED`], and how many more there were.
+pub fn bounded(mut rejected: Vec<RejectedAlternative>) -> Vec<RejectedAlternative> {
+    let more = rejected.len().saturating_sub(MAX_REJECTED);
+    if more > 0 {
+        rejected.truncate(MAX_REJECTED);
+        rejected.push(RejectedAlternative {
+            alternative: format!("{more} more"),
+            reason: "for reasons like these".to_owned(),
+        });
+    }
+    rejected
+}
+
+fn candidate<'a>(record: &'a PriceRecord, asked: &Asked<'_>) -> Result<Candidate<'a>, String> {
+    if record.unit_price <= Decimal::ZERO {
+        return Err("its price is not more than zero".to_owned());
+    }
+    if record.currency != asked.currency {
+        return Err(format!("it is in {}", record.currency.code()));
+    }
+    if record.valid_from.is_some_and(|from| asked.on < from) {
+        return Err("it is not valid yet".to_owned());
+    }
+    if record.valid_to.is_some_and(|to| asked.on >= to) {
+        return Err("it is no longer valid".to_owned());
+    }
+    let ratio = Ratio::between(asked.product, asked.quantity.unit, record.unit)
+        .ok_or_else(|| format!("it is per {}, a unit the item does not have", record.unit))?;
+    if !matches!(
+        ratio.compare(asked.quantity.value, record.break_quantity),
+        Some(Ordering::Greater | Ordering::Equal)
+    ) {
+        return Err(format!(
+            "it begins at {} {}",
+            record.break_quantity, record.unit
+        ));
+    }
+    let inexact = || {
+        format!(
+            "its price per {} is no exact price per {}",
+            record.unit, asked.quantity.unit
+        )
+    };
+    Ok(Candidate {
+        record,
+        amount: ratio.apply(record.unit_price).ok_or_else(inexact)?,
+        converted: record.unit != asked.quantity.unit,
+        break_quantity: ratio
+            .apply_back(record.break_quantity)
+            .unwrap_or(record.break_quantity),
+    })
+}
+
+fn rank(left: &Candidate<'_>, right: &Candidate<'_>) -> Ordering {
+    let key = |candidate: &Candidate<'_>| {
+        (
+            candidate.record.level,
+            candidate.record.priority,
+            candidate.converted,
+            Reverse(candidate.break_quantity),
+            Reverse(candidate.record.valid_from),
+        )
+    };
+    key(left)
+        .cmp(&key(right))
+        .then_with(|| left.record.record.cmp(&right.record.record))
+}
+
+fn why_not(winner: &Candidate<'_>, loser: &Candidate<'_>) -> String {
+    let (won, lost) = (winner.record, loser.record);
+    if won.level != lost.level {
+        format!("{} comes before {}", name(&won.level), name(&lost.level))
+    } else if won.priority != lost.priority {
+        format!("priority {} comes before {}", won.priority, lost.priority)
+    } else if winner.converted != loser.converted {
+        "a price in the unit ordered comes first".to_owned()
+    } else if winner.break_quantity != loser.break_quantity {
+        "a deeper break is reached".to_owned()
+    } else if won.valid_from != lost.valid_from {
+        "another began later".to_owned()
+    } else {
+        "the lower record number comes first".to_owned()
+    }
+}
+
+const fn rule_of(winner: &Candidate<'_>) -> &'static str {
+    if winner.converted {
+        "level, priority, break, start; converted to the unit ordered"
+    } else {
+        "level, priority, break, start"
+    }
+}
+
+fn resolved(winner: &Candidate<'_>, asked: &Asked<'_>) -> Resolved {
+    Resolved {
+        unit_price: UnitPrice {
+            amount: winner.amount,
+            currency: asked.currency,
+            unit: asked.quantity.unit,
+        },
+        basis: PriceBasis::Record {
+            level: winner.record.level,
+            record: winner.record.record.clone(),
+            contract: winner.record.contract.clone(),
+        },
+    }
+}
+
+fn use_lock(
+    lock: &LockedPrice,
+    asked: &Asked<'_>,
+    rejected: &mut Vec<RejectedAlternative>,
+) -> Option<Resolved> {
+    let reason = if lock.from.unit != asked.quantity.unit {
+        Some(format!("it locks a price per {}", lock.from.unit))
+    } else if asked.quantity.value < lock.from.value {
+        Some(format!(
+            "it holds from {} {} on",
+            lock.from.value, lock.from.unit
+        ))
+    } else if lock.unit_price.currency != asked.currency {
+        Some(format!("it is in {}", lock.unit_price.currency.code()))
+    } else {
+        None
+    };
+    let Some(reason) = reason else {
+        let basis = PriceBasis::Quote {
+            quote_id: lock.quote_id,
+        };
+        return Some(Resolved {
+            unit_price: lock.unit_price.clone(),
+            basis,
+        });
+    };
+    rejected.push(RejectedAlternative {
+        alternative: format!("quote {}", lock.quote_id),
+        reason,
+    });
+    None
+}
+
+fn alternative(record: &PriceRecord, reason: String) -> RejectedAlternative {
+    let price = format!(
+        "{} {} per {}",
+        record.unit_price,
+        record.currency.code(),
+        record.unit
+    );
+    let alternative = format!(
+        "{} {}: {price} from {}",
+        name(&record.level),
+        record.record,
+        record.break_quantity
+    );
+    RejectedAlternative {
+        alternative,
+        reason,
+    }
+}
+
+fn describe(chosen: &Resolved) -> String {
+    let price = &chosen.unit_price;
+    let source = match &chosen.basis {
+        PriceBasis::Quote { quote_id } => format!("quote {quote_id}"),
+        PriceBasis::Record { level, record, .. } => format!("{} {record}", name(level)),
+    };
+    format!(
+        "{source}: {} {} per {}",
+        price.amount,
+        price.currency.code(),
+        price.unit
+    )
+}
+
+fn name(level: &canonical_model::price::PriceLevel) -> &'static str {
+    use canonical_model::price::PriceLevel;
+    match level {
+        PriceLevel::ContractShipTo => "contract for the delivery address",
+        PriceLevel::ContractSoldTo => "contract",
+        PriceLevel::ContractParent => "contract of a parent",
+        PriceLevel::ContractGroup => "contract of the group",
+        PriceLevel::AccountList => "account list",
+        PriceLevel::GroupList => "group list",
+        PriceLevel::List => "list",
+    }
+}
+
+#[cfg(test)]
+mod tests;

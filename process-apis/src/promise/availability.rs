@@ -1,0 +1,119 @@
+//! What a buyer sees of stock while browsing: by site, now and on each day on which there will be more.
+
+use canonical_model::{
+    AccountId, ItemNumber, ShipToId,
+    product::Product,
+    promise::{
+        Availabilities, Availability, AvailabilityQuery, FutureAvailability, SiteAvailability,
+    },
+};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use service_runtime::problem::Problem;
+
+use super::atp::FreeStock;
+use crate::{
+    baskets::{
+        facts::{GatherError, Purpose, Sources, account},
+        ledgers::Question,
+    },
+    catalog::by_number,
+    clients::{Call, SystemError},
+    policy::Policies,
+};
+
+/// Answers a browsing question about stock.
+pub(super) async fn query(
+    sources: &Sources,
+    call: &Call,
+    query: &AvailabilityQuery,
+) -> Result<Availabilities, Problem> {
+    known_address(sources, call, query).await?;
+    let products = by_number(sources, call, &query.account, &query.items).await?;
+    let stock = stock(sources, call, &products).await?;
+    let now = sources.clock.now();
+    let items = products.iter().map(|product| {
+        let rows = stock.iter().filter(|row| row.item == product.item);
+        availability(product, rows.collect(), &sources.policies, now)
+    });
+    Ok(Availabilities {
+        items: items.collect(),
+    })
+}
+
+async fn known_address(
+    sources: &Sources,
+    call: &Call,
+    query: &AvailabilityQuery,
+) -> Result<(), Problem> {
+    let number: &AccountId = &query.account;
+    let buyer = account(sources, call, number, None).await?;
+    let known = |wanted: &ShipToId| buyer.ship_tos.iter().any(|to| to.ship_to == *wanted);
+    if query.ship_to.as_ref().is_none_or(known) {
+        Ok(())
+    } else {
+        Err(Problem::not_found())
+    }
+}
+
+/// Stock that nobody can tell now is unknown, which is an answer while browsing.
+async fn stock(
+    sources: &Sources,
+    call: &Call,
+    products: &[Product],
+) -> Result<Vec<FreeStock>, Problem> {
+    let mut items: Vec<ItemNumber> = products
+        .iter()
+        .map(|product| product.item.clone())
+        .collect();
+    items.sort_unstable();
+    items.dedup();
+    let capabilities = sources.system.capabilities(call).await?;
+    let question = Question {
+        sources,
+        call,
+        capabilities: &capabilities,
+    };
+    let ages = Purpose::Browse.ages(&sources.policies);
+    match question.stock(&items, None, ages.stock).await {
+        Ok(answered) => Ok(answered.facts),
+        Err(GatherError::System(
+            SystemError::Unavailable { .. } | SystemError::Throttled { .. },
+        )) => Ok(Vec::new()),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn availability(
+    product: &Product,
+    rows: Vec<&FreeStock>,
+    policies: &Policies,
+    now: Timestamp,
+) -> Availability {
+    let sites: Vec<SiteAvailability> = rows.iter().map(|row| at_site(row, policies, now)).collect();
+    Availability {
+        item: product.item.clone(),
+        unit: product.base_unit,
+        available_now: sites.iter().fold(Decimal::ZERO, |sum, site| {
+            sum.saturating_add(site.available_now)
+        }),
+        sites,
+        replenishment_days: product.replenishment_days,
+        as_of: rows.iter().map(|row| row.as_of).min(),
+    }
+}
+
+fn at_site(row: &FreeStock, policies: &Policies, now: Timestamp) -> SiteAvailability {
+    let today = policies.site(&row.site).zone().to_datetime(now).date();
+    let later = row.days().filter(|day| *day > today);
+    SiteAvailability {
+        site: row.site.clone(),
+        available_now: row.at(today),
+        later: later
+            .map(|date| FutureAvailability {
+                date,
+                available: row.at(date),
+            })
+            .collect(),
+    }
+}
