@@ -1,1 +1,133 @@
-//! Placeholder.
+//! `process-apis`: prices, promises, credit, orders and what follows from them. It owns the coordination state and
+//! nothing else; facts come from `system-apis` below, requests from `experience-apis` above.
+
+pub mod baskets;
+pub mod catalog;
+pub mod clients;
+pub mod config;
+pub mod credit;
+pub mod decisions;
+pub mod documents;
+pub mod effects;
+pub mod error;
+pub mod events;
+pub mod exceptions;
+pub mod idempotency;
+pub mod orders;
+pub mod policy;
+pub mod pricing;
+pub mod promise;
+pub mod quotes;
+pub mod router;
+pub mod state;
+pub mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use service_runtime::{
+    clock::Clock,
+    context::{ContextError, ContextKeys, ContextSigner, ContextVerifier, Hop, LayerIdentity},
+    health::{CheckResult, Readiness},
+    http_client::HopClient,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clients::hop::SystemClient,
+    config::Config,
+    effects::{housekeeping, worker::Worker},
+    policy::Policies,
+    state::AppState,
+    store::{Store, sqlite::SqliteStore},
+};
+
+/// The layer's name in logs, metrics and files.
+pub const LAYER: &str = "process-apis";
+
+/// What the surroundings give: a binary takes the defaults, a test its own.
+#[derive(Clone, Default)]
+pub struct Deps {
+    /// The time.
+    pub clock: Clock,
+    /// The probes.
+    pub readiness: Readiness,
+    /// The rules that are data.
+    pub policies: Policies,
+}
+
+/// Why the layer cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A key of the call context cannot be used.
+    #[error("a key of the call context cannot be used; see `context` in the configuration")]
+    Context(#[source] ContextError),
+    /// The store cannot be opened.
+    #[error("the store cannot be opened; see `store` in the configuration")]
+    Store(#[source] anyhow::Error),
+    /// The metrics cannot be installed.
+    #[error("the metrics cannot be installed")]
+    Metrics(#[source] service_runtime::metrics::MetricsError),
+    /// The contract cannot be written.
+    #[error("the OpenAPI document cannot be written")]
+    Contract(#[source] serde_json::Error),
+}
+
+/// What runs beside the requests: effects, and what is tidied up.
+pub struct Background {
+    state: AppState,
+}
+
+impl Background {
+    /// Runs until told to stop, then until what was begun has come to its end.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let worker = Worker::new(&self.state);
+        tokio::join!(worker.run(shutdown.clone()), housekeeping::run(self.state.clone(), shutdown));
+        // Orders that are being taken: requests only await them.
+        self.state.once.drain().await;
+    }
+}
+
+/// Puts the layer together over its SQLite file: its routes with all middleware, and what runs beside them. Nothing is
+/// listened on and nothing is started. Blocks while the file is opened.
+pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
+    let store = SqliteStore::open(&config.store.path).map_err(BuildError::Store)?;
+    build_on(Arc::new(store), config, deps)
+}
+
+/// The same over a store that is open already.
+pub fn build_on(store: Arc<dyn Store>, config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
+    service_runtime::metrics::install().map_err(BuildError::Metrics)?;
+    let context = &config.context;
+    let above = ContextKeys::new(&context.experience_key, context.experience_key_previous.as_ref());
+    let verifier = ContextVerifier::new(
+        LayerIdentity::ProcessApis,
+        vec![(LayerIdentity::ExperienceApis, above.map_err(BuildError::Context)?)],
+        deps.clock.clone(),
+    );
+    let hop = Hop { from: LayerIdentity::ProcessApis, to: LayerIdentity::SystemApis };
+    let below = ContextKeys::new(&context.system_key, None).map_err(BuildError::Context)?;
+    let signer = ContextSigner::new(hop, below, deps.clock.clone());
+    let system = SystemClient::new(HopClient::new(config.system.clone(), signer));
+    let state = AppState::new(store, Arc::new(system), deps.clock, deps.policies, config);
+    register_checks(&state, &deps.readiness);
+    deps.readiness.set_started();
+    let router = router::router(&state, verifier, deps.readiness).map_err(BuildError::Contract)?;
+    Ok((router, Background { state }))
+}
+
+fn register_checks(state: &AppState, readiness: &Readiness) {
+    let store = Arc::clone(&state.store);
+    readiness.register("store", move || {
+        let store = Arc::clone(&store);
+        async move {
+            match store.check().await {
+                Ok(()) => CheckResult::ok(),
+                Err(error) => CheckResult::failing(error.to_string()),
+            }
+        }
+    });
+}

@@ -1,0 +1,270 @@
+//! Takes the steps that the planners say: the calls, and the commits that write down what came of them.
+
+use canonical_model::SiteId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    backend, cancel_order, create_order, release_warehouse,
+    worker::{EffectError, Held, Worker, within},
+};
+use crate::{
+    clients::SystemError,
+    effects::{backoff::Pause, create_order::Mutation},
+    orders::{Command, OrderState},
+};
+
+#[derive(Deserialize)]
+struct ReleasePayload {
+    site: SiteId,
+}
+
+fn written(progress: &impl Serialize) -> Result<Value, EffectError> {
+    Ok(serde_json::to_value(progress)?)
+}
+
+/// When to come again, as far as an error says.
+fn retry_after(error: &SystemError) -> Option<jiff::SignedDuration> {
+    match error {
+        SystemError::Throttled { retry_after } | SystemError::Unavailable { retry_after } => *retry_after,
+        SystemError::Rejected { .. }
+        | SystemError::NotFound
+        | SystemError::Conflict { .. }
+        | SystemError::OutcomeUnknown
+        | SystemError::DeadlineExceeded
+        | SystemError::Protocol { .. } => None,
+    }
+}
+
+impl Worker {
+    pub(super) async fn create_order(&self, held: &mut Held) -> Result<(), EffectError> {
+        use create_order::{Observation, Situation, Step};
+        let mut progress: create_order::Progress = held.progress()?;
+        let mut observation = Observation::Fresh;
+        loop {
+            let Some(state) = self.open_order(held).await? else { return Ok(()) };
+            let (call, _) = self.in_time(held, &state, &progress).await?;
+            let capabilities = match self.capabilities.of(&call).await {
+                Ok(capabilities) => capabilities,
+                Err(error) => return self.come_again(held, &error, &progress).await,
+            };
+            let asked = backend::create_request(&state, &capabilities);
+            let situation = Situation {
+                class: capabilities.create_class,
+                quiet_period: backend::millis(capabilities.quiet_period_ms),
+                asked: &asked,
+                wanted: state.cancelling.is_none(),
+                accepted: state.accepted_at.is_some(),
+                chosen: state.sales_order_number.as_ref(),
+                retries: state.retries,
+                now: self.clock.now(),
+            };
+            let (step, next) = create_order::next_step(situation, progress, observation);
+            progress = next;
+            observation = match step {
+                Step::Create => {
+                    let (call, until) = self.attempt(held, &state, &mut progress, Mutation::Create).await?;
+                    let answer = within(until, self.clock.now(), self.system.create_order(&call, &asked)).await;
+                    backend::create_observed(answer)
+                }
+                Step::List => {
+                    let (call, until) = self.in_time(held, &state, &progress).await?;
+                    let found = self.system.orders_by_reference(&call, &asked.reference);
+                    backend::list_observed(within(until, self.clock.now(), found).await)
+                }
+                Step::Release(number) => {
+                    let (call, until) = self.attempt(held, &state, &mut progress, Mutation::Release).await?;
+                    let answer = within(until, self.clock.now(), self.system.release_order(&call, &number)).await;
+                    backend::release_observed(answer)
+                }
+                Step::Cancel(number) => {
+                    let (call, until) = self.attempt(held, &state, &mut progress, Mutation::Cancel).await?;
+                    let answer = within(until, self.clock.now(), self.system.cancel_order(&call, &number)).await;
+                    backend::surplus_cancel_observed(number, answer)
+                }
+                Step::Choose(number) => {
+                    let (now, value) = (self.clock.now(), written(&progress)?);
+                    let command = Command::ErpOrderChosen { number };
+                    let chosen = self.settle(held, &command, |_| held.later(now, value.clone(), true)).await?;
+                    if chosen { Observation::Chosen } else { Observation::Fresh }
+                }
+                Step::Accept(number) => {
+                    let (now, value) = (self.clock.now(), written(&progress)?);
+                    let surplus = !progress.surplus.is_empty();
+                    let command = Command::ErpAccepted { number, at: now };
+                    let outcome =
+                        |_: &OrderState| if surplus { held.later(now, value.clone(), true) } else { held.done() };
+                    if self.settle(held, &command, outcome).await? && !surplus {
+                        return Ok(());
+                    }
+                    Observation::Fresh
+                }
+                Step::HasNone => return self.end(held, &Command::ErpHasNone).await,
+                Step::Refused(detail) => {
+                    let command = Command::ErpRejected { detail, retries: state.retries };
+                    return self.stop(held, &command, &progress).await;
+                }
+                Step::Unknown(detail) => {
+                    let command = Command::ErpUnknown { detail, retries: state.retries };
+                    return self.stop(held, &command, &progress).await;
+                }
+                Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
+                Step::Finished => return self.write(held.done()).await,
+            };
+        }
+    }
+
+    /// Begins an attempt and says until when its call has time.
+    async fn attempt(
+        &self,
+        held: &mut Held,
+        state: &OrderState,
+        progress: &mut create_order::Progress,
+        call: Mutation,
+    ) -> Result<(crate::clients::Call, jiff::Timestamp), EffectError> {
+        let (backend_call, until) = self.in_time(held, state, progress).await?;
+        *progress = create_order::begun(std::mem::take(progress), call, until);
+        self.begin(held, written(progress)?).await?;
+        Ok((backend_call, until))
+    }
+
+    pub(super) async fn cancel_order(&self, held: &mut Held) -> Result<(), EffectError> {
+        use cancel_order::{Observation, Step};
+        let mut progress: cancel_order::Progress = held.progress()?;
+        let mut observation = Observation::Fresh;
+        loop {
+            let Some(state) = self.open_order(held).await? else { return Ok(()) };
+            let wanted = state.cancelling.is_none() || state.accepted_at.is_none();
+            let number = state.sales_order_number.as_ref().filter(|_| !wanted);
+            let (step, next) = cancel_order::next_step(number, progress, observation);
+            progress = next;
+            observation = match step {
+                Step::Cancel(number) => {
+                    let (call, until) = self.in_time(held, &state, &progress).await?;
+                    self.begin(held, written(&progress)?).await?;
+                    let answer = within(until, self.clock.now(), self.system.cancel_order(&call, &number)).await;
+                    backend::cancel_observed(answer)
+                }
+                Step::Read(number) => {
+                    let (call, until) = self.in_time(held, &state, &progress).await?;
+                    let answer = within(until, self.clock.now(), self.system.order(&call, &number)).await;
+                    backend::read_observed(answer)
+                }
+                Step::Cancelled => return self.end(held, &Command::ErpHasNone).await,
+                Step::Refused(detail) => return self.end(held, &Command::ErpCancelRefused { detail }).await,
+                Step::Unknown(detail) => {
+                    let command = Command::ErpUnknown { detail, retries: state.retries };
+                    return self.stop(held, &command, &progress).await;
+                }
+                Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
+                Step::Finished => return self.write(held.done()).await,
+            };
+        }
+    }
+
+    pub(super) async fn release_warehouse(&self, held: &mut Held) -> Result<(), EffectError> {
+        use release_warehouse::{Observation, Situation, Step};
+        let ReleasePayload { site } = ReleasePayload::deserialize(&held.effect.payload)?;
+        let mut progress: release_warehouse::Progress = held.progress()?;
+        let mut observation = Observation::Fresh;
+        loop {
+            let Some(state) = self.open_order(held).await? else { return Ok(()) };
+            let situation = Situation {
+                stage: state.release_stage(&site),
+                wanted: state.cancelling.is_none(),
+                quiet_period: self.warehouse_quiet_period(),
+                retries: state.retries,
+                now: self.clock.now(),
+            };
+            let (step, next) = release_warehouse::next_step(situation, progress, observation);
+            progress = next;
+            observation = match step {
+                Step::Begin => {
+                    let (now, value) = (self.clock.now(), written(&progress)?);
+                    let command = Command::BeginRelease { site: site.clone() };
+                    self.settle(held, &command, |_| held.later(now, value.clone(), true)).await?;
+                    Observation::Fresh
+                }
+                Step::Create => {
+                    let Some(release) = backend::release_request(&state, &site) else {
+                        return self.write(held.done()).await;
+                    };
+                    let (call, until) = self.in_time(held, &state, &progress).await?;
+                    progress.in_flight = Some(until);
+                    self.begin(held, written(&progress)?).await?;
+                    let answer = within(until, self.clock.now(), self.system.create_release(&call, &release)).await;
+                    backend::warehouse_observed(answer)
+                }
+                Step::Search => {
+                    let (call, until) = self.in_time(held, &state, &progress).await?;
+                    let reference = backend::release_reference(&state, &site);
+                    let found = self.system.releases(&call, &reference, &site);
+                    backend::search_observed(within(until, self.clock.now(), found).await)
+                }
+                Step::Released(release_number) => {
+                    let site = site.clone();
+                    return self.end(held, &Command::WarehouseReleased { site, release_number }).await;
+                }
+                Step::Failed { detail, certain } => {
+                    let command = Command::WarehouseFailed { site: site.clone(), detail, certain, retries: state.retries };
+                    return self.stop(held, &command, &progress).await;
+                }
+                Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
+                Step::Finished => return self.write(held.done()).await,
+            };
+        }
+    }
+
+    /// The order, unless it has ended: then nothing is left to do.
+    async fn open_order(&self, held: &Held) -> Result<Option<OrderState>, EffectError> {
+        let state = self.order(held.effect.order_id).await?.filter(|state| !state.is_closed());
+        if state.is_none() {
+            self.write(held.done()).await?;
+        }
+        Ok(state)
+    }
+
+    /// A call with its end; where the lease has no time left for one, the effect goes on in its next.
+    async fn in_time(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        progress: &impl Serialize,
+    ) -> Result<(crate::clients::Call, jiff::Timestamp), EffectError> {
+        match self.call(held, state) {
+            Err(EffectError::NoTime) => {
+                self.write(held.later(self.clock.now(), written(progress)?, false)).await?;
+                Err(EffectError::NoTime)
+            }
+            other => other,
+        }
+    }
+
+    async fn come_again(
+        &self,
+        held: &Held,
+        error: &SystemError,
+        progress: &impl Serialize,
+    ) -> Result<(), EffectError> {
+        let pause = Pause::BackOff { failures: 4, retry_after: retry_after(error) };
+        self.wait(held, pause, written(progress)?).await
+    }
+
+    /// The effect is done with the command, or has nothing left to do.
+    async fn end(&self, held: &Held, command: &Command) -> Result<(), EffectError> {
+        if !self.settle(held, command, |_| held.done()).await? {
+            self.write(held.done()).await?;
+        }
+        Ok(())
+    }
+
+    /// A person is needed: the effect waits until the order is retried or cancelled. Where that has happened meanwhile,
+    /// it goes on at once.
+    async fn stop(&self, held: &Held, command: &Command, progress: &impl Serialize) -> Result<(), EffectError> {
+        let value = written(progress)?;
+        if !self.settle(held, command, |_| held.stopped(value.clone())).await? {
+            self.write(held.later(self.clock.now(), value, false)).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,331 @@
+//! Does the effects: leases those that are due, some at a time, and takes each step by step as its planner says.
+//!
+//! An attempt is counted by compare-and-set just before the call it stands for, and no call is begun that could outlast
+//! the lease: whoever lost it begins nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use canonical_model::OrderId;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use service_runtime::{
+    clock::Clock,
+    trace::{Deadline, RequestScope, TraceContext},
+};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{CANCEL_ERP_ORDER, CREATE_ERP_ORDER, RELEASE_TO_WAREHOUSE, backend::CapabilityCache, backoff::Pause};
+use crate::{
+    clients::{Call, Lane, SystemApis, SystemError},
+    config::EffectsConfig,
+    orders::{
+        Command, OrderState,
+        change::{self, ChangeError},
+        react::Surroundings,
+    },
+    state::AppState,
+    store::{AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, Store, StoreError},
+};
+
+/// What must remain of a lease after a call's time is over, to write down what came of it.
+const MARGIN: SignedDuration = SignedDuration::from_secs(2);
+/// The least time a call is begun with.
+const LEAST: Duration = Duration::from_millis(500);
+/// The shortest pause between two looks for work that is due and cannot be had.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// How often a change is decided again when the order changed meanwhile.
+const DECISIONS: usize = 5;
+
+/// Why an effect was let go.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EffectError {
+    /// Another worker has it, or had it.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// No time is left in this lease; it goes on in the next.
+    #[error("the lease has no time left for another call")]
+    NoTime,
+    /// The order cannot be changed.
+    #[error("the order cannot be changed")]
+    Change(#[source] ChangeError),
+    /// What the ERP can do is not known.
+    #[error("what the ERP can do is not known")]
+    System(#[from] SystemError),
+    /// What was written down cannot be read.
+    #[error("what was written down of the effect cannot be read")]
+    Progress(#[from] serde_json::Error),
+}
+
+impl From<ChangeError> for EffectError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Store(StoreError::LeaseLost) => Self::LeaseLost,
+            other => Self::Change(other),
+        }
+    }
+}
+
+impl From<StoreError> for EffectError {
+    fn from(error: StoreError) -> Self {
+        Self::from(ChangeError::Store(error))
+    }
+}
+
+/// Does effects until it is stopped; cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) system: Arc<dyn SystemApis>,
+    pub(super) clock: Clock,
+    pub(super) capabilities: CapabilityCache,
+    config: EffectsConfig,
+}
+
+impl Worker {
+    /// A worker over the shared services.
+    pub fn new(state: &AppState) -> Self {
+        Self {
+            store: Arc::clone(&state.store),
+            system: Arc::clone(&state.system),
+            clock: state.clock.clone(),
+            capabilities: state.capabilities.clone(),
+            config: state.config.effects.clone(),
+        }
+    }
+
+    /// Works until stopped, then lets what it has begun come to its end, for the time of a lease at most.
+    pub async fn run(self, stop: CancellationToken) {
+        let slots = Arc::new(Semaphore::new(self.config.concurrency));
+        let freed = Arc::new(Notify::new());
+        let tasks = TaskTracker::new();
+        let mut position = self.store.position();
+        while !stop.is_cancelled() {
+            let taken = self.take_up(&slots, &freed, &tasks).await;
+            let pause = self.pause(taken, slots.available_permits()).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                changed = position.changed() => if changed.is_err() { break },
+                () = freed.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        tasks.close();
+        if tokio::time::timeout(self.config.lease.get(), tasks.wait()).await.is_err() {
+            tracing::warn!("effects were still running at the end of the drain; their leases will expire");
+        }
+    }
+
+    /// Leases as many as there is room for, and starts them.
+    async fn take_up(&self, slots: &Arc<Semaphore>, freed: &Arc<Notify>, tasks: &TaskTracker) -> usize {
+        let room = u16::try_from(slots.available_permits()).unwrap_or(u16::MAX);
+        if room == 0 {
+            return 0;
+        }
+        let now = self.clock.now();
+        let until = now.saturating_add(self.config.lease.signed()).unwrap_or(now);
+        let leased = match self.store.lease_effects(now, until, room).await {
+            Ok(leased) => leased,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no effects could be leased");
+                return 0;
+            }
+        };
+        let taken = leased.len();
+        for effect in leased {
+            let Ok(slot) = Arc::clone(slots).acquire_owned().await else { break };
+            let (worker, freed) = (self.clone(), Arc::clone(freed));
+            tasks.spawn(async move {
+                worker.perform(effect).await;
+                drop(slot);
+                freed.notify_one();
+            });
+        }
+        taken
+    }
+
+    /// Until something is due, and never longer than the poll interval: other instances wake nobody here.
+    async fn pause(&self, taken: usize, room: usize) -> Duration {
+        let poll = self.config.poll.get();
+        if room == 0 {
+            return poll;
+        }
+        match self.store.next_effect_due().await {
+            Ok(Some(due)) => {
+                let wait = Duration::try_from(due.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
+                // Due already and not to be had: another call under its serial key runs.
+                let least = if taken > 0 { Duration::ZERO } else { SHORTEST };
+                wait.clamp(least.min(poll), poll)
+            }
+            Ok(None) => poll,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the next effect is not known");
+                poll
+            }
+        }
+    }
+
+    /// Takes one effect as far as it goes in this lease.
+    pub async fn perform(&self, effect: LeasedEffect) {
+        let trace = TraceContext::parse(&effect.traceparent).map_or_else(TraceContext::generate, |trace| trace.child());
+        let left = Duration::try_from(effect.until.duration_since(self.clock.now())).unwrap_or_default();
+        let deadline = Some(Deadline::after(left));
+        let scope = RequestScope::new("process-apis", trace, effect.correlation_id.clone(), deadline);
+        Arc::new(scope).run(self.perform_in_scope(effect)).await;
+    }
+
+    async fn perform_in_scope(&self, effect: LeasedEffect) {
+        let (order, kind) = (effect.order_id, effect.kind.clone());
+        let mut held = Held { effect };
+        let done = match kind.as_str() {
+            CREATE_ERP_ORDER => self.create_order(&mut held).await,
+            CANCEL_ERP_ORDER => self.cancel_order(&mut held).await,
+            RELEASE_TO_WAREHOUSE => self.release_warehouse(&mut held).await,
+            // A later release wrote it: this one leaves it to an instance that knows it.
+            _ => {
+                let pause = Pause::BackOff { failures: 10, retry_after: None };
+                self.wait(&held, pause, held.effect.progress.clone()).await
+            }
+        };
+        match done {
+            Ok(()) => tracing::debug!(%order, kind, "effect taken as far as it goes"),
+            Err(EffectError::LeaseLost) => tracing::info!(%order, kind, "the lease of an effect is lost"),
+            Err(EffectError::NoTime) => tracing::debug!(%order, kind, "an effect goes on in its next lease"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%order, kind, error, "an effect could not be done; its lease will expire");
+            }
+        }
+    }
+
+    /// The order, and what its reactions must know; None where there is nothing to do any more.
+    pub(super) async fn order(&self, id: OrderId) -> Result<Option<OrderState>, EffectError> {
+        Ok(change::load(self.store.as_ref(), id).await?)
+    }
+
+    /// A call that ends before the lease does, with the instant of its end.
+    pub(super) fn call(&self, held: &Held, state: &OrderState) -> Result<(Call, Timestamp), EffectError> {
+        let now = self.clock.now();
+        let left = held.effect.until.duration_since(now).saturating_sub(MARGIN);
+        let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+        let time = left.min(self.config.call_time.get());
+        if time < LEAST {
+            return Err(EffectError::NoTime);
+        }
+        let company = state.order.company.clone();
+        let call = Call::background(company, held.effect.correlation_id.clone(), now, time, Lane::Order);
+        let end = SignedDuration::try_from(time).ok().and_then(|time| now.checked_add(time).ok());
+        Ok((call, end.unwrap_or(now)))
+    }
+
+    /// Counts an attempt, just before the call it stands for.
+    pub(super) async fn begin(&self, held: &mut Held, progress: Value) -> Result<(), EffectError> {
+        let LeasedEffect { effect, lease, attempt, .. } = held.effect;
+        let now = self.clock.now();
+        self.store.begin_attempt(AttemptStart { effect, lease, attempts_before: attempt, now, progress }).await?;
+        held.effect.attempt = attempt.saturating_add(1);
+        Ok(())
+    }
+
+    /// Commits a command with what became of the effect; the order is read and decided again where it changed
+    /// meanwhile. False = the command changed nothing, and nothing was written of the effect either.
+    pub(super) async fn settle(
+        &self,
+        held: &Held,
+        command: &Command,
+        outcome: impl Fn(&OrderState) -> EffectOutcome + Send,
+    ) -> Result<bool, EffectError> {
+        let mut last = None;
+        for _ in 0..DECISIONS {
+            let Some(before) = self.order(held.effect.order_id).await? else { return Ok(false) };
+            let around = self.surroundings(held, &before).await?;
+            let Some((mut commit, after)) = change::command(&before, command, self.cause(held, &before), around)?
+            else {
+                return Ok(false);
+            };
+            commit.effects.insert(0, EffectChange::Outcome(outcome(&after)));
+            match self.store.commit(commit).await {
+                Ok(_) => return Ok(true),
+                Err(error @ StoreError::VersionConflict { .. }) => last = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        last.map_or(Ok(false), |error| Err(error.into()))
+    }
+
+    async fn surroundings(&self, held: &Held, state: &OrderState) -> Result<Surroundings, EffectError> {
+        let now = self.clock.now();
+        let correlation_id = held.effect.correlation_id.clone();
+        let time = self.config.call_time.get();
+        let call = Call::background(state.order.company.clone(), correlation_id, now, time, Lane::Order);
+        let capabilities = self.capabilities.of(&call).await?;
+        Ok(change::surroundings(&capabilities, now))
+    }
+
+    /// How long a warehouse's search may miss a release.
+    pub(super) fn warehouse_quiet_period(&self) -> SignedDuration {
+        self.config.warehouse_quiet_period.signed()
+    }
+
+    fn cause(&self, held: &Held, state: &OrderState) -> Cause {
+        Cause {
+            company: state.order.company.clone(),
+            at: self.clock.now(),
+            principal: "process-apis".to_owned(),
+            channel: state.order.channel.clone(),
+            correlation_id: held.effect.correlation_id.clone(),
+            traceparent: held.effect.traceparent.clone(),
+        }
+    }
+
+    /// Lets the effect go on later.
+    pub(super) async fn wait(&self, held: &Held, pause: Pause, progress: Value) -> Result<(), EffectError> {
+        let due_at = pause.ends(self.clock.now());
+        self.write(held.later(due_at, progress, false)).await
+    }
+
+    /// Writes down what became of the effect, and nothing else.
+    pub(super) async fn write(&self, outcome: EffectOutcome) -> Result<(), EffectError> {
+        let effects = vec![EffectChange::Outcome(outcome)];
+        self.store.commit(Commit { effects, ..Commit::default() }).await?;
+        Ok(())
+    }
+}
+
+/// An effect that this worker holds.
+pub(super) struct Held {
+    pub(super) effect: LeasedEffect,
+}
+
+impl Held {
+    pub(super) fn done(&self) -> EffectOutcome {
+        EffectOutcome::Done { effect: self.effect.effect, lease: self.effect.lease }
+    }
+
+    pub(super) fn stopped(&self, progress: Value) -> EffectOutcome {
+        EffectOutcome::Stopped { effect: self.effect.effect, lease: self.effect.lease, progress }
+    }
+
+    pub(super) fn later(&self, due_at: Timestamp, progress: Value, keep_lease: bool) -> EffectOutcome {
+        let LeasedEffect { effect, lease, .. } = self.effect;
+        EffectOutcome::Later { effect, lease, due_at, progress, keep_lease }
+    }
+
+    /// What was written down; nothing was, at first.
+    pub(super) fn progress<P: Default + serde::de::DeserializeOwned>(&self) -> Result<P, EffectError> {
+        match &self.effect.progress {
+            Value::Null => Ok(P::default()),
+            written => Ok(P::deserialize(written)?),
+        }
+    }
+}
+
+/// The answer to a call, or that none came in its time.
+pub(super) async fn within<T>(
+    time: Timestamp,
+    now: Timestamp,
+    call: impl Future<Output = Result<T, SystemError>> + Send,
+) -> Result<T, SystemError> {
+    let time = Duration::try_from(time.duration_since(now)).unwrap_or_default();
+    tokio::time::timeout(time, call).await.unwrap_or(Err(SystemError::OutcomeUnknown))
+}

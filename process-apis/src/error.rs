@@ -1,0 +1,69 @@
+//! The error codes of orders and holds, and what a caller is told when the store refuses.
+
+use jiff::SignedDuration;
+use service_runtime::problem::{Problem, codes};
+
+use crate::store::StoreError;
+
+service_runtime::error_codes! {
+    /// An order with faults.
+    pub ORDER_REJECTED = ("order-rejected", 422, "The order has faults", false);
+    /// A purchase order that is another order already.
+    pub DUPLICATE_PURCHASE_ORDER = ("duplicate-purchase-order", 409, "The purchase order was ordered before", false);
+    /// An order that has gone too far, or has ended.
+    pub ORDER_NOT_CANCELLABLE = ("order-not-cancellable", 409, "The order cannot be cancelled", false);
+    /// A hold that is not released but retried.
+    pub HOLD_NOT_RELEASABLE = ("hold-not-releasable", 409, "The hold is not released but retried", false);
+    /// An order on which nothing has stopped.
+    pub NOTHING_TO_RETRY = ("nothing-to-retry", 409, "Nothing has stopped on the order", false);
+    /// An order that a later release has written to.
+    pub ORDER_NOT_UNDERSTOOD = ("order-not-understood", 409, "The order was written by a later release", true);
+    /// The disk is full.
+    pub STORAGE_FULL = ("storage-full", 503, "There is no room to store anything", true);
+    /// The store does not answer.
+    pub STORE_UNAVAILABLE = ("store-unavailable", 503, "The store does not answer", true);
+    /// A document was stored before with other content.
+    pub DUPLICATE_CONTROL_NUMBER = ("duplicate-control-number", 409, "The control number was used before", false);
+    /// A lease that is no longer the caller's.
+    pub LEASE_LOST = ("lease-lost", 409, "The lease is no longer held", false);
+}
+
+/// What the caller is told. Conflicts that a command decides again never come so far; those that do are contention.
+pub fn store_problem(error: &StoreError) -> Problem {
+    let problem = match error {
+        StoreError::VersionConflict { .. } | StoreError::StockShort(_) | StoreError::CreditShort(_) => contention(),
+        StoreError::KeyUsed(_) => Problem::new(codes::REQUEST_IN_PROGRESS, "Send it again with the same key.")
+            .with_retry_after(SignedDuration::from_secs(1)),
+        StoreError::PurchaseOrderTaken(order) => {
+            duplicate_purchase_order().with_extension("order_id", order.to_string())
+        }
+        StoreError::LeaseLost => {
+            Problem::new(LEASE_LOST, "Another instance works on it now; lease again and go on with what you get.")
+        }
+        StoreError::DocumentKnown(document) => Problem::new(
+            DUPLICATE_CONTROL_NUMBER,
+            "A document with this control number was stored before with other content; send it under a new number.",
+        )
+        .with_extension("document_id", document.document_id.to_string()),
+        StoreError::Full => Problem::new(STORAGE_FULL, "Nothing was stored; send it again later.")
+            .with_retry_after(SignedDuration::from_secs(30)),
+        StoreError::Failed(_) => Problem::new(STORE_UNAVAILABLE, "Nothing is known to be stored; send it again.")
+            .with_retry_after(SignedDuration::from_secs(5)),
+    };
+    problem.caused_by(error)
+}
+
+/// Too many wanted the same thing; nothing was written.
+pub fn contention() -> Problem {
+    Problem::new(codes::CONTENTION, "Others took the same stock, credit or order at the same time; send it again.")
+        .with_retry_after(SignedDuration::from_secs(1))
+}
+
+/// The purchase order is another order already, and its content differs.
+pub fn duplicate_purchase_order() -> Problem {
+    Problem::new(
+        DUPLICATE_PURCHASE_ORDER,
+        "This purchase order number is an order already, with other content. Use a new number, or cancel that order \
+         first.",
+    )
+}

@@ -1,0 +1,97 @@
+//! The binary of `process-apis`: serves, or checks its configuration, brings up the store's schema, or prints its
+//! contract.
+
+use std::{io::Write as _, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use process_apis::{Deps, LAYER, build, config::Config, policy::Policies, router, store::sqlite::SqliteStore};
+use service_runtime::{
+    config::{ConfigError, Environment, load},
+    openapi, server, telemetry,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The process layer of Orderway: prices, promises, credit, and orders taken once.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The folder with process-apis.toml and policies/; without it, defaults and environment hold.
+    #[arg(long, global = true)]
+    config_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves until told to stop (the default).
+    Serve,
+    /// Reads the configuration, tells all its faults, and ends.
+    CheckConfig,
+    /// Brings up the schema of the store, and ends.
+    Migrate,
+    /// Prints the OpenAPI document.
+    Openapi,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let directory = arguments.config_dir.as_deref();
+    let read = || -> Result<(Config, Policies), ConfigError> {
+        Ok((load::<Config>(LAYER, directory, &Environment::from_process())?, Policies::load(directory)?))
+    };
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            let (config, policies) = read()?;
+            serve(config, policies)
+        }
+        Command::CheckConfig => {
+            read()?;
+            print("the configuration is sound\n")
+        }
+        Command::Migrate => {
+            let (config, _) = read()?;
+            make_directory(&config)?;
+            drop(SqliteStore::open(&config.store.path)?);
+            print("the schema of the store is up to date\n")
+        }
+        Command::Openapi => print(&openapi::normalise(&router::contract())?),
+    }
+}
+
+fn make_directory(config: &Config) -> anyhow::Result<()> {
+    let Some(directory) = config.store.path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("the directory {} of `store.path` cannot be made", directory.display()))
+}
+
+#[tokio::main]
+async fn serve(config: Config, policies: Policies) -> anyhow::Result<()> {
+    telemetry::init(LAYER, &config.log);
+    if config.development {
+        tracing::warn!("development mode: keys from public files, loopback only");
+    }
+    let listen = config.listen;
+    make_directory(&config)?;
+    let deps = Deps { policies, ..Deps::default() };
+    let readiness = deps.readiness.clone();
+    let listener = server::bind(listen, "`listen` in process-apis.toml").await?;
+    let (router, background) = tokio::task::spawn_blocking(move || build(config, deps)).await??;
+    tracing::info!(%listen, "process-apis listen");
+    let stop = CancellationToken::new();
+    let background = tokio::spawn(background.run(stop.clone()));
+    let shutdown = async move {
+        server::shutdown_signal().await;
+        readiness.drain();
+    };
+    let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
+    stop.cancel();
+    background.await.context("the background work ended badly")?;
+    tracing::info!(?drained, "process-apis have stopped");
+    Ok(())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("the output cannot be written")
+}

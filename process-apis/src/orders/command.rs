@@ -1,0 +1,90 @@
+//! What may be asked of an order that exists. Taking one is [`super::decide::take`].
+
+use canonical_model::{ErpOrderNumber, SiteId};
+use jiff::Timestamp;
+
+/// A command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// A person lets it go on.
+    ReleaseHold {
+        /// The hold's number.
+        hold: u32,
+        /// Who.
+        principal: String,
+        /// Why.
+        note: String,
+    },
+    /// A person has what stopped tried again.
+    Retry {
+        /// Who.
+        principal: String,
+        /// Why.
+        note: String,
+    },
+    /// It is to be cancelled.
+    Cancel {
+        /// Who.
+        principal: String,
+        /// Why.
+        note: String,
+        /// Whether that is a person of the seller, who may end what is held for one.
+        by_seller: bool,
+    },
+    /// Of the ERP's orders with our reference, this is the one.
+    ErpOrderChosen {
+        /// Its number.
+        number: ErpOrderNumber,
+    },
+    /// The ERP has it.
+    ErpAccepted {
+        /// Its number.
+        number: ErpOrderNumber,
+        /// When the answer was received.
+        at: Timestamp,
+    },
+    /// The ERP refused it.
+    ErpRejected {
+        /// The ERP's reason, and what to do.
+        detail: String,
+        /// The person's retries that were known when it came to this.
+        retries: u32,
+    },
+    /// What the ERP has cannot be settled without a person.
+    ErpUnknown {
+        /// All that a person needs.
+        detail: String,
+        /// The person's retries that were known when it came to this.
+        retries: u32,
+    },
+    /// It is settled that the ERP does not go on with it.
+    ErpHasNone,
+    /// The ERP did not cancel it.
+    ErpCancelRefused {
+        /// Why.
+        detail: String,
+    },
+    /// A warehouse is about to be told.
+    BeginRelease {
+        /// Which.
+        site: SiteId,
+    },
+    /// A warehouse has it.
+    WarehouseReleased {
+        /// Which.
+        site: SiteId,
+        /// Its number there.
+        release_number: String,
+    },
+    /// A warehouse did not take it.
+    WarehouseFailed {
+        /// Which.
+        site: SiteId,
+        /// Why, and what to do.
+        detail: String,
+        /// Whether it is certain that the warehouse does not have it.
+        certain: bool,
+        /// The person's retries that were known when it came to this.
+        retries: u32,
+    },
+}

@@ -1,0 +1,19 @@
+//! Sales orders: three pure functions (decide, evolve, react) and the protocol that takes an order once.
+
+pub mod accept;
+pub mod change;
+pub mod command;
+pub mod decide;
+pub mod event;
+pub mod evolve;
+pub mod projection;
+pub mod react;
+pub mod routes;
+pub mod state;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use command::Command;
+pub use event::{OrderEvent, Recorded};
+pub use routes::router;
+pub use state::OrderState;

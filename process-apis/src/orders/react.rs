@@ -1,0 +1,213 @@
+//! `react(before, after, event) → reaction`: what must now be done outside and in the ledgers. Compensation is just
+//! another reaction. Pure.
+
+use canonical_model::{
+    DocumentId,
+    capabilities::CreditBasis,
+    document::DocumentKind,
+    order::HoldKind,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    event::{Accepted, ClaimedStock, OrderEvent, Received},
+    projection,
+    state::{CreateStage, OrderState, ReleaseStage},
+};
+use crate::{
+    effects,
+    store::{
+        CreditClaim, CreditKey, CreditMovement, DocumentChange, EffectChange, NewEffect, Owner, StockClaim, StockKey,
+        StockMovement, StreamKind,
+    },
+};
+
+/// What a reaction must know besides the order.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings {
+    /// Now.
+    pub now: Timestamp,
+    /// Whether the ERP takes creates for one account only one at a time.
+    pub serialize_creates_by_account: bool,
+    /// From which document on the ERP counts an order in its credit exposure.
+    pub credit_basis: CreditBasis,
+}
+
+/// What must be done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reaction {
+    /// In the stock ledger.
+    pub stock: Vec<StockMovement>,
+    /// In the credit ledger.
+    pub credit: Vec<CreditMovement>,
+    /// Outside.
+    pub effects: Vec<EffectChange>,
+    /// Told to the channel.
+    pub documents: Vec<DocumentChange>,
+}
+
+/// What an event asks for, given the order before and after it.
+pub fn react(before: Option<&OrderState>, after: &OrderState, event: &OrderEvent, around: Surroundings) -> Reaction {
+    let mut reaction = Reaction::default();
+    let owner = owner(after);
+    match event {
+        OrderEvent::Received(received) => claim(&mut reaction, received, owner),
+        OrderEvent::Held(_) if before.is_some_and(|before| before.create == CreateStage::Waiting) => {
+            reaction.documents.extend(acknowledgment(after, "held"));
+        }
+        OrderEvent::HoldReleased(released) if released.kind == HoldKind::Credit => {
+            reaction.credit.push(CreditMovement::Claim(credit_claim(&after.order, owner, true)));
+        }
+        OrderEvent::Retried(_) => reaction.effects.push(resume(after, around)),
+        OrderEvent::Accepted(accepted) => accept(&mut reaction, after, accepted, around),
+        OrderEvent::CancelRequested(_) => {
+            reaction.effects.push(resume(after, around));
+            // The effect that creates it sees to the rest until the ERP has it; from then on it is one of its own. A
+            // second request resumes the first's.
+            let first = before.is_some_and(|before| before.cancelling.is_none());
+            if after.accepted_at.is_some() && first {
+                reaction.effects.push(cancel_in_erp(after, around));
+            }
+        }
+        OrderEvent::CancelRefused(_) => release_to_warehouses(&mut reaction, after, around),
+        OrderEvent::Rejected(_) => end(&mut reaction, after, "rejected"),
+        OrderEvent::Cancelled(_) => end(&mut reaction, after, "cancelled"),
+        OrderEvent::Held(_)
+        | OrderEvent::HoldReleased(_)
+        | OrderEvent::ErpOrderChosen(_)
+        | OrderEvent::ReleaseBegun(_)
+        | OrderEvent::Released(_) => {}
+    }
+    let begun_before = before.is_some_and(|before| before.create == CreateStage::Begun);
+    if after.create == CreateStage::Begun && !begun_before {
+        reaction.effects.push(create_in_erp(after, around));
+    }
+    reaction
+}
+
+/// Who holds an order's claims.
+pub fn owner(state: &OrderState) -> Owner {
+    Owner { kind: StreamKind::Order, id: state.order_id().0 }
+}
+
+fn claim(reaction: &mut Reaction, received: &Received, owner: Owner) {
+    if let Some(reservation) = received.reservation_id {
+        let held = Owner { kind: StreamKind::Reservation, id: reservation.0 };
+        reaction.stock.push(StockMovement::Release { owner: held, line: None });
+    }
+    let claims = received.stock.iter().map(|need| StockMovement::Claim(stock_claim(received, need, owner)));
+    reaction.stock.extend(claims);
+    if received.credit.claimed && !received.credit.levels.is_empty() {
+        reaction.credit.push(CreditMovement::Claim(credit_claim(received, owner, false)));
+    }
+}
+
+fn stock_claim(received: &Received, need: &ClaimedStock, owner: Owner) -> StockClaim {
+    StockClaim {
+        key: StockKey::new(received.company.clone(), need.item.clone(), need.site.clone()),
+        owner,
+        line: need.line,
+        day: need.day,
+        quantity: need.quantity,
+    }
+}
+
+fn credit_claim(received: &Received, owner: Owner, forced: bool) -> CreditClaim {
+    let company = &received.company;
+    let level = |account| CreditKey { company: company.clone(), account };
+    CreditClaim {
+        levels: received.credit.levels.iter().cloned().map(level).collect(),
+        owner,
+        amount: received.credit.amount,
+        limit_is_exclusive: received.credit.limit_is_exclusive,
+        forced,
+    }
+}
+
+fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, around: Surroundings) {
+    let (owner, at) = (owner(after), accepted.accepted_at);
+    reaction.stock.push(StockMovement::Confirm { owner, at });
+    match around.credit_basis {
+        CreditBasis::Order => reaction.credit.push(CreditMovement::Confirm { owner, at }),
+        CreditBasis::Invoice => {}
+    }
+    if after.cancelling.is_some() {
+        reaction.effects.push(cancel_in_erp(after, around));
+    } else {
+        reaction.documents.extend(acknowledgment(after, "accepted"));
+        release_to_warehouses(reaction, after, around);
+    }
+}
+
+fn end(reaction: &mut Reaction, after: &OrderState, purpose: &'static str) {
+    let owner = owner(after);
+    reaction.stock.push(StockMovement::Release { owner, line: None });
+    reaction.credit.push(CreditMovement::Release { owner });
+    reaction.documents.extend(acknowledgment(after, purpose));
+}
+
+fn create_in_erp(after: &OrderState, around: Surroundings) -> EffectChange {
+    let key = || format!("create:{}:{}", after.order.company, after.order.account);
+    EffectChange::New(NewEffect {
+        kind: effects::CREATE_ERP_ORDER,
+        order_id: after.order_id(),
+        payload: json!({}),
+        due_at: around.now,
+        serial_key: around.serialize_creates_by_account.then(key),
+    })
+}
+
+fn cancel_in_erp(after: &OrderState, around: Surroundings) -> EffectChange {
+    EffectChange::New(NewEffect {
+        kind: effects::CANCEL_ERP_ORDER,
+        order_id: after.order_id(),
+        payload: json!({}),
+        due_at: around.now,
+        serial_key: None,
+    })
+}
+
+fn release_to_warehouses(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
+    let waiting = after.releases.iter().filter(|release| release.stage == ReleaseStage::Waiting);
+    reaction.effects.extend(waiting.map(|release| {
+        EffectChange::New(NewEffect {
+            kind: effects::RELEASE_TO_WAREHOUSE,
+            order_id: after.order_id(),
+            payload: json!({ "site": release.site }),
+            due_at: around.now,
+            serial_key: None,
+        })
+    }));
+}
+
+fn resume(after: &OrderState, around: Surroundings) -> EffectChange {
+    EffectChange::ResumeStopped { order_id: after.order_id(), due_at: around.now }
+}
+
+/// What the channel owes its partner, where the order came in a document. The order stands in it as it is now, so that
+/// it says the same whenever it is rendered.
+fn acknowledgment(after: &OrderState, purpose: &'static str) -> Option<DocumentChange> {
+    let source = after.order.document.as_ref()?;
+    let name = format!("{purpose}:{}", after.version);
+    Some(DocumentChange::Owe {
+        id: DocumentId(Uuid::new_v5(&after.order_id().0, name.as_bytes())),
+        channel: after.order.channel.clone(),
+        partner: source.partner.clone(),
+        account: after.order.account.clone(),
+        kind: DocumentKind::OrderAcknowledgment,
+        answers: Some(source.document_id),
+        order_id: Some(after.order_id()),
+        context: json!({
+            "purpose": purpose,
+            "transaction": source.transaction,
+            "order": projection::sales_order(after),
+        }),
+        lease: None,
+    })
+}
+
+#[cfg(test)]
+#[path = "react_tests.rs"]
+mod tests;

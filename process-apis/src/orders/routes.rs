@@ -1,0 +1,240 @@
+//! Routes of orders: take one, list them, read one and its time line.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use canonical_model::{
+    AccountId, OrderId, PurchaseOrderNumber,
+    event::EventPage,
+    order::{OrderStatus, SalesOrder, SalesOrderAccepted, SalesOrderPage, SalesOrderRequest},
+};
+use serde::Deserialize;
+use service_runtime::{
+    context::{AccountScope, CallContext, Caller},
+    extract::{Etag, IdempotencyKey, Json, Path, Query},
+    page::{Page, PageQuery},
+    problem::Problem,
+};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    accept::{self, Orders},
+    change, projection,
+    state::OrderState,
+};
+use crate::{
+    clients::{Call, Lane},
+    error::store_problem,
+    idempotency::{Answer, Keyed, Once, WorkError},
+    state::AppState,
+    store::{EventFilter, OrderFilter, Store},
+};
+
+/// The routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create_order, list_orders))
+        .routes(routes!(get_order))
+        .routes(routes!(list_order_events))
+}
+
+/// The accounts a caller may see, as the store filters by them.
+pub fn visible(caller: &CallContext) -> Option<Vec<AccountId>> {
+    match &caller.accounts {
+        AccountScope::All => None,
+        AccountScope::List(accounts) => {
+            Some(accounts.iter().filter_map(|account| AccountId::new(account.as_str()).ok()).collect())
+        }
+    }
+}
+
+/// The order, if it is of the caller's company and accounts: any other looks like none.
+pub async fn visible_order(store: &dyn Store, caller: &CallContext, id: OrderId) -> Result<OrderState, Problem> {
+    let state = change::load(store, id).await.map_err(|error| match accept::change_problem(error) {
+        WorkError::Problem(problem) => problem,
+        WorkError::KeyUsed(_) => Problem::not_found(),
+    })?;
+    let state = state.ok_or_else(Problem::not_found)?;
+    if caller.company.as_deref() != Some(state.order.company.as_str()) {
+        return Err(Problem::not_found());
+    }
+    caller.require_account(state.order.account.as_str())?;
+    Ok(state)
+}
+
+/// Takes an order.
+///
+/// Durable when answered; the ERP's word follows. The same key and body get the stored answer with
+/// `Idempotency-Replayed`; the same purchase order under another key gets the first answer with `Orderway-Duplicate`.
+#[utoipa::path(
+    post, path = "/v1/orders", tag = "orders", operation_id = "create_order",
+    security(("call_context" = ["orders:write"])),
+    params(("Idempotency-Key" = String, Header, description = "The caller's own key; the same for a repetition")),
+    request_body = SalesOrderRequest,
+    responses((status = 202, description = "Durable: `received`, or `held` until a person releases it", body = SalesOrderAccepted,
+        headers(("location" = String, description = "The order"), ("etag" = String, description = "Its version")))),
+)]
+async fn create_order(
+    State(orders): State<Orders>,
+    State(once): State<Once>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(request): Json<SalesOrderRequest>,
+) -> Result<Response, Problem> {
+    caller.require("orders:write")?;
+    caller.require_account(request.account.as_str())?;
+    accept::check_shape(&request)?;
+    let caller = caller.into_inner();
+    let keyed = Keyed::new(&caller, "create_order", &key, &request)?;
+    let work = move |keyed| async move { Box::pin(orders.take(caller, request, keyed)).await };
+    let answer = once.run(keyed, work).await?;
+    let location = answer.subject.map(|order| format!("/v1/orders/{order}"));
+    let mut response = with_etag(answer);
+    if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// An answer whose body has a version, with its ETag.
+pub fn with_etag(answer: Answer) -> Response {
+    let version = answer.body.get("version").and_then(serde_json::Value::as_u64);
+    let mut response = answer.into_response();
+    if let Some(version) = version {
+        Etag::version(version).insert(response.headers_mut());
+    }
+    response
+}
+
+/// Which orders to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OrderSearch {
+    /// Only of this account.
+    account: Option<AccountId>,
+    /// Only of this purchase order.
+    purchase_order_number: Option<PurchaseOrderNumber>,
+    /// Only where they stand here.
+    status: Option<OrderStatus>,
+    /// How many at most, 1 to 200; 50 if not given.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists orders, newest first.
+#[utoipa::path(
+    get, path = "/v1/orders", tag = "orders", operation_id = "list_orders",
+    security(("call_context" = ["orders:read"])), params(OrderSearch),
+    responses((status = 200, description = "Orders of the caller's accounts", body = SalesOrderPage)),
+)]
+async fn list_orders(
+    State(store): State<Arc<dyn Store>>,
+    caller: Caller,
+    Query(search): Query<OrderSearch>,
+) -> Result<Json<SalesOrderPage>, Problem> {
+    caller.require("orders:read")?;
+    let page = PageQuery { limit: search.limit, cursor: search.cursor };
+    let filter = OrderFilter {
+        accounts: accounts_asked(&caller, search.account),
+        purchase_order_number: search.purchase_order_number,
+        status: search.status,
+        ..OrderFilter::default()
+    };
+    let page = page_of_orders(store.as_ref(), &caller, filter, &page).await?;
+    let page = page.map(|state| projection::sales_order(&state));
+    Ok(Json(SalesOrderPage { items: page.items, next: page.next }))
+}
+
+/// The accounts to list: the one asked for if the caller may see it, else all of the caller's. A foreign one lists
+/// nothing, as an absent one does.
+pub fn accounts_asked(caller: &CallContext, asked: Option<AccountId>) -> Option<Vec<AccountId>> {
+    match asked {
+        Some(account) if caller.may_see(account.as_str()) => Some(vec![account]),
+        Some(_) => Some(Vec::new()),
+        None => visible(caller),
+    }
+}
+
+/// A page of orders of the caller's company.
+pub async fn page_of_orders(
+    store: &dyn Store,
+    caller: &CallContext,
+    filter: OrderFilter,
+    page: &PageQuery,
+) -> Result<Page<OrderState>, Problem> {
+    let call = Call::for_caller(caller, Lane::Browse)?;
+    let limit = page.limit()?;
+    let probe = u16::try_from(limit.saturating_add(1)).unwrap_or(u16::MAX);
+    let filter = OrderFilter { before: page.after()?, limit: probe, ..filter };
+    let found = store.orders(&call.company, filter).await.map_err(|error| store_problem(&error))?;
+    let states = found.into_iter().map(|found| change::read(found.state)).collect::<Result<Vec<_>, _>>();
+    let states = states.map_err(|error| Problem::internal(&error))?;
+    Page::from_probe(states, limit, OrderState::order_id)
+}
+
+/// Reads an order.
+#[utoipa::path(
+    get, path = "/v1/orders/{order_id}", tag = "orders", operation_id = "get_order",
+    security(("call_context" = ["orders:read"])),
+    params(("order_id" = OrderId, Path, description = "The order")),
+    responses((status = 200, description = "The order as it is now", body = SalesOrder,
+        headers(("etag" = String, description = "Its version")))),
+)]
+async fn get_order(
+    State(store): State<Arc<dyn Store>>,
+    caller: Caller,
+    Path(id): Path<OrderId>,
+) -> Result<(HeaderMap, Json<SalesOrder>), Problem> {
+    caller.require("orders:read")?;
+    let state = visible_order(store.as_ref(), &caller, id).await?;
+    let mut headers = HeaderMap::new();
+    Etag::version(state.version).insert(&mut headers);
+    Ok((headers, Json(projection::sales_order(&state))))
+}
+
+/// Which of an order's events to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TimeLine {
+    /// After this feed position: `next` of the page before; 0 if not given.
+    #[serde(default)]
+    after: u64,
+    /// How many at most, 1 to 200; 50 if not given.
+    limit: Option<u32>,
+}
+
+/// Lists what happened to an order.
+#[utoipa::path(
+    get, path = "/v1/orders/{order_id}/events", tag = "orders", operation_id = "list_order_events",
+    security(("call_context" = ["orders:read"])),
+    params(("order_id" = OrderId, Path, description = "The order"), TimeLine),
+    responses((status = 200, description = "Its events, oldest first", body = EventPage)),
+)]
+async fn list_order_events(
+    State(store): State<Arc<dyn Store>>,
+    caller: Caller,
+    Path(id): Path<OrderId>,
+    Query(line): Query<TimeLine>,
+) -> Result<Json<EventPage>, Problem> {
+    caller.require("orders:read")?;
+    let state = visible_order(store.as_ref(), &caller, id).await?;
+    let limit = PageQuery { limit: line.limit, cursor: None }.limit()?;
+    let filter = EventFilter {
+        after: line.after,
+        limit: u16::try_from(limit).unwrap_or(u16::MAX),
+        company: Some(state.order.company.clone()),
+        subject: Some(id.0),
+        ..EventFilter::default()
+    };
+    let events = store.events(filter).await.map_err(|error| store_problem(&error))?;
+    let next = events.last().map_or(line.after, |event| event.position);
+    Ok(Json(EventPage { events, next }))
+}

@@ -1,0 +1,140 @@
+//! What an order is: the state that its events come to. Versioned, so that state hashes of one release compare.
+
+use canonical_model::{
+    ErpOrderNumber, OrderId, SiteId,
+    order::{HoldKind, LineQuantities, OrderHold, OrderStatus},
+    promise::Cover,
+};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::event::{CancelRequested, Received, ReceivedLine};
+
+/// The version of this projection.
+pub const SCHEMA: u16 = 1;
+
+/// The state of an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrderState {
+    /// The version of this shape.
+    pub schema: u16,
+    /// Events so far.
+    pub version: u64,
+    /// As it was taken; without its stock claims, which the ledger holds.
+    pub order: Received,
+    /// What has become of each line, in the order of the lines.
+    pub quantities: Vec<LineQuantities>,
+    /// What it waits for.
+    pub holds: Vec<OrderHold>,
+    /// Holds placed so far.
+    pub holds_placed: u32,
+    /// Whether it is on its way into the ERP.
+    pub create: CreateStage,
+    /// The ERP's order that was chosen, and once accepted its number.
+    pub sales_order_number: Option<ErpOrderNumber>,
+    /// When the ERP had it.
+    pub accepted_at: Option<Timestamp>,
+    /// Who wants it cancelled, while that is not settled.
+    pub cancelling: Option<CancelRequested>,
+    /// How often a person had what stopped tried again.
+    pub retries: u32,
+    /// What becomes of it at each site that ships.
+    pub releases: Vec<SiteRelease>,
+    /// Event types that a later release wrote: commands are refused.
+    pub unknown_events: Vec<String>,
+}
+
+/// Whether an order is on its way into the ERP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreateStage {
+    /// It waits for a hold to be released; the ERP was never asked.
+    Waiting,
+    /// The effect that creates it was written.
+    Begun,
+}
+
+/// What becomes of an order at a site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SiteRelease {
+    /// The site.
+    pub site: SiteId,
+    /// Where it stands.
+    pub stage: ReleaseStage,
+}
+
+/// Where a release to a warehouse stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseStage {
+    /// The warehouse does not have it.
+    Waiting,
+    /// The warehouse may have it.
+    Begun,
+    /// The warehouse has it.
+    Released,
+}
+
+impl OrderState {
+    /// Its id.
+    pub fn order_id(&self) -> OrderId {
+        self.order.order_id
+    }
+
+    /// Lines with their quantities.
+    pub fn lines(&self) -> impl Iterator<Item = (&ReceivedLine, &LineQuantities)> {
+        self.order.lines.iter().zip(&self.quantities)
+    }
+
+    /// Where it stands: derived from holds and quantities alone.
+    pub fn status(&self) -> OrderStatus {
+        let sum = |part: fn(&LineQuantities) -> Decimal| {
+            self.quantities.iter().map(part).fold(Decimal::ZERO, Decimal::saturating_add)
+        };
+        let ended = sum(|q| q.rejected.saturating_add(q.cancelled));
+        let alive = sum(LineQuantities::accounted).saturating_sub(ended);
+        let shipped = sum(|q| q.shipped);
+        if alive.is_zero() {
+            return if sum(|q| q.cancelled).is_zero() { OrderStatus::Rejected } else { OrderStatus::Cancelled };
+        }
+        if !self.holds.is_empty() {
+            OrderStatus::Held
+        } else if shipped == alive {
+            OrderStatus::Shipped
+        } else if !shipped.is_zero() {
+            OrderStatus::PartiallyShipped
+        } else if !sum(|q| q.released.saturating_add(q.picked).saturating_add(q.packed)).is_zero() {
+            OrderStatus::Released
+        } else if sum(|q| q.open).is_zero() {
+            OrderStatus::Accepted
+        } else {
+            OrderStatus::Received
+        }
+    }
+
+    /// Whether it has ended without being shipped: it then frees its purchase order.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.status(), OrderStatus::Rejected | OrderStatus::Cancelled)
+    }
+
+    /// Whether a hold of this kind stands.
+    pub fn is_held_for(&self, kind: HoldKind) -> bool {
+        self.holds.iter().any(|hold| hold.reason.kind == kind)
+    }
+
+    /// Where its release at a site stands.
+    pub fn release_stage(&self, site: &SiteId) -> Option<ReleaseStage> {
+        self.releases.iter().find(|release| release.site == *site).map(|release| release.stage)
+    }
+
+    /// The sites that ship something covered, each once.
+    pub fn shipping_sites(&self) -> Vec<SiteId> {
+        let covered = self.order.lines.iter().filter(|line| line.problems.is_empty()).flat_map(|line| &line.schedule);
+        let mut sites: Vec<SiteId> =
+            covered.filter(|part| part.cover != Cover::LeadTime).map(|part| part.site.clone()).collect();
+        sites.sort();
+        sites.dedup();
+        sites
+    }
+}
