@@ -161,6 +161,7 @@ async fn put_document_content(
     let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
     Faults::default()
         .text("/media_type", &request.media_type, 100)
+        .content(&request.content_base64)
         .finish()?;
     documents.render(id, request).await.map(Json)
 }
@@ -261,6 +262,17 @@ impl Faults {
         )
     }
 
+    /// Nothing is not a document.
+    fn content(self, base64: &str) -> Self {
+        let detail = "Send the bytes of the document, in base64.".to_owned();
+        self.add(
+            !base64.is_empty(),
+            "/content_base64",
+            "invalid-value",
+            detail,
+        )
+    }
+
     fn count(self, pointer: &str, count: usize, most: usize) -> Self {
         self.add(
             count <= most,
@@ -288,6 +300,7 @@ fn check_store(request: &StoreDocument) -> Result<(), Problem> {
     let faults = Faults::default()
         .text("/partner", &request.partner, 40)
         .text("/media_type", &request.media_type, 100)
+        .content(&request.content_base64)
         .count("/duplicate_keys", request.duplicate_keys.len(), 100)
         .count("/owed", request.owed.len(), 100);
     let keys = request.duplicate_keys.iter().take(100).enumerate();

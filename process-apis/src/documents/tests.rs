@@ -243,7 +243,7 @@ async fn a_foreign_document_is_not_there() {
         },
     ];
     let answer = json!({"lease": stored["document"]["lease"], "owed": []});
-    let content = json!({"lease": stored["document"]["lease"], "content_base64": "", "media_type": "text/plain"});
+    let content = json!({"lease": stored["document"]["lease"], "content_base64": "MQ==", "media_type": "text/plain"});
     for foreigner in &foreigners {
         assert_eq!(harness.get(foreigner, &path).await, absent);
         assert_eq!(
@@ -311,7 +311,12 @@ async fn all_faults_are_told_at_once_and_pages_follow_each_other() {
         (status, pointers),
         (
             StatusCode::UNPROCESSABLE_ENTITY,
-            vec!["/partner", "/media_type", "/duplicate_keys/1"]
+            vec![
+                "/partner",
+                "/media_type",
+                "/content_base64",
+                "/duplicate_keys/1"
+            ]
         )
     );
     let (status, problem) = store(&harness, "isa/1", "no base64").await;

@@ -15,6 +15,8 @@ use super::migrate::migrate;
 /// Another program (a backup, a shell) may hold the file so long before a write fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_KEPT: usize = 192;
+/// Pages kept in memory by each connection: 16 MiB. A negative number is KiB.
+const CACHE_KIB: i32 = -16_384;
 
 /// Where the data is.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ impl Place {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(connection)
     }
 }

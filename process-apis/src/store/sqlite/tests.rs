@@ -320,3 +320,42 @@ async fn hot_reads_go_by_an_index() {
         assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
     }
 }
+
+#[tokio::test]
+async fn a_commit_is_synced_before_it_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(directory.path().join("data.sqlite")).unwrap();
+    let settings = store.writer.run(|connection| {
+        let read = |name: &str| {
+            connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
+        Ok((
+            read("journal_mode")?,
+            read("synchronous")?,
+            read("foreign_keys")?,
+        ))
+    });
+    let (full, on) = (
+        rusqlite::types::Value::Integer(2),
+        rusqlite::types::Value::Integer(1),
+    );
+    assert_eq!(settings.await.unwrap(), ("wal".to_owned().into(), full, on));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_holds_the_file_for_a_moment_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.sqlite");
+    let store = Arc::new(SqliteStore::open(&path).unwrap());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let committing = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.commit(quote(Uuid::now_v7(), 0, 1)).await }
+    });
+    tokio::task::yield_now().await;
+    other.execute_batch("COMMIT").unwrap();
+    committing.await.unwrap().unwrap();
+    store.close().await;
+}
