@@ -113,7 +113,11 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7003)),
             development: false,
             log: LogConfig::default(),
-            process: HopConfig::new("http://127.0.0.1:7002"),
+            process: HopConfig {
+                // Longer than process-apis let a repetition wait for its first request, so that their answer is heard.
+                timeout: HumanDuration::from_secs(15),
+                ..HopConfig::new("http://127.0.0.1:7002")
+            },
             context: ContextConfig::default(),
             issuers: Vec::new(),
             limits: Limits::default(),

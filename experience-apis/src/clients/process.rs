@@ -239,10 +239,18 @@ impl ProcessClient {
         self.get(&format!("/v1/orders/{order}"), context).await
     }
 
-    /// What has happened to an order.
-    pub async fn order_events(&self, context: &CallContext, order: OrderId) -> Answer<EventPage> {
-        self.get(&format!("/v1/orders/{order}/events"), context)
-            .await
+    /// What has happened to an order after a position.
+    pub async fn order_events(
+        &self,
+        context: &CallContext,
+        order: OrderId,
+        after: u64,
+        limit: u16,
+    ) -> Answer<EventPage> {
+        let path = format!("/v1/orders/{order}/events");
+        let (after, limit) = (after.to_string(), limit.to_string());
+        let page = [("after", Some(&*after)), ("limit", Some(&*limit))];
+        self.get(&with_query(&path, &page), context).await
     }
 
     /// Cancels an order, unless it has changed since the caller read it.

@@ -2,7 +2,7 @@
 
 use canonical_model::{
     OrderId,
-    event::EventPage,
+    event::CloudEvent,
     item::ItemScheme,
     order::{
         self as canonical, HoldKind, HoldReason as CanonicalReason, OrderHold, SalesOrder,
@@ -171,8 +171,8 @@ fn order_line(line: canonical::OrderLine, named: &Named) -> OrderLine {
 }
 
 /// What has happened to an order; steps between systems are left out.
-pub fn timeline(order_id: OrderId, page: EventPage) -> Timeline {
-    let entries = page.events.into_iter().filter_map(|event| {
+pub fn timeline(order_id: OrderId, events: Vec<CloudEvent>) -> Timeline {
+    let entries = events.into_iter().filter_map(|event| {
         let (what, message) = timeline_event(event_word(&event.event_type)?)?;
         Some(TimelineEntry {
             at: event.time,

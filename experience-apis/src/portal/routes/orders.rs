@@ -34,6 +34,10 @@ use crate::{
     },
 };
 
+/// A time line is read whole: so many events a page, so many pages at most.
+const EVENT_PAGE: u16 = 200;
+const MAX_EVENT_PAGES: usize = 10;
+
 /// Places an order.
 ///
 /// The answer means that it is durable; its status tells when the seller's system has it. The same purchase order number
@@ -137,7 +141,19 @@ pub(super) async fn read_order_timeline(
     buyer: Acting<OrdersRead>,
     Path(order_id): Path<OrderId>,
 ) -> Result<Json<Timeline>, Problem> {
-    let events = process.order_events(&buyer.context, order_id).await?;
+    let mut events = Vec::new();
+    let mut after = 0;
+    for _ in 0..MAX_EVENT_PAGES {
+        let page = process
+            .order_events(&buyer.context, order_id, after, EVENT_PAGE)
+            .await?;
+        let last = page.events.len() < usize::from(EVENT_PAGE);
+        after = page.next;
+        events.extend(page.events);
+        if last {
+            break;
+        }
+    }
     Ok(Json(mapping::timeline(order_id, events)))
 }
 

@@ -342,6 +342,57 @@ async fn the_time_line_tells_what_a_buyer_should_know() {
 }
 
 #[tokio::test]
+async fn a_long_time_line_is_read_to_its_end() {
+    let world = world().await;
+    let path = format!("/v1/orders/{ORDER}");
+    let first = json!({"events": vec![event("order.held"); 200], "next": 977});
+    let second = json!({"events": [event("order.accepted")], "next": 978});
+    world
+        .stub
+        .answers(&format!("GET {path}/events"), 200, &first);
+    world
+        .stub
+        .answers(&format!("GET {path}/events"), 200, &second);
+    let answer = world
+        .send(get(&format!("/portal{path}/timeline")).by(&acme()))
+        .await;
+    let entries = answer.body()["entries"].as_array().unwrap().clone();
+    assert_eq!(
+        (entries.len(), &entries[200]["event"]),
+        (201, &json!("accepted"))
+    );
+    assert!(world.stub.seen()[1].query.contains("after=977"));
+}
+
+#[tokio::test]
+async fn stock_that_does_not_suffice_is_told_with_what_there_is() {
+    let world = world().await;
+    let available =
+        json!([{"line": 1, "item": "SKU-0001", "available": {"value": "7", "unit": "EA"}}]);
+    let problem = Problem::new(code("insufficient-stock", 409), "Nothing is held.")
+        .with_error(FieldError::new(
+            "/lines/0/quantity",
+            "not-available",
+            "7 EA can be held.",
+        ))
+        .with_extension("available", available.clone());
+    world
+        .stub
+        .answers_problem("POST /v1/reservations", &problem);
+    let request = json!({"lines": [{"item": "SKU-0001", "quantity": {"value": "12"}}]});
+    let call = post("/portal/v1/reservations", &request)
+        .by(&acme())
+        .key("k-1");
+    let answer = world.send(call).await;
+    assert_eq!(answer.problem(), (409, "insufficient-stock".to_owned()));
+    assert_eq!(answer.body()["available"], available);
+    assert_eq!(
+        answer.body()["errors"][0]["pointer"],
+        "/lines/0/quantity/value"
+    );
+}
+
+#[tokio::test]
 async fn an_order_is_cancelled_at_the_version_that_was_read() {
     let world = world().await;
     let path = format!("/v1/orders/{ORDER}/cancel");
