@@ -5,8 +5,10 @@ use std::time::Duration;
 /// Any error that explains another.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// How a call to a backend ended when it did not succeed. The class decides what may follow, so a connector must choose
-/// it by what is *certain*: everything but `OutcomeUnknown` says that nothing was done.
+/// How a call to a backend ended when it did not succeed.
+///
+/// The class decides what may follow, so a connector must choose it by what is *certain*: everything but
+/// `OutcomeUnknown` says that nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
     /// The backend understood and refused; its sentence is for people.

@@ -28,7 +28,7 @@ enum Command {
     Serve,
     /// Reads the configuration, tells all its faults, and ends.
     CheckConfig,
-    /// Prints the OpenAPI document.
+    /// Prints the contract of this layer.
     Openapi,
 }
 

@@ -97,3 +97,69 @@ fn retry_after(response: &Response) -> Option<Duration> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, http::HeaderMap, routing::get};
+    use rstest::rstest;
+    use service_runtime::http_client::{BackendClientConfig, backend_client};
+
+    use super::*;
+
+    async fn server() -> String {
+        let date = HeaderMap::from_iter([(
+            header::RETRY_AFTER,
+            "Fri, 20 Nov 2026 12:00:00 GMT".parse().unwrap(),
+        )]);
+        let router = Router::new()
+            .route(
+                "/small",
+                get(|| async { (StatusCode::CONFLICT, "there already") }),
+            )
+            .route("/huge", get(|| async { vec![b'x'; MOST_BYTES + 1] }))
+            .route("/moved", get(|| async { (StatusCode::FOUND, "elsewhere") }))
+            .route(
+                "/later",
+                get(|| async { (StatusCode::TOO_MANY_REQUESTS, date) }),
+            );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    async fn get_of(path: &str, effect: Effect) -> Result<Answer, ConnectorError> {
+        let client = backend_client(&BackendClientConfig::default()).unwrap();
+        send(client.get(format!("{}{path}", server().await)), effect).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_below_500_is_for_the_dialect_to_explain() {
+        let answer = get_of("/small", Effect::Changes).await.unwrap();
+        assert_eq!(
+            (answer.status, &*answer.body),
+            (StatusCode::CONFLICT, &b"there already"[..])
+        );
+    }
+
+    #[rstest]
+    #[tokio::test]
+    async fn a_huge_or_misdirected_answer_is_nonsense(#[values("/huge", "/moved")] path: &str) {
+        let read = get_of(path, Effect::Reads).await.unwrap_err();
+        assert!(matches!(read, ConnectorError::Protocol(_)), "{read:?}");
+        let change = get_of(path, Effect::Changes).await.unwrap_err();
+        assert!(
+            matches!(change, ConnectorError::OutcomeUnknown(_)),
+            "{change:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wish_for_fewer_calls_without_a_number_of_seconds_is_still_one() {
+        let later = get_of("/later", Effect::Changes).await.unwrap_err();
+        assert!(
+            matches!(later, ConnectorError::Throttled { retry_after: None }),
+            "{later:?}"
+        );
+    }
+}

@@ -428,7 +428,8 @@ impl ErpBackend {
                 self.as_asked(number, &order)
             }
             Err(error) => {
-                warn!(%number, error = &error as &dyn std::error::Error, "a created order could not be read back");
+                let cause: &(dyn std::error::Error + 'static) = &error;
+                warn!(%number, error = cause, "a created order could not be read back");
                 self.as_asked(number, &order)
             }
         }

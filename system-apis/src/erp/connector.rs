@@ -1,5 +1,6 @@
-//! What an ERP connector has to do. Each method is one call to the ERP at most, without caching, retrying or waiting:
-//! the guard does all that. A row that makes no sense is refused as a row; an answer that belongs to somebody else is
+//! What an ERP connector has to do.
+//!
+//! Each method is one call to the ERP at most, without caching, retrying or waiting: the guard does all that. A row that makes no sense is refused as a row; an answer that belongs to somebody else is
 //! refused as a whole.
 
 use async_trait::async_trait;

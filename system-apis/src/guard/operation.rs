@@ -1,5 +1,6 @@
-//! One operation of one backend: every call of it passes deadline, breaker, retry and budget, in this order, and is
-//! counted. The call runs in a task of its own, so that a caller who goes away does not leave it half done.
+//! One operation of one backend: every call of it passes deadline, breaker, retry and budget, and is counted.
+//!
+//! The call runs in a task of its own, so that a caller who goes away does not leave it half done.
 
 use std::{
     future::Future,
@@ -125,8 +126,18 @@ impl Operation {
             None => tokio::spawn(work),
         };
         task.await.unwrap_or_else(|error| {
-            warn!(error = &error as &dyn std::error::Error, backend = %self.guard.name(), operation = self.name, "a backend call broke off");
-            Err(GuardError::Broken)
+            let (backend, operation) = (self.guard.name(), self.name);
+            let cause: &(dyn std::error::Error + 'static) = &error;
+            warn!(
+                error = cause,
+                backend, operation, "a backend call broke off"
+            );
+            Err(match self.kind {
+                Kind::Read => GuardError::Broken,
+                Kind::Mutation => {
+                    GuardError::Connector(Arc::new(ConnectorError::OutcomeUnknown(error.into())))
+                }
+            })
         })
     }
 

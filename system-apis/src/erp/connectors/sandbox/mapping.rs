@@ -137,11 +137,10 @@ pub(super) fn account(
         _ => return Err(of.refuse("STATUS", &row.status, "is neither active nor closed")),
     };
     let currency = of.currency(&row.waers)?;
-    let own = identifiers(&row.ident);
     let ship_tos = row
         .shipto
         .iter()
-        .map(|place| ship_to(&of, place, &own))
+        .map(|place| ship_to(&of, place))
         .collect::<Result<_, _>>()?;
     let account = Account {
         company: company.clone(),
@@ -174,20 +173,7 @@ fn identifiers(rows: &[wire::Ident]) -> Vec<PartyIdentifier> {
         .collect()
 }
 
-/// An address goes by its own identifiers, and by the account's where it has none of that scheme.
-fn ship_to(
-    of: &Row<'_>,
-    row: &wire::ShipTo,
-    of_account: &[PartyIdentifier],
-) -> Result<ShipTo, Implausible> {
-    let mut own = identifiers(&row.ident);
-    let schemes: Vec<PartyScheme> = own.iter().map(|known| known.scheme).collect();
-    own.extend(
-        of_account
-            .iter()
-            .filter(|known| !schemes.contains(&known.scheme))
-            .cloned(),
-    );
+fn ship_to(of: &Row<'_>, row: &wire::ShipTo) -> Result<ShipTo, Implausible> {
     Ok(ShipTo {
         ship_to: of.parse("KUNWE", &row.kunwe)?,
         name: row.name1.clone(),
@@ -198,7 +184,7 @@ fn ship_to(
             postal_code: present(&row.pstlz),
             country: row.land1.clone(),
         },
-        identifiers: own,
+        identifiers: identifiers(&row.ident),
     })
 }
 

@@ -1,1 +1,390 @@
-//! Tests.
+//! The connector against a live sandbox, and before a proxy that breaks calls in every way.
+
+use std::time::Duration;
+
+use canonical_model::{
+    AccountId, CompanyId, Currency, ItemNumber, OrderReference, PurchaseOrderNumber, Quantity,
+    ShipToId, SiteId, UnitOfMeasure, UnitPrice,
+    capabilities::CreateClass,
+    erp_order::{CreateErpOrder, ErpOrderLine},
+};
+use jiff::civil::date;
+use rstest::rstest;
+use rust_decimal::dec;
+use sandbox::{
+    RunningSandbox, Sandbox, SandboxConfig, Seed,
+    fault::{Fault, FaultConfig, FaultPlan, FaultProxy, FaultRule},
+};
+use service_runtime::config::{HumanDuration, Secret};
+
+use super::{client::SandboxErpConnector, config::SandboxErp, mapping, wire};
+use crate::{
+    connector::ConnectorError,
+    erp::{
+        connector::ErpConnector,
+        contract::{self, World},
+    },
+};
+
+fn settings(base_url: &str, create_class: CreateClass) -> SandboxErp {
+    SandboxErp {
+        base_url: base_url.to_owned(),
+        api_key: Secret::from(SandboxConfig::ERP_KEY.to_owned()),
+        create_class,
+        quiet_period: HumanDuration::from_secs(1),
+        credit_lag: HumanDuration::default(),
+        stock_lag: HumanDuration::default(),
+        http: service_runtime::http_client::BackendClientConfig::default(),
+    }
+}
+
+async fn sandbox(class: sandbox::CreateClass) -> RunningSandbox {
+    let seed = Seed::default_world(date(2026, 11, 20));
+    let config = SandboxConfig {
+        create_class: class,
+        ..SandboxConfig::new(seed)
+    };
+    Sandbox::start(config).await.unwrap()
+}
+
+fn company() -> CompanyId {
+    CompanyId::new("NWI").unwrap()
+}
+
+fn acme() -> AccountId {
+    AccountId::new("ACME").unwrap()
+}
+
+fn item() -> ItemNumber {
+    ItemNumber::new("SKU-0001").unwrap()
+}
+
+fn order(reference: &str) -> CreateErpOrder {
+    CreateErpOrder {
+        reference: OrderReference::new(reference).unwrap(),
+        purchase_order_number: PurchaseOrderNumber::new("PO-4711").unwrap(),
+        account: acme(),
+        ship_to: ShipToId::new("ACME-01").unwrap(),
+        currency: Currency::USD,
+        lines: vec![ErpOrderLine {
+            line: 1,
+            order_line: 1,
+            item: item(),
+            quantity: Quantity::new(dec!(12), UnitOfMeasure::EACH),
+            unit_price: UnitPrice {
+                amount: dec!(9.10),
+                currency: Currency::USD,
+                unit: UnitOfMeasure::EACH,
+            },
+            site: SiteId::new("EAST").unwrap(),
+            ship_date: date(2026, 11, 25),
+        }],
+    }
+}
+
+#[rstest]
+#[case::staged(sandbox::CreateClass::Staged, CreateClass::Staged)]
+#[case::unique(sandbox::CreateClass::Unique, CreateClass::Unique)]
+#[case::searchable(sandbox::CreateClass::Searchable, CreateClass::Searchable)]
+#[case::blind(sandbox::CreateClass::Blind, CreateClass::Blind)]
+#[tokio::test]
+async fn the_contract_holds(#[case] class: sandbox::CreateClass, #[case] declared: CreateClass) {
+    let sandbox = sandbox(class).await;
+    let erp = SandboxErpConnector::new(&settings(&sandbox.erp_url(), declared)).unwrap();
+    let seen = sandbox.erp.clone();
+    let gtin = Seed::default_world(date(2026, 11, 20)).items[0]
+        .gtin
+        .clone();
+    let world = World {
+        company: company(),
+        account: acme(),
+        child: AccountId::new("ACME-WEST").unwrap(),
+        ship_to: ShipToId::new("ACME-01").unwrap(),
+        item: item(),
+        buyer_part_number: "ACM-9001".to_owned(),
+        gtin: gtin.unwrap(),
+        site: SiteId::new("EAST").unwrap(),
+        ship_date: date(2026, 11, 25),
+        calls: Box::new(move || seen.calls().values().sum()),
+    };
+    contract::run(&erp, &world).await;
+    sandbox.stop().await;
+}
+
+fn always(fault: Fault) -> FaultPlan {
+    FaultPlan {
+        rules: vec![FaultRule {
+            name: String::new(),
+            method: None,
+            path_prefix: String::new(),
+            probability: 1.0,
+            skip: 0,
+            times: None,
+            fault,
+        }],
+        ..FaultPlan::default()
+    }
+}
+
+/// How a create and a read fail under a plan, and how many orders the ERP has then.
+async fn under(plan: FaultPlan) -> (ConnectorError, ConnectorError, usize) {
+    let sandbox = sandbox(sandbox::CreateClass::Staged).await;
+    let proxy = FaultProxy::start(&sandbox.erp_url(), FaultConfig::default())
+        .await
+        .unwrap();
+    proxy.set_plan(plan).unwrap();
+    let mut settings = settings(&proxy.url(), CreateClass::Staged);
+    settings.http.timeout = HumanDuration::from_millis(500);
+    let erp = SandboxErpConnector::new(&settings).unwrap();
+    let create = erp
+        .create_order(&company(), &order("OW-FAULT"))
+        .await
+        .unwrap_err();
+    let read = erp
+        .prices(&company(), &acme(), &[item()])
+        .await
+        .unwrap_err();
+    (
+        create,
+        read,
+        sandbox.erp.orders_by_reference("OW-FAULT").len(),
+    )
+}
+
+#[rstest]
+#[case::answer_lost(Fault::DropAfterCommit, 1)]
+#[case::cut(Fault::DropConnection, 0)]
+#[case::silence(Fault::BlackHole { hold_ms: 5_000 }, 0)]
+#[case::outage(Fault::Status { status: 503, retry_after_s: None }, 0)]
+#[case::done_but_denied(Fault::StatusAfterCommit { status: 500 }, 1)]
+#[tokio::test]
+async fn what_may_have_been_done_is_unknown_and_a_read_is_just_unavailable(
+    #[case] fault: Fault,
+    #[case] orders: usize,
+) {
+    let (create, read, found) = under(always(fault)).await;
+    assert!(
+        matches!(create, ConnectorError::OutcomeUnknown(_)),
+        "{create:?}"
+    );
+    assert!(matches!(read, ConnectorError::Unavailable(_)), "{read:?}");
+    assert_eq!(found, orders);
+}
+
+#[tokio::test]
+async fn a_throttled_call_was_not_made_and_says_how_long_to_wait() {
+    let (create, read, found) = under(always(Fault::Status {
+        status: 429,
+        retry_after_s: Some(3),
+    }))
+    .await;
+    for error in [create, read] {
+        let ConnectorError::Throttled { retry_after } = error else {
+            panic!("not throttled: {error:?}");
+        };
+        assert_eq!(retry_after, Some(Duration::from_secs(3)));
+    }
+    assert_eq!(found, 0);
+}
+
+#[tokio::test]
+async fn a_refused_connection_and_a_refused_key_are_certainly_not_done() {
+    let sandbox = sandbox(sandbox::CreateClass::Staged).await;
+    let mut settings = settings(&sandbox.erp_url(), CreateClass::Staged);
+    settings.api_key = Secret::from("wrong".to_owned());
+    let erp = SandboxErpConnector::new(&settings).unwrap();
+    let refused = erp
+        .create_order(&company(), &order("OW-KEY"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, ConnectorError::Unavailable(_)),
+        "{refused:?}"
+    );
+    sandbox.stop().await;
+    let gone = erp
+        .create_order(&company(), &order("OW-GONE"))
+        .await
+        .unwrap_err();
+    assert!(matches!(gone, ConnectorError::Unavailable(_)), "{gone:?}");
+}
+
+#[tokio::test]
+async fn what_the_erp_cannot_hold_is_refused_before_it_is_called() {
+    let sandbox = sandbox(sandbox::CreateClass::Staged).await;
+    let erp = SandboxErpConnector::new(&settings(&sandbox.erp_url(), CreateClass::Staged)).unwrap();
+    let mut long = order("OW-LONG");
+    long.purchase_order_number = PurchaseOrderNumber::new("P".repeat(36)).unwrap();
+    let mut fine = order("OW-FINE");
+    fine.lines[0].quantity.value = dec!(0.0001);
+    let mut twice = order("OW-TWICE");
+    twice.lines.push(twice.lines[0].clone());
+    for order in [long, fine, twice] {
+        let refused = erp.create_order(&company(), &order).await.unwrap_err();
+        assert!(
+            matches!(refused, ConnectorError::Rejected { .. }),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(sandbox.erp.calls_of("SALESORDER_CREATE"), 0);
+}
+
+fn condition() -> wire::Condition {
+    wire::Condition {
+        matnr: "SKU-0008".to_owned(),
+        kschl: "ZK02".to_owned(),
+        prio: "20".to_owned(),
+        holder: "ACME".to_owned(),
+        ktnum: "C-ACME-2026".to_owned(),
+        ktver: "3".to_owned(),
+        kmein: "KAR".to_owned(),
+        netpr: "450.00".to_owned(),
+        peinh: "100".to_owned(),
+        kstbm: "24.000".to_owned(),
+        waers: "USD".to_owned(),
+        datab: "20260101".to_owned(),
+        datbi: "20261231".to_owned(),
+    }
+}
+
+#[test]
+fn a_price_is_per_one_unit_and_ends_the_day_after_its_last() {
+    let record = mapping::price(&condition()).unwrap().record;
+    assert_eq!(record.unit_price, dec!(4.5));
+    assert_eq!(
+        (record.unit.code(), record.break_quantity),
+        ("CT", dec!(24))
+    );
+    assert_eq!(record.valid_from, Some(date(2026, 1, 1)));
+    assert_eq!(record.valid_to, Some(date(2027, 1, 1)));
+    assert_eq!(record.contract.unwrap().version, 3);
+    let endless = wire::Condition {
+        datbi: "99991231".to_owned(),
+        ..condition()
+    };
+    assert_eq!(mapping::price(&endless).unwrap().record.valid_to, None);
+}
+
+#[rstest]
+#[case::negative("5.00-", "1", "USD", "24.000")]
+#[case::free("0.00", "1", "USD", "24.000")]
+#[case::inexact("10.00", "3", "USD", "24.000")]
+#[case::per_nothing("10.00", "0", "USD", "24.000")]
+#[case::no_number("1e3", "1", "USD", "24.000")]
+#[case::no_currency("10.00", "1", "XQQ", "24.000")]
+#[case::negative_break("10.00", "1", "USD", "1.000-")]
+fn a_price_that_makes_no_sense_is_refused(
+    #[case] netpr: &str,
+    #[case] peinh: &str,
+    #[case] waers: &str,
+    #[case] kstbm: &str,
+) {
+    let row = wire::Condition {
+        netpr: netpr.to_owned(),
+        peinh: peinh.to_owned(),
+        waers: waers.to_owned(),
+        kstbm: kstbm.to_owned(),
+        ..condition()
+    };
+    assert!(mapping::price(&row).is_err());
+}
+
+#[test]
+fn stock_and_credit_are_told_as_canonical_facts_count_them() {
+    let row: wire::Stock = serde_json::from_value(serde_json::json!({
+        "MATNR": "SKU-0001", "WERKS": "EAST", "LABST": "120.000", "RESRV": "10.000",
+        "INSME": "5.000", "EISBE": "20.000",
+        "RECEIPTS": [{"EINDT": "20261125", "MENGE": "50.000", "CONF": "X", "EBELN": "45000001"}],
+        "DEMANDS": [{"BDTER": "20261123", "MENGE": "24.000", "VBELN": "0000100001"}]
+    }))
+    .unwrap();
+    let as_of = "2026-11-20T12:00:00Z".parse().unwrap();
+    let (_, stock) = mapping::stock(&company(), &row, as_of).unwrap();
+    assert_eq!(
+        (stock.on_hand, stock.quarantined),
+        (dec!(125), dec!(5)),
+        "of any quality"
+    );
+    assert_eq!((stock.allocated, stock.safety_stock), (dec!(10), dec!(20)));
+    assert!(stock.receipts[0].confirmed);
+    assert_eq!(stock.demand[0].quantity, dec!(24));
+
+    let row: wire::Credit = serde_json::from_value(serde_json::json!({
+        "KUNNR": "ACME", "WAERS": "USD", "KLIMK": "", "OPENORD": "4000.00", "OPENDLV": "1500.00",
+        "OPENBIL": "0.00", "OPENITM": "3800.00", "UNAPPL": "500.00-", "CRBLK": ""
+    }))
+    .unwrap();
+    let (_, credit) = mapping::credit(&company(), &row, as_of).unwrap();
+    assert_eq!((credit.limit, credit.unapplied_credits), (None, dec!(500)));
+    assert_eq!(credit.exposure(), dec!(8800));
+}
+
+/// An ERP that gives this answer to every function.
+async fn lying(answer: serde_json::Value) -> SandboxErpConnector {
+    let body = answer.to_string();
+    let router = axum::Router::new().fallback(move || std::future::ready(body.clone()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    SandboxErpConnector::new(&settings(&url, CreateClass::Staged)).unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_for_another_account_or_order_is_refused_whole() {
+    let as_of = "2026-11-20T12:00:00Z".parse().unwrap();
+    let erp = lying(serde_json::json!({
+        "CUSTOMERS": [{"KUNNR": "BOREALIS"}], "CREDIT": [{"KUNNR": "BOREALIS"}],
+        "CONDITIONS": [{"MATNR": "SKU-0001", "KSCHL": "ZK02", "HOLDER": "BOREALIS"}],
+        "ORDERS": [{"VBELN": "0000000009", "XREF": "OW-OTHER"}], "RETURN": []
+    }))
+    .await;
+    let number = canonical_model::ErpOrderNumber::new("0000100001").unwrap();
+    let errors = [
+        erp.accounts(&company(), &[acme()], as_of)
+            .await
+            .unwrap_err(),
+        erp.credit(&company(), &[acme()], as_of).await.unwrap_err(),
+        erp.prices(&company(), &acme(), &[item()])
+            .await
+            .unwrap_err(),
+        erp.find_orders(&company(), &order("OW-MINE").reference)
+            .await
+            .unwrap_err(),
+        erp.orders(&company(), &[number]).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, ConnectorError::Protocol(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_is_refused_and_the_others_are_kept() {
+    let price = |item: &str, price: &str| {
+        serde_json::json!({"MATNR": item, "KSCHL": "PR00", "PRIO": "90", "HOLDER": "", "KMEIN": "ST",
+            "NETPR": price, "PEINH": "1", "KSTBM": "0.000", "WAERS": "USD"})
+    };
+    let erp = lying(serde_json::json!({
+        "CONDITIONS": [price("SKU-0001", "9.99"), price("SKU-0002", "0.00"), price("SKU-0002", "8.00")]
+    }))
+    .await;
+    let second = ItemNumber::new("SKU-0002").unwrap();
+    let batch = erp
+        .prices(&company(), &acme(), &[item(), second])
+        .await
+        .unwrap();
+    assert_eq!((batch.found.len(), batch.implausible.len()), (1, 1));
+    assert_eq!(batch.found[0].0, item());
+}
+
+#[tokio::test]
+async fn nonsense_after_a_change_leaves_its_outcome_unknown() {
+    let erp = lying(serde_json::json!({"VBELN": "", "RETURN": []})).await;
+    let created = erp
+        .create_order(&company(), &order("OW-NONSENSE"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(created, ConnectorError::OutcomeUnknown(_)),
+        "{created:?}"
+    );
+}

@@ -79,7 +79,7 @@ answers! {
 rows! {
     Customer {
         kunnr: String, name1: String, hkunnr: String, waers: String, status: String, aufsd: String,
-        ident: Vec<Ident>, shipto: Vec<ShipTo>,
+        shipto: Vec<ShipTo>,
     }
     Ident { idtype: String, idnumber: String }
     ShipTo {
