@@ -60,6 +60,7 @@ CREATE TABLE reservation (
     state      TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX reservation_expiring ON reservation (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX reservation_held ON reservation (company, account) WHERE expires_at IS NOT NULL;
 
 -- Ledgers: the newest fact and what our claims take of it; a movement lives until it is released or a fact covers it.
 CREATE TABLE stock (

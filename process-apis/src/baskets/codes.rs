@@ -14,7 +14,7 @@ service_runtime::error_codes! {
     /// The system of record has it already, or in another state.
     pub BACKEND_CONFLICT = ("backend-conflict", 409, "The system of record has it in another state", false);
     /// It is not known whether the system of record did it.
-    pub BACKEND_OUTCOME_UNKNOWN = ("backend-outcome-unknown", 504, "The outcome is not known", true);
+    pub BACKEND_OUTCOME_UNKNOWN = ("backend-outcome-unknown", 504, "The outcome is not known", false);
     /// The system of record gave an answer that cannot be used.
     pub BACKEND_PROTOCOL = ("backend-protocol", 502, "The system of record gave an unusable answer", true);
 }

@@ -9,7 +9,7 @@ use std::{
 use axum::extract::FromRef;
 use canonical_model::{
     AccountId, ItemNumber, ShipToId, SiteId,
-    account::{Account, AccountQuery},
+    account::{Account, AccountQuery, ShipTo},
     basket::{BasketLine, BasketRequest},
     capabilities::Capabilities,
     item::ItemIdentifier,
@@ -217,10 +217,16 @@ pub async fn gather(
         kind: StreamKind::Reservation,
         id: id.0,
     });
-    let ship_to = request
-        .ship_to
-        .clone()
-        .or_else(|| account.ship_tos.first().map(|to| to.ship_to.clone()));
+    // A foreign address is refused by the assessment; prices are not asked for it.
+    let wanted = |to: &&ShipTo| {
+        let asked = request.ship_to.as_ref();
+        asked.is_none_or(|asked| to.ship_to == *asked)
+    };
+    let ship_to = account
+        .ship_tos
+        .iter()
+        .find(wanted)
+        .map(|to| to.ship_to.clone());
     let question = ledgers::Question {
         sources,
         call,

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, Currency, ErpOrderNumber, ItemNumber, Money, OrderReference, SiteId,
+    AccountId, CompanyId, ErpOrderNumber, ItemNumber, Money, OrderReference, SiteId,
     account::{Account, AccountQuery, Accounts},
     capabilities::{Capabilities, CreateClass, CreditBasis, PriceSource},
     credit::{CreditFact, CreditFacts, CreditQuery},
@@ -328,7 +328,7 @@ impl SystemApis for FakeSystem {
     }
 
     async fn systems(&self, _call: &Call) -> Result<serde_json::Value, SystemError> {
-        self.enter("systems")?;
-        Ok(serde_json::json!({ "currency": Currency::USD.code() }))
+        let world = self.enter("systems")?;
+        Ok(serde_json::json!({ "systems": [world.capabilities.erp] }))
     }
 }

@@ -104,6 +104,18 @@ fn classify(error: HopError, kind: Kind) -> SystemError {
     }
 }
 
+/// The ERP's number of the order that is there already.
+fn number_of_existing(error: &HopError) -> Option<ErpOrderNumber> {
+    let HopError::Problem(problem) = error else {
+        return None;
+    };
+    let named = problem
+        .extensions
+        .get("existing")
+        .filter(|_| problem.code == "backend-conflict")?;
+    ErpOrderNumber::new(named.as_str()?).ok()
+}
+
 fn classify_problem(problem: &Problem, kind: Kind) -> SystemError {
     let retry_after = problem.retry_after;
     match problem.code.as_str() {
@@ -115,13 +127,7 @@ fn classify_problem(problem: &Problem, kind: Kind) -> SystemError {
             SystemError::Rejected { detail }
         }
         "backend-not-found" | "not-found" => SystemError::NotFound,
-        "backend-conflict" => {
-            let existing = problem.extensions.get("existing").cloned();
-            let existing = existing
-                .and_then(|value| serde_json::from_value(value).ok())
-                .map(Box::new);
-            SystemError::Conflict { existing }
-        }
+        "backend-conflict" => SystemError::Conflict { existing: None },
         "backend-throttled" | "rate-limited" | "overloaded" => {
             SystemError::Throttled { retry_after }
         }
@@ -215,12 +221,23 @@ impl SystemApis for SystemClient {
         call: &Call,
         order: &CreateErpOrder,
     ) -> Result<ErpOrder, SystemError> {
-        answer(
-            self.request(Method::POST, call, "/sales-orders")
-                .json(order),
-            Kind::Change,
-        )
-        .await
+        let request = self
+            .request(Method::POST, call, "/sales-orders")
+            .json(order);
+        let answer = match request.send().await {
+            Ok(response) => response.json(),
+            Err(error) => Err(error),
+        };
+        let error = match answer {
+            Ok(created) => return Ok(created),
+            Err(error) => error,
+        };
+        // The ERP says which order it has already: its content is what tells a success from a clash.
+        let Some(number) = number_of_existing(&error) else {
+            return Err(classify(error, Kind::Change));
+        };
+        let existing = self.order(call, &number).await.ok().map(Box::new);
+        Err(SystemError::Conflict { existing })
     }
 
     async fn orders_by_reference(
@@ -357,6 +374,20 @@ mod tests {
             classify(problem("internal", 500), Kind::Read),
             SystemError::Unavailable { retry_after: None }
         );
+    }
+
+    #[test]
+    fn the_order_that_is_there_already_is_named() {
+        let code = ErrorCode {
+            code: "backend-conflict",
+            status: 409,
+            title: "title",
+            retryable: false,
+        };
+        let conflict = Problem::new(code, "detail").with_extension("existing", "0000100001");
+        let number = number_of_existing(&HopError::Problem(conflict)).unwrap();
+        assert_eq!(number.as_str(), "0000100001");
+        assert_eq!(number_of_existing(&problem("backend-rejected", 422)), None);
     }
 
     #[test]

@@ -4,3 +4,6 @@ pub mod exposure;
 mod routes;
 
 pub use routes::router;
+
+#[cfg(test)]
+mod tests;

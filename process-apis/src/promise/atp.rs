@@ -174,7 +174,7 @@ impl FreeStock {
     /// The days within the horizon on which more becomes free.
     pub fn days(&self) -> impl Iterator<Item = Date> {
         let days = self.steps.iter().map(|step| {
-            let after = i64::try_from(step.after).unwrap_or(i64::from(u16::MAX));
+            let after = i64::try_from(step.after).unwrap_or(0);
             self.first_day.saturating_add(after.days())
         });
         days.filter(|day| *day <= self.last_day)

@@ -160,7 +160,7 @@ mod tests {
         date(2026, 11, 23),
         "after it: over the weekend"
     )]
-    #[case("2026-11-20T02:00:00Z", date(2026, 11, 19), "by the site's own day")]
+    #[case("2026-11-20T02:00:00Z", date(2026, 11, 20), "in the evening before")]
     #[case("2026-11-25T21:00:00Z", date(2026, 11, 27), "over a holiday")]
     fn work_begins_by_the_cut_off_on_a_working_day(
         #[case] now: &str,
@@ -206,6 +206,15 @@ mod tests {
         assert_eq!(
             (pick, calendar.delivery_date(pick)),
             (date(2026, 11, 23), date(2026, 11, 27))
+        );
+    }
+
+    #[test]
+    fn the_day_is_the_site_s_own() {
+        let site = site();
+        assert_eq!(
+            Calendar::new(&site, None, at("2026-11-20T02:00:00Z")).today(),
+            date(2026, 11, 19)
         );
     }
 

@@ -1,5 +1,7 @@
-//! Which price applies: candidates are filtered by validity, currency, unit and break; then a quote's lock wins, then
-//! the stronger level, the lower priority, the unit ordered, the deepest break reached, the latest start. Pure.
+//! Which price applies. Pure.
+//!
+//! Candidates are filtered by validity, currency, unit and break; then a quote's lock wins, then the stronger level, the
+//! lower priority, the unit ordered, the deepest break reached, the latest start.
 
 use std::cmp::{Ordering, Reverse};
 

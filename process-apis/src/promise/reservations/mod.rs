@@ -447,8 +447,9 @@ pub(crate) async fn release(
     Err(contention().into())
 }
 
-/// Ends up to `limit` reservations whose time ran out, and says how many it ended. One that an order took over or a
-/// buyer released at the same moment is left to them: expiry and confirmation are one compare-and-set.
+/// Ends up to `limit` reservations whose time ran out, and says how many it ended.
+///
+/// One that an order took over or a buyer released at the same moment is left to them: expiry and confirmation are one compare-and-set.
 pub async fn expire_due(store: &dyn Store, clock: &Clock, limit: u16) -> Result<usize, StoreError> {
     let now = clock.now();
     let mut ended = 0_usize;

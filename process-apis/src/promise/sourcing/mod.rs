@@ -1,5 +1,7 @@
-//! Which site ships what, and when: the promise is met before lines are split, fewer parts come before an earlier date,
-//! and equals are settled by the site's number. Pure; lines of one basket share one [`Stock`].
+//! Which site ships what, and when. Pure; the lines of one basket share one [`Stock`].
+//!
+//! The promise is met before lines are split, fewer parts come before an earlier date, and equals are settled by the
+//! site's number.
 
 mod plan;
 

@@ -143,7 +143,8 @@ fn target(wanted: &Wanted<'_>, site: &Site<'_>) -> Date {
 
 /// The days on which work may begin at a site, soonest first: its target, then each day on which more becomes free.
 fn pick_days(wanted: &Wanted<'_>, site: &Site<'_>, free: &FreeStock) -> Vec<Date> {
-    let target = target(wanted, site);
+    // An older fact sees less far than a date may be asked for.
+    let target = target(wanted, site).min(free.last_day);
     let later = free
         .days()
         .filter(|day| *day > target)

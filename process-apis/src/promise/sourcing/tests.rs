@@ -343,7 +343,7 @@ proptest! {
             for (after, free) in steps {
                 let by_then = day(i64::try_from(*after).unwrap());
                 // Within a step more may be taken up to the day before the next.
-                let next = steps.iter().find(|step| step.0 > *after).map_or(day(91), |step| day(i64::try_from(step.0).unwrap()));
+                let next = steps.iter().find(|step| step.0 > *after).map_or_else(|| day(91), |step| day(i64::try_from(step.0).unwrap()));
                 let sum: Decimal = taken.iter().filter(|take| take.site.as_str() == site && take.day < next).map(|take| take.quantity).sum();
                 prop_assert!(sum <= Decimal::from(*free), "{site} by {by_then}: {sum} of {free}");
             }
