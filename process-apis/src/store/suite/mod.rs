@@ -28,7 +28,7 @@ macro_rules! store_suite {
                 of_racing_orders_one_has_the_purchase_order, a_freed_purchase_order_can_be_used_again,
                 orders_are_listed_newest_first_within_their_filters, the_feed_is_in_order, the_feed_is_filtered,
                 the_feed_wakes_who_waits, one_failing_commit_does_not_spoil_others,
-                facts_of_decisions_come_back_as_they_were, expired_reservations_are_found_oldest_first,
+                facts_of_decisions_come_back_as_they_were, expired_reservations_are_found_oldest_first, held_reservations_are_of_one_account,
                 what_has_expired_is_swept;
             ledgers: stock_is_right_before_during_and_after_the_confirmation, a_claim_on_a_future_receipt,
                 a_parent_s_credit_is_not_taken_twice, a_hundred_units_go_to_a_hundred_claims,

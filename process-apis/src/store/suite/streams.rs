@@ -453,3 +453,25 @@ pub(in super::super) async fn what_has_expired_is_swept(store: Shared) {
     assert!(store.idempotency(scope, "new").await.unwrap().is_some());
     store.check().await.unwrap();
 }
+
+pub(in super::super) async fn held_reservations_are_of_one_account(store: Shared) {
+    let (held, ended) = (Uuid::now_v7(), Uuid::now_v7());
+    for (id, expires_at) in [(held, Some(at(20))), (ended, None)] {
+        store.commit(reservation(id, expires_at)).await.unwrap();
+    }
+    let of = async |company: &str, number: &str, limit| {
+        let company = company.parse().unwrap();
+        let found = store
+            .held_reservations(&company, &account(number), limit)
+            .await;
+        found.unwrap().len()
+    };
+    assert_eq!(
+        of("US01", "A-1", 10).await,
+        1,
+        "one that has ended holds nothing"
+    );
+    assert_eq!(of("US01", "A-1", 0).await, 0);
+    assert_eq!(of("US01", "A-2", 10).await, 0);
+    assert_eq!(of("DE01", "A-1", 10).await, 0);
+}
