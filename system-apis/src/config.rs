@@ -5,14 +5,23 @@ use std::{
     net::SocketAddr,
 };
 
-use canonical_model::{CompanyId, SiteId};
+use canonical_model::{CompanyId, SiteId, capabilities::CreateClass};
 use serde::Deserialize;
 use service_runtime::{
     config::{ByteSize, Faults, HumanDuration, Secret, Validate},
     telemetry::LogConfig,
 };
 
-use crate::{erp::config::ErpInstance, wms::config::WmsInstance};
+use crate::{
+    erp::{
+        config::{ErpConnectorConfig, ErpInstance},
+        connectors::sandbox::config::SandboxErp,
+    },
+    wms::{
+        config::{WmsConnectorConfig, WmsInstance},
+        connectors::sandbox::config::SandboxWms,
+    },
+};
 
 /// What begins a key that stands in a committed file and protects nothing.
 const DEVELOPMENT_KEY: &str = "development-only";
@@ -92,6 +101,63 @@ pub struct CompanyConfig {
     /// Its sites, each with the WMS instance that runs it.
     #[serde(default)]
     pub sites: BTreeMap<SiteId, String>,
+}
+
+/// A running sandbox: where it is, and how it is set.
+#[derive(Debug, Clone)]
+pub struct SandboxBackends {
+    /// The company it sells for.
+    pub company: CompanyId,
+    /// The company's sites.
+    pub sites: Vec<SiteId>,
+    /// Its ERP's base URL.
+    pub erp_url: String,
+    /// Its ERP's key.
+    pub erp_key: Secret,
+    /// What its ERP does with a second create.
+    pub create_class: CreateClass,
+    /// Its WMS's base URL.
+    pub wms_url: String,
+    /// Its WMS's token.
+    pub wms_token: Secret,
+}
+
+impl Config {
+    /// The defaults on loopback in front of one sandbox, as backends `main` and `warehouse`; start from it and change
+    /// what matters.
+    pub fn for_sandbox(listen: SocketAddr, process_key: Secret, backends: SandboxBackends) -> Self {
+        let erp = ErpInstance::of(ErpConnectorConfig::Sandbox(SandboxErp::at(
+            backends.erp_url,
+            backends.erp_key,
+            backends.create_class,
+        )));
+        let wms = WmsInstance::of(WmsConnectorConfig::Sandbox(SandboxWms::at(
+            backends.wms_url,
+            backends.wms_token,
+        )));
+        let warehouse = "warehouse".to_owned();
+        let company = CompanyConfig {
+            erp: "main".to_owned(),
+            sites: backends
+                .sites
+                .into_iter()
+                .map(|site| (site, warehouse.clone()))
+                .collect(),
+        };
+        Self {
+            listen,
+            development: true,
+            log: LogConfig::default(),
+            requests: Requests::default(),
+            context: ContextConfig {
+                process_key,
+                process_key_previous: None,
+            },
+            companies: BTreeMap::from([(backends.company, company)]),
+            erp: BTreeMap::from([("main".to_owned(), erp)]),
+            wms: BTreeMap::from([(warehouse, wms)]),
+        }
+    }
 }
 
 impl Validate for Config {

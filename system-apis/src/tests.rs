@@ -1,7 +1,6 @@
 //! The layer from outside: over HTTP, with signed contexts, in front of a live sandbox.
 
-use std::path::Path;
-
+use canonical_model::capabilities::CreateClass;
 use jiff::civil::date;
 use reqwest::{Response, StatusCode};
 use sandbox::{
@@ -11,7 +10,7 @@ use sandbox::{
 use serde_json::{Value, json};
 use service_runtime::{
     clock::Clock,
-    config::{Environment, Secret, load},
+    config::Secret,
     context::{
         AccountScope, CONTEXT_HEADER, CallContext, ContextKeys, ContextSigner, Hop, LayerIdentity,
     },
@@ -19,7 +18,11 @@ use service_runtime::{
     openapi, server,
 };
 
-use crate::{Deps, LAYER, build, router};
+use crate::{
+    Deps, build,
+    config::{Config, SandboxBackends},
+    router,
+};
 
 struct Layer {
     sandbox: RunningSandbox,
@@ -29,12 +32,12 @@ struct Layer {
 }
 
 impl Layer {
-    async fn start(class: sandbox::CreateClass, declared: &str) -> Self {
+    async fn start(class: sandbox::CreateClass, declared: CreateClass) -> Self {
         let seed = Seed::default_world(date(2026, 11, 20));
         Self::selling(seed, class, declared).await
     }
 
-    async fn selling(seed: Seed, class: sandbox::CreateClass, declared: &str) -> Self {
+    async fn selling(seed: Seed, class: sandbox::CreateClass, declared: CreateClass) -> Self {
         let sandbox = Sandbox::start(SandboxConfig {
             create_class: class,
             ..SandboxConfig::new(seed)
@@ -44,23 +47,17 @@ impl Layer {
         let faults = FaultProxy::start(&sandbox.erp_url(), FaultConfig::default())
             .await
             .unwrap();
-        let environment = Environment::from([
-            (
-                "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__BASE_URL",
-                faults.url().as_str(),
-            ),
-            (
-                "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__CREATE_CLASS",
-                declared,
-            ),
-            ("ORDERWAY_SYSTEM__ERP__MAIN__BUDGET__CALLS_PER_SECOND", "20"),
-            (
-                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__BASE_URL",
-                sandbox.wms_url().as_str(),
-            ),
-        ]);
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
-        let config = load(LAYER, Some(&directory), &environment).unwrap();
+        let backends = SandboxBackends {
+            company: "NWI".parse().unwrap(),
+            sites: vec!["EAST".parse().unwrap(), "WEST".parse().unwrap()],
+            erp_url: faults.url(),
+            erp_key: Secret::from(SandboxConfig::ERP_KEY.to_owned()),
+            create_class: declared,
+            wms_url: sandbox.wms_url(),
+            wms_token: Secret::from(SandboxConfig::WMS_TOKEN.to_owned()),
+        };
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let config = Config::for_sandbox(listen, Secret::from(KEY.to_owned()), backends);
         let (router, _background) = build(config, Deps::default()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -80,7 +77,7 @@ impl Layer {
     }
 
     async fn staged() -> Self {
-        Self::start(sandbox::CreateClass::Staged, "staged").await
+        Self::start(sandbox::CreateClass::Staged, CreateClass::Staged).await
     }
 
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -296,7 +293,7 @@ async fn a_contract_for_one_address_is_shown_for_that_address_only() {
         ..list.unwrap().clone()
     };
     seed.prices.push(special);
-    let layer = Layer::selling(seed, sandbox::CreateClass::Staged, "staged").await;
+    let layer = Layer::selling(seed, sandbox::CreateClass::Staged, CreateClass::Staged).await;
     let has_special = async |ship_to: Option<&str>| -> bool {
         let query = json!({"account": "ACME", "items": ["SKU-0001"], "ship_to": ship_to});
         let answer = layer.post("/v1/companies/NWI/prices/query", &query).await;
@@ -497,7 +494,7 @@ async fn a_refusal_carries_the_sentence_and_no_code_of_the_vendor() {
 
 #[tokio::test]
 async fn where_references_are_unique_the_first_order_is_named() {
-    let layer = Layer::start(sandbox::CreateClass::Unique, "unique").await;
+    let layer = Layer::start(sandbox::CreateClass::Unique, CreateClass::Unique).await;
     let first: Value = layer
         .post(ORDERS, &order("OWROUTES3", "SKU-0001"))
         .await

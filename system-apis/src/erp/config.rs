@@ -29,6 +29,20 @@ pub struct ErpInstance {
     pub write_timeout: HumanDuration,
 }
 
+impl ErpInstance {
+    /// The defaults around a connector.
+    pub fn of(connector: ErpConnectorConfig) -> Self {
+        Self {
+            connector,
+            budget: BudgetPolicy::default(),
+            breaker: BreakerSettings::default(),
+            cache: ErpCaches::default(),
+            read_timeout: usual_read_timeout(),
+            write_timeout: usual_write_timeout(),
+        }
+    }
+}
+
 fn usual_read_timeout() -> HumanDuration {
     HumanDuration::from_secs(10)
 }

@@ -1,12 +1,8 @@
 //! Who goes first when calls to a backend are scarce.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 /// The traffic a call belongs to, told in the header `orderway-lane`. Orders go before the rest; an order among those
 /// others is not made yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lane {
     /// Bringing taken orders into the backends.
     Order,
@@ -20,14 +16,20 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Its name, in the header and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Checkout => "checkout",
+            Self::Browse => "browse",
+            Self::Bulk => "bulk",
+        }
+    }
+
     /// Reads the header's text.
     pub fn from_header(text: &str) -> Option<Self> {
-        match text {
-            "order" => Some(Self::Order),
-            "checkout" => Some(Self::Checkout),
-            "browse" => Some(Self::Browse),
-            "bulk" => Some(Self::Bulk),
-            _ => None,
-        }
+        [Self::Order, Self::Checkout, Self::Browse, Self::Bulk]
+            .into_iter()
+            .find(|lane| lane.as_str() == text)
     }
 }

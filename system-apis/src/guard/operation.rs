@@ -148,7 +148,11 @@ impl Operation {
     {
         let end = terms.deadline.min(Instant::now() + self.timeout);
         let pass = self.breaker.pass().map_err(|retry_after| {
-            self.refused("circuit_open", GuardError::CircuitOpen { retry_after })
+            self.refused(
+                terms.lane,
+                "circuit_open",
+                GuardError::CircuitOpen { retry_after },
+            )
         })?;
         let first = self.attempt(&pass, terms.lane, end, &call).await?;
         let last = match first {
@@ -185,10 +189,14 @@ impl Operation {
             .budget()
             .slot(lane, end)
             .await
-            .map_err(|refused| self.refused_slot(refused))?;
+            .map_err(|refused| self.refused_slot(lane, refused))?;
         if pass.is_void() {
             let retry_after = Duration::from_secs(1);
-            return Err(self.refused("circuit_open", GuardError::CircuitOpen { retry_after }));
+            return Err(self.refused(
+                lane,
+                "circuit_open",
+                GuardError::CircuitOpen { retry_after },
+            ));
         }
         self.guard.retries().earn();
         let _in_flight = InFlight::enter(&self.in_flight);
@@ -209,6 +217,7 @@ impl Operation {
             self.guard.budget().pause(*retry_after);
         }
         self.count(
+            lane,
             answer
                 .as_ref()
                 .map_or_else(ConnectorError::outcome, |_| "ok"),
@@ -216,26 +225,27 @@ impl Operation {
         Ok(answer.map(|value| (value, started)))
     }
 
-    fn refused_slot(&self, refused: Refused) -> GuardError {
+    fn refused_slot(&self, lane: Lane, refused: Refused) -> GuardError {
         match refused {
-            Refused::TooLate => self.refused("deadline", GuardError::DeadlineExceeded),
-            Refused::QueueFull => self.refused("queue_full", GuardError::Busy),
+            Refused::TooLate => self.refused(lane, "deadline", GuardError::DeadlineExceeded),
+            Refused::QueueFull => self.refused(lane, "queue_full", GuardError::Busy),
             Refused::Paused { retry_after } => {
-                self.refused("paused", GuardError::Paused { retry_after })
+                self.refused(lane, "paused", GuardError::Paused { retry_after })
             }
         }
     }
 
-    fn refused(&self, outcome: &'static str, error: GuardError) -> GuardError {
-        self.count(outcome);
+    fn refused(&self, lane: Lane, outcome: &'static str, error: GuardError) -> GuardError {
+        self.count(lane, outcome);
         error
     }
 
-    fn count(&self, outcome: &'static str) {
+    fn count(&self, lane: Lane, outcome: &'static str) {
         metrics::counter!(
             "orderway_backend_calls_total",
             "backend" => self.guard.name().to_owned(),
             "operation" => self.name,
+            "lane" => lane.as_str(),
             "outcome" => outcome,
         )
         .increment(1);

@@ -26,6 +26,19 @@ pub struct WmsInstance {
     pub write_timeout: HumanDuration,
 }
 
+impl WmsInstance {
+    /// The defaults around a connector.
+    pub fn of(connector: WmsConnectorConfig) -> Self {
+        Self {
+            connector,
+            budget: BudgetPolicy::default(),
+            breaker: BreakerSettings::default(),
+            read_timeout: usual_read_timeout(),
+            write_timeout: usual_write_timeout(),
+        }
+    }
+}
+
 fn usual_read_timeout() -> HumanDuration {
     HumanDuration::from_secs(10)
 }

@@ -33,6 +33,21 @@ pub struct SandboxErp {
     pub http: BackendClientConfig,
 }
 
+impl SandboxErp {
+    /// The defaults at an address.
+    pub fn at(base_url: String, api_key: Secret, create_class: CreateClass) -> Self {
+        Self {
+            base_url,
+            api_key,
+            create_class,
+            quiet_period: usual_quiet_period(),
+            credit_lag: usual_lag(),
+            stock_lag: usual_lag(),
+            http: BackendClientConfig::default(),
+        }
+    }
+}
+
 fn usual_create_class() -> CreateClass {
     CreateClass::Staged
 }

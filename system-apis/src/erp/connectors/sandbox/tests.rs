@@ -27,15 +27,8 @@ use crate::{
 };
 
 fn settings(base_url: &str, create_class: CreateClass) -> SandboxErp {
-    SandboxErp {
-        base_url: base_url.to_owned(),
-        api_key: Secret::from(SandboxConfig::ERP_KEY.to_owned()),
-        create_class,
-        quiet_period: HumanDuration::from_secs(1),
-        credit_lag: HumanDuration::default(),
-        stock_lag: HumanDuration::default(),
-        http: service_runtime::http_client::BackendClientConfig::default(),
-    }
+    let key = Secret::from(SandboxConfig::ERP_KEY.to_owned());
+    SandboxErp::at(base_url.to_owned(), key, create_class)
 }
 
 async fn sandbox(class: sandbox::CreateClass) -> RunningSandbox {

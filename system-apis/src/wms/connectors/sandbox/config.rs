@@ -23,6 +23,18 @@ pub struct SandboxWms {
     pub http: BackendClientConfig,
 }
 
+impl SandboxWms {
+    /// The defaults at an address.
+    pub fn at(base_url: String, token: Secret) -> Self {
+        Self {
+            base_url,
+            token,
+            unique_reference: usual_uniqueness(),
+            http: BackendClientConfig::default(),
+        }
+    }
+}
+
 fn usual_uniqueness() -> bool {
     true
 }

@@ -7,7 +7,7 @@ use sandbox::{
     RunningSandbox, Sandbox, SandboxConfig, Seed,
     fault::{Fault, FaultConfig, FaultPlan, FaultProxy, FaultRule},
 };
-use service_runtime::{config::Secret, http_client::BackendClientConfig};
+use service_runtime::config::Secret;
 
 use super::{client::SandboxWmsConnector, config::SandboxWms};
 use crate::{
@@ -27,13 +27,10 @@ async fn sandbox(unique: bool) -> RunningSandbox {
 }
 
 fn connector(base_url: &str, unique_reference: bool) -> SandboxWmsConnector {
-    SandboxWmsConnector::new(&SandboxWms {
-        base_url: base_url.to_owned(),
-        token: Secret::from(SandboxConfig::WMS_TOKEN.to_owned()),
-        unique_reference,
-        http: BackendClientConfig::default(),
-    })
-    .unwrap()
+    let token = Secret::from(SandboxConfig::WMS_TOKEN.to_owned());
+    let mut settings = SandboxWms::at(base_url.to_owned(), token);
+    settings.unique_reference = unique_reference;
+    SandboxWmsConnector::new(&settings).unwrap()
 }
 
 fn world() -> World {
