@@ -1,4 +1,4 @@
-//! Events as the feed gives them: CloudEvents 1.0 in JSON, with a position in the feed and a sequence in the stream.
+//! Events as the feed gives them: `CloudEvents` 1.0 in JSON, with a position in the feed and a sequence in the stream.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -293,7 +293,7 @@ pub struct SalesOrder {
     pub document: Option<SourceDocument>,
     /// Where it stands.
     pub status: OrderStatus,
-    /// Changes by one with every change; the ETag.
+    /// Changes by one with every change; the `ETag`.
     pub version: u64,
     /// What it waits for; empty = nothing.
     pub holds: Vec<OrderHold>,

@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 
 use crate::decimal;
 
-/// A unit of measure: a code of UN/ECE Recommendation 20 (units) or 21 (packages, prefixed with `X`), at most three
-/// characters. Any well-formed code is kept; which units a product is sold in is the product's own.
+/// A unit of measure: a code of UN/ECE Recommendation 20 (units) or 21 (packages, prefixed with `X`).
+///
+/// Any well-formed code is kept, at most three characters; which units a product is sold in is the product's own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
 #[schema(value_type = String, example = "EA", min_length = 1, max_length = 3)]
 pub struct UnitOfMeasure([u8; 3]);
