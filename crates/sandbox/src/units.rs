@@ -1,21 +1,21 @@
-//! The unit words of each system beside their UN/ECE Rec 20 codes.
+//! The unit words of each system beside their UN/ECE Rec 20 and (packages) Rec 21 codes.
 
 /// Rec 20, the ERP's code, the WMS's word.
 const UNITS: [(&str, &str, &str); 16] = [
     ("EA", "ST", "EACH"),
-    ("CT", "KAR", "CARTON"),
-    ("CS", "KI", "CASE"),
-    ("PK", "PAK", "PACK"),
-    ("BX", "BOX", "BOX"),
+    ("XCT", "KAR", "CARTON"),
+    ("XCS", "KI", "CASE"),
+    ("XPK", "PAK", "PACK"),
+    ("XBX", "BOX", "BOX"),
     ("DZN", "DZ", "DOZEN"),
-    ("PF", "PAL", "PALLET"),
+    ("XPX", "PAL", "PALLET"),
     ("KGM", "KG", "KILO"),
     ("LBR", "LB", "POUND"),
     ("MTR", "M", "METRE"),
     ("FOT", "FT", "FOOT"),
     ("LTR", "L", "LITRE"),
     ("GLL", "GAL", "GALLON"),
-    ("RO", "ROL", "ROLL"),
+    ("XRO", "ROL", "ROLL"),
     ("PR", "PAA", "PAIR"),
     ("SET", "SET", "SET"),
 ];

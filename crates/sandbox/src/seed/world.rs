@@ -86,7 +86,7 @@ fn item(n: u32) -> Item {
     let (family, noun) = FAMILIES.get(index).copied().unwrap_or(("OTHER", "Part"));
     let alternate_units = if n % 10 == 1 {
         vec![AlternateUnit {
-            unit: "CT".to_owned(),
+            unit: "XCT".to_owned(),
             numerator: 12,
             denominator: 1,
             gtin: Some(with_check_digit(&format!("10614141{n:05}"))),
@@ -384,7 +384,7 @@ mod tests {
         let world = Seed::default_world(date(2026, 11, 20));
         assert_eq!((world.accounts.len(), world.items.len()), (3, 200));
         let carton = &world.items[0].alternate_units[0];
-        assert_eq!((carton.unit.as_str(), carton.numerator), ("CT", 12));
+        assert_eq!((carton.unit.as_str(), carton.numerator), ("XCT", 12));
         assert!(world.items[1].alternate_units.is_empty());
         assert_eq!(world.accounts[0].part_numbers[0].part_number, "ACM-9001");
         assert_eq!(world.accounts[1].parent.as_deref(), Some("ACME"));

@@ -121,7 +121,7 @@ async fn units_of_a_material_come_by_function() {
         .collect();
     assert_eq!(
         named,
-        [("SKU-0001", "EA"), ("SKU-0001", "CT"), ("SKU-0002", "EA")]
+        [("SKU-0001", "EA"), ("SKU-0001", "XCT"), ("SKU-0002", "EA")]
     );
 }
 

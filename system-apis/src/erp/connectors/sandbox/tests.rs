@@ -246,7 +246,7 @@ fn a_price_is_per_one_unit_and_ends_the_day_after_its_last() {
     assert_eq!(record.unit_price, dec!(4.5));
     assert_eq!(
         (record.unit.code(), record.break_quantity),
-        ("CT", dec!(24))
+        ("XCT", dec!(24))
     );
     assert_eq!(record.valid_from, Some(date(2026, 1, 1)));
     assert_eq!(record.valid_to, Some(date(2027, 1, 1)));

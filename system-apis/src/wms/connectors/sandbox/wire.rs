@@ -55,19 +55,19 @@ pub(super) struct Refusal {
 /// The WMS's words for units beside the codes of UN/ECE Recommendation 20; any other is the same in both.
 const UNITS: [(&str, &str); 15] = [
     ("EACH", "EA"),
-    ("CARTON", "CT"),
-    ("CASE", "CS"),
-    ("PACK", "PK"),
-    ("BOX", "BX"),
+    ("CARTON", "XCT"),
+    ("CASE", "XCS"),
+    ("PACK", "XPK"),
+    ("BOX", "XBX"),
     ("DOZEN", "DZN"),
-    ("PALLET", "PF"),
+    ("PALLET", "XPX"),
     ("KILO", "KGM"),
     ("POUND", "LBR"),
     ("METRE", "MTR"),
     ("FOOT", "FOT"),
     ("LITRE", "LTR"),
     ("GALLON", "GLL"),
-    ("ROLL", "RO"),
+    ("ROLL", "XRO"),
     ("PAIR", "PR"),
 ];
 
