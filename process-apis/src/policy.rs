@@ -293,7 +293,7 @@ impl Default for FactAges {
     fn default() -> Self {
         Self {
             price: minutes(5),
-            stock: HumanDuration::from_secs(15),
+            stock: HumanDuration::from_secs(30),
             credit: minutes(1),
             account: minutes(5),
         }

@@ -48,3 +48,6 @@ pub(crate) async fn by_number(
     let answer = sources.system.products_query(call, &query).await?;
     Ok(answer.matches.into_iter().flatten().collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The engine: facts in, an [`Assessment`] out. Pure and deterministic, so that a decision record can be recomputed,
 //! and so that a basket check, a quote, a reservation and an order never differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use canonical_model::{
     ItemNumber, Money,
@@ -69,12 +69,12 @@ pub fn assess(
     }
     let stock = promise(&basket, &mut lines, &mut steps, now);
     let total = total(&basket, &mut lines, &mut problems);
-    holds.retain(|hold| {
-        let line = |number| lines.iter().find(|line| line.line == number);
-        hold.line
-            .and_then(line)
-            .is_none_or(|line| line.problems.is_empty())
-    });
+    let refused: BTreeSet<u32> = lines
+        .iter()
+        .filter(|line| !line.problems.is_empty())
+        .map(|line| line.line)
+        .collect();
+    holds.retain(|hold| hold.line.is_none_or(|line| !refused.contains(&line)));
     let credit_levels = ledgers::chain(&facts.account);
     let oldest = now - facts.policies.freshness.credit_usable.signed();
     let checked = exposure::check(&exposure::Check {
