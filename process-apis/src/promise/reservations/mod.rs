@@ -252,6 +252,9 @@ fn available_of(facts: &Facts, line: &AssessedLine) -> Decimal {
 }
 
 /// An account holds a limited number of reservations, and of each item a limited quantity.
+///
+/// It is read before the commit and not tested in it: requests at the same instant may go beyond it together, by no
+/// more than they are. It keeps stock from being locked away; what is held is always there, by the claims.
 async fn within_limits(
     sources: &Sources,
     call: &Call,
