@@ -100,11 +100,34 @@ impl Default for Portal {
 }
 
 /// The EDI channel.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Edi {
     /// The folder of partner profiles, one file a partner; empty = no partners.
     pub partners_dir: PathBuf,
+    /// The size of a file of interchanges.
+    pub max_body: ByteSize,
+    /// Interchanges in one file.
+    pub max_interchanges: usize,
+    /// Transaction sets in one interchange.
+    pub max_transactions: usize,
+    /// Files read at once; more are told to come back.
+    pub uploads: usize,
+    /// Documents worked on at once.
+    pub workers: usize,
+}
+
+impl Default for Edi {
+    fn default() -> Self {
+        Self {
+            partners_dir: PathBuf::new(),
+            max_body: ByteSize::mib(8),
+            max_interchanges: 50,
+            max_transactions: 1_000,
+            uploads: 16,
+            workers: 8,
+        }
+    }
 }
 
 impl Default for Config {
@@ -116,6 +139,8 @@ impl Default for Config {
             process: HopConfig {
                 // Longer than process-apis let a repetition wait for its first request, so that their answer is heard.
                 timeout: HumanDuration::from_secs(15),
+                // A file of `edi.max_body`, in base64.
+                max_response: ByteSize::mib(16),
                 ..HopConfig::new("http://127.0.0.1:7002")
             },
             context: ContextConfig::default(),
@@ -163,6 +188,14 @@ impl Validate for Config {
             "give at least 1",
         );
         faults.within("portal", &self.portal);
+        faults.within("edi", &self.edi);
+        // A document comes back in base64, which takes four bytes for three.
+        let needed = self.edi.max_body.get().saturating_mul(4).div_euclid(3);
+        faults.check(
+            self.process.max_response.get() >= needed.saturating_add(1_048_576),
+            "process.max_response",
+            "give at least 1MiB more than four thirds of `edi.max_body`",
+        );
     }
 }
 
@@ -214,6 +247,30 @@ impl Validate for Portal {
             );
         }
         faults.check(self.max_waiting > 0, "max_waiting", "give at least 1");
+    }
+}
+
+impl Validate for Edi {
+    fn validate(&self, faults: &mut Faults) {
+        let counts = [
+            ("max_interchanges", self.max_interchanges, 1_000),
+            ("max_transactions", self.max_transactions, 10_000),
+            ("uploads", self.uploads, 1_000),
+            ("workers", self.workers, 1_000),
+        ];
+        for (key, count, most) in counts {
+            faults.check(
+                (1..=most).contains(&count),
+                key,
+                format!("give 1 to {most}"),
+            );
+        }
+        let size = self.max_body.get();
+        faults.check(
+            (1_024..=64 * 1_048_576).contains(&size),
+            "max_body",
+            "give 1KiB to 64MiB",
+        );
     }
 }
 

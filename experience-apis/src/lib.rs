@@ -66,6 +66,9 @@ pub enum BuildError {
     /// The metrics cannot be installed.
     #[error("the metrics cannot be installed")]
     Metrics(#[source] service_runtime::metrics::MetricsError),
+    /// A partner profile is wrong.
+    #[error("a partner profile cannot be used; see `edi.partners_dir` in the configuration")]
+    Partners(#[source] edi::profile::ProfilesError),
     /// The contract cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Contract(#[source] serde_json::Error),
@@ -108,7 +111,9 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
     let tokens = TokenVerifier::new(config.issuers.clone(), fetcher, deps.clock.clone())
         .map_err(BuildError::Issuers)?;
     let admission = Admission::new(tokens.clone(), &config.limits);
+    let channel = edi::Channel::new(&config).map_err(BuildError::Partners)?;
     let state = AppState {
+        edi: Arc::new(channel),
         clock: deps.clock,
         process: ProcessClient::new(config.process.clone(), signer),
         feed: Feed::new(config.portal.max_waiting),

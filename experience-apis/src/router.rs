@@ -27,7 +27,7 @@ const INFO: ContractInfo = ContractInfo {
     description: "What storefronts and trading partners use: prices, availability and orders of the accounts they act for. \
 Errors are application/problem+json with a stable code; lists are paged by cursor; operations that create or change \
 something take an Idempotency-Key.",
-    security: &[Security::Bearer],
+    security: &[Security::Bearer, Security::Basic],
 };
 
 /// The whole layer.

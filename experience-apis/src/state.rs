@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use service_runtime::clock::Clock;
 
-use crate::{clients::process::ProcessClient, config::Config, feed::Feed};
+use crate::{clients::process::ProcessClient, config::Config, edi::Channel, feed::Feed};
 
 /// The shared services; cheap to clone.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct AppState {
     pub process: ProcessClient,
     /// News of orders, for callers that wait.
     pub feed: Feed,
+    /// The EDI channel's partners and limits.
+    pub edi: Arc<Channel>,
 }
 
 impl FromRef<AppState> for Arc<Config> {

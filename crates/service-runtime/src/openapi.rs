@@ -22,12 +22,15 @@ use crate::problem::{MEDIA_TYPE, Problem};
 pub enum Security {
     /// A bearer token of a configured issuer.
     Bearer,
+    /// A partner's id and secret, by HTTP Basic.
+    Basic,
     /// The signed context of the layer above.
     CallContext,
 }
 
 impl Security {
     pub const BEARER: &'static str = "bearer";
+    pub const BASIC: &'static str = "basic";
     pub const CALL_CONTEXT: &'static str = "call_context";
 
     fn scheme(self) -> (&'static str, SecurityScheme) {
@@ -38,6 +41,10 @@ impl Security {
                     .bearer_format("JWT")
                     .build();
                 (Self::BEARER, SecurityScheme::Http(http))
+            }
+            Self::Basic => {
+                let http = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
+                (Self::BASIC, SecurityScheme::Http(http))
             }
             Self::CallContext => (
                 Self::CALL_CONTEXT,

@@ -1,0 +1,59 @@
+//! Why a document was not carried on. It stays as it is, and is leased again.
+
+use edi::x12::WriteError;
+use service_runtime::problem::Problem;
+
+use crate::clients::process::CallError;
+
+/// Why a document was not carried on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("process-apis did not do it")]
+    Call(#[source] CallError),
+    #[error("the partner has no profile here: add its file to edi.partners_dir")]
+    NoProfile,
+    #[error("the document has no content that could be read")]
+    NoContent(#[source] Option<base64::DecodeError>),
+    #[error("what is owed cannot be understood: it was written by another version")]
+    Owed(#[source] serde_json::Error),
+    #[error("the document answers no inbound one")]
+    AnswersNothing,
+    #[error("the transaction is not in the inbound document, or the agreement no longer takes it")]
+    NoTransaction,
+    #[error("no acknowledgement is due for the inbound document")]
+    NothingDue,
+    #[error("the document cannot be written")]
+    Write(#[source] WriteError),
+    #[error("the key of an order cannot be used")]
+    Key(#[source] Problem),
+    #[error("a task ended badly")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Call(error) => error.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+/// The error and its causes, on one line.
+pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    let texts: Vec<String> = chain.take(6).map(ToString::to_string).collect();
+    texts.join(": ")
+}

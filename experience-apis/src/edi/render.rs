@@ -1,0 +1,196 @@
+//! Gives a due document its bytes, from the inbound document it answers and from what was kept when it became owed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use canonical_model::document::{Document, DocumentKind};
+use canonical_model::order::SalesOrder;
+use edi::x12::po_acknowledgment::PurchaseOrderAcknowledgment;
+use jiff::tz::TimeZone;
+use service_runtime::context::CallContext;
+
+use super::{
+    acknowledgment::{self, Purpose},
+    agreement::{Judged, control_number},
+    context,
+    failure::Failure,
+    lines::lines,
+    owed::{Acknowledge, Answer, OrderNews, Said},
+    profile::Profile,
+    receive::{acknowledge, decode, put},
+};
+use crate::state::AppState;
+
+/// An order has few events before it is acknowledged.
+const MOST_EVENTS: u16 = 200;
+
+/// Renders a leased outbound document.
+pub(super) async fn render(
+    state: &AppState,
+    profile: &Arc<Profile>,
+    document: &Document,
+) -> Result<(), Failure> {
+    let context = context::of_partner(profile);
+    let inbound = document.answers.ok_or(Failure::AnswersNothing)?;
+    let inbound = state.process.document(&context, inbound).await?;
+    let content = inbound
+        .content_base64
+        .as_deref()
+        .ok_or(Failure::NoContent(None))?;
+    let judged = state
+        .edi
+        .judge(profile, Bytes::from(decode(content)?))
+        .await?;
+    match document.kind {
+        DocumentKind::FunctionalAcknowledgment => {
+            let kept: Acknowledge = kept(document)?;
+            let judged = if kept.duplicate {
+                judged.as_duplicate()
+            } else {
+                judged
+            };
+            acknowledge(state, profile, &judged, document)
+                .await
+                .map(drop)
+        }
+        DocumentKind::OrderAcknowledgment => {
+            answer_order(&Answering {
+                state,
+                profile,
+                context,
+                judged,
+                inbound,
+                document,
+            })
+            .await
+        }
+        DocumentKind::Interchange => Err(Failure::AnswersNothing),
+    }
+}
+
+fn kept<T: serde::de::DeserializeOwned>(document: &Document) -> Result<T, Failure> {
+    let context = document.context.clone().unwrap_or_default();
+    serde_json::from_value(context).map_err(Failure::Owed)
+}
+
+/// An answer to a purchase order being written.
+struct Answering<'a> {
+    state: &'a AppState,
+    profile: &'a Profile,
+    context: CallContext,
+    judged: Judged,
+    inbound: Document,
+    document: &'a Document,
+}
+
+async fn answer_order(answering: &Answering<'_>) -> Result<(), Failure> {
+    let document = answering.document;
+    let (transaction, acknowledgment, wanted) = if document.order_id.is_some() {
+        let news: OrderNews = kept(document)?;
+        let purpose = purpose(answering, &news).await?;
+        let wanted = news.purpose != "held" || answering.profile.acknowledge_holds;
+        let built = answering.of_order(&news.transaction, &news.order, purpose)?;
+        (news.transaction, built, wanted)
+    } else {
+        let answer: Answer = kept(document)?;
+        let built = match &answer.said {
+            Said::Refused(refusal) => {
+                let received = answering.received(&answer.transaction)?;
+                acknowledgment::of_refusal(&received.order, refusal, answering.today())
+            }
+            Said::TakenBefore { order_id } => {
+                let order = answering
+                    .state
+                    .process
+                    .order(&answering.context, *order_id)
+                    .await?;
+                answering.of_order(&answer.transaction, &order, Purpose::Duplicate)?
+            }
+        };
+        (answer.transaction, built, true)
+    };
+    let number = control_number(document.control_number.unwrap_or_default());
+    let received = answering.received(&transaction)?;
+    let (profile, judged) = (answering.profile, &answering.judged);
+    let bytes = acknowledgment::write(
+        profile,
+        judged,
+        received,
+        &acknowledgment,
+        (number, document.created_at),
+    )?;
+    let Some(lease) = document.lease else {
+        return Err(Failure::NoContent(None));
+    };
+    put(
+        answering.state,
+        profile,
+        document.document_id,
+        lease,
+        &bytes,
+    )
+    .await?;
+    if !wanted {
+        // Agreed not to be sent: it is kept, and not offered.
+        answering
+            .state
+            .process
+            .confirm_document(&answering.context, document.document_id)
+            .await?;
+    }
+    Ok(())
+}
+
+impl Answering<'_> {
+    fn received(&self, transaction: &str) -> Result<&super::agreement::ReceivedOrder, Failure> {
+        self.judged.order(transaction).ok_or(Failure::NoTransaction)
+    }
+
+    fn today(&self) -> jiff::civil::Date {
+        TimeZone::UTC.to_datetime(self.document.created_at).date()
+    }
+
+    fn of_order(
+        &self,
+        transaction: &str,
+        order: &SalesOrder,
+        purpose: Purpose,
+    ) -> Result<PurchaseOrderAcknowledgment, Failure> {
+        let received = &self.received(transaction)?.order;
+        // The day on which it was mapped, so that the lines are the same.
+        let mapped = TimeZone::UTC.to_datetime(self.inbound.created_at).date();
+        let lines = lines(self.profile, received, order.total.currency, mapped);
+        Ok(acknowledgment::of_order(
+            received,
+            &lines,
+            order,
+            purpose,
+            self.today(),
+        ))
+    }
+}
+
+/// The first answer, or one in place of an earlier one: told by what had happened to the order before.
+async fn purpose(answering: &Answering<'_>, news: &OrderNews) -> Result<Purpose, Failure> {
+    let order = &news.order;
+    let before: &[&str] = match (news.purpose.as_str(), answering.profile.acknowledge_holds) {
+        ("held", _) => return Ok(Purpose::Original),
+        ("accepted", false) => return Ok(Purpose::Original),
+        ("accepted", true) => &[".order.held."],
+        (_, false) => &[".order.accepted."],
+        (_, true) => &[".order.held.", ".order.accepted."],
+    };
+    let events = answering
+        .state
+        .process
+        .order_events(&answering.context, order.order_id, 0, MOST_EVENTS)
+        .await?;
+    let told = events.events.iter().any(|event| {
+        event.sequence < order.version && before.iter().any(|kind| event.event_type.contains(kind))
+    });
+    Ok(if told {
+        Purpose::Replacement
+    } else {
+        Purpose::Original
+    })
+}

@@ -1,0 +1,160 @@
+//! Where a purchase order goes: one place an order, found by code, by the account's identifiers, or by address.
+
+use std::collections::BTreeSet;
+
+use canonical_model::{
+    ShipToId,
+    account::{Account, PartyScheme, ShipTo},
+};
+use edi::x12::purchase_order::{Line, Party, PurchaseOrder};
+
+use super::profile::{Profile, UnknownAddress};
+
+/// A place as a document names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Code {
+    qualifier: String,
+    id: String,
+}
+
+/// The delivery address; `None` = the account's first. An error is a sentence for the partner.
+pub(super) fn find(
+    profile: &Profile,
+    order: &PurchaseOrder,
+    account: &Account,
+) -> Result<Option<ShipToId>, String> {
+    let heading = order.party("ST");
+    let places: BTreeSet<Code> = order.lines.iter().flat_map(codes_of_line).collect();
+    let whole = order
+        .lines
+        .iter()
+        .all(|line| !codes_of_line(line).is_empty());
+    let mut places = places.into_iter();
+    match (places.next(), places.next()) {
+        (Some(_), Some(_)) => Err(
+            "One order goes to one place: send one 850 for each (SDQ, or N1 ST at the lines)."
+                .to_owned(),
+        ),
+        (Some(_), None) if !whole => Err(
+            "Some lines name a place (SDQ, or N1 ST) and some do not: send one 850 for each place."
+                .to_owned(),
+        ),
+        (Some(only), _) => by_code(profile, &only, account).map(Some),
+        (None, _) => match heading {
+            Some(party) => by_party(profile, party, account),
+            None => unnamed(profile),
+        },
+    }
+}
+
+fn codes_of_line(line: &Line) -> Vec<Code> {
+    let code = |qualifier: &str, id: &str| Code {
+        qualifier: qualifier.to_owned(),
+        id: id.to_owned(),
+    };
+    let split = line.schedules.iter().filter_map(|part| part.place.as_ref());
+    let mut codes: Vec<Code> = split.map(|(qualifier, id)| code(qualifier, id)).collect();
+    let parties = line.parties.iter().filter(|party| party.code == "ST");
+    codes.extend(parties.filter_map(|party| {
+        let id = party.id.as_deref()?;
+        Some(code(party.id_qualifier.as_deref().unwrap_or_default(), id))
+    }));
+    codes
+}
+
+fn unnamed(profile: &Profile) -> Result<Option<ShipToId>, String> {
+    if profile.ship_to.required {
+        Err("The order names no delivery place: send N1 ST with its code.".to_owned())
+    } else {
+        Ok(profile.ship_to.default.clone())
+    }
+}
+
+fn by_party(
+    profile: &Profile,
+    party: &Party,
+    account: &Account,
+) -> Result<Option<ShipToId>, String> {
+    if let Some(id) = party.id.as_deref() {
+        let qualifier = party.id_qualifier.clone().unwrap_or_default();
+        return by_code(
+            profile,
+            &Code {
+                qualifier,
+                id: id.to_owned(),
+            },
+            account,
+        )
+        .map(Some);
+    }
+    if party.streets.is_empty() && party.postal_code.is_none() {
+        return unnamed(profile);
+    }
+    let mut same = account.ship_tos.iter().filter(|place| is_at(place, party));
+    match (same.next(), same.next(), profile.ship_to.unknown_address) {
+        (Some(only), None, _) => Ok(Some(only.ship_to.clone())),
+        (_, _, UnknownAddress::UseDefault) => unnamed(profile),
+        (_, _, UnknownAddress::Reject) => {
+            Err("The address in N1 ST is no delivery address of the account: send its code in N103 and N104.".to_owned())
+        }
+    }
+}
+
+fn by_code(profile: &Profile, code: &Code, account: &Account) -> Result<ShipToId, String> {
+    let listed = profile.ship_to.places.iter().find(|place| {
+        place.id == code.id
+            && place
+                .qualifier
+                .as_ref()
+                .is_none_or(|qualifier| *qualifier == code.qualifier)
+    });
+    if let Some(place) = listed {
+        return Ok(place.ship_to.clone());
+    }
+    let mut found = account
+        .ship_tos
+        .iter()
+        .filter(|place| is_called(place, code));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only.ship_to.clone()),
+        (None, _) => Err(format!(
+            "Delivery place {} {} is not known: correct N103 and N104 of N1 ST, or have it added to the agreement.",
+            code.qualifier, code.id
+        )),
+        (Some(_), Some(_)) => Err(format!(
+            "Delivery place {} {} has several meanings: send its code with qualifier 92.",
+            code.qualifier, code.id
+        )),
+    }
+}
+
+fn is_called(place: &ShipTo, code: &Code) -> bool {
+    let scheme = match code.qualifier.as_str() {
+        "92" => Some(PartyScheme::Buyer),
+        "91" => Some(PartyScheme::Seller),
+        "1" | "9" => Some(PartyScheme::Duns),
+        "UL" => Some(PartyScheme::Gln),
+        _ => None,
+    };
+    let ours =
+        matches!(scheme, Some(PartyScheme::Seller) | None) && place.ship_to.as_str() == code.id;
+    ours || place
+        .identifiers
+        .iter()
+        .any(|known| known.value == code.id && scheme.is_none_or(|scheme| scheme == known.scheme))
+}
+
+/// Same street and same postal code, whatever their case and punctuation.
+fn is_at(place: &ShipTo, party: &Party) -> bool {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_uppercase)
+            .collect()
+    };
+    let joined = |lines: &[String]| plain(&lines.concat());
+    let postal = |code: Option<&String>| code.map(|code| plain(code)).unwrap_or_default();
+    !party.streets.is_empty()
+        && joined(&party.streets) == joined(&place.address.lines)
+        && postal(party.postal_code.as_ref()) == postal(place.address.postal_code.as_ref())
+}

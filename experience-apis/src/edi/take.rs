@@ -1,0 +1,291 @@
+//! Takes the orders of a stored interchange, one after the other, and says what became no order.
+//!
+//! The key of an order is its place in the partner's interchanges, so that doing it again is doing it once. What fails
+//! for a moment leaves the document as it is: its lease lapses, and it is carried on from its bytes.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use canonical_model::{
+    account::Account,
+    document::{AnswerDocument, Document, DocumentKind, OwedDocument},
+    order::{SalesOrderAccepted, SalesOrderRequest, SourceDocument},
+};
+use jiff::{civil::Date, tz::TimeZone};
+use rand::Rng as _;
+use service_runtime::{
+    context::CallContext, extract::IdempotencyKey, http_client::HopError, problem::Problem,
+};
+use uuid::Uuid;
+
+use super::{
+    agreement::{Judged, ReceivedOrder},
+    context,
+    failure::{Failure, told},
+    lines::Lines,
+    mapping,
+    owed::{Answer, LineReason, Refusal, Said},
+    profile::Profile,
+};
+use crate::{
+    clients::process::{CallError, Once},
+    state::AppState,
+};
+
+/// Attempts at one order under one lease.
+const ATTEMPTS: u32 = 3;
+/// Between two of them, doubled each time; the layer below may ask for more.
+const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+
+/// Takes all orders of a document and answers it.
+pub(super) async fn orders(
+    state: &AppState,
+    profile: &Arc<Profile>,
+    document: &Document,
+    lease: Uuid,
+    bytes: Bytes,
+) -> Result<(), Failure> {
+    let judged = state.edi.judge(profile, bytes).await?;
+    let mut owed = Vec::new();
+    if judged.books() {
+        let context = context::of_partner(profile);
+        let desk = Desk {
+            state,
+            profile,
+            document,
+            account: state.process.account(&context, &profile.account).await?,
+            context,
+            today: TimeZone::UTC.to_datetime(document.created_at).date(),
+        };
+        for order in &judged.orders {
+            owed.extend(desk.take(&judged, order).await?);
+        }
+    }
+    let answer = AnswerDocument { lease, owed };
+    let context = context::of_partner(profile);
+    state
+        .process
+        .answer_document(&context, document.document_id, &answer)
+        .await?;
+    Ok(())
+}
+
+/// What all orders of a document share.
+struct Desk<'a> {
+    state: &'a AppState,
+    profile: &'a Profile,
+    document: &'a Document,
+    account: Account,
+    context: CallContext,
+    today: Date,
+}
+
+impl Desk<'_> {
+    /// Takes one order; what is owed for it where process-apis will not owe it of themselves.
+    async fn take(
+        &self,
+        judged: &Judged,
+        received: &ReceivedOrder,
+    ) -> Result<Option<OwedDocument>, Failure> {
+        let source = SourceDocument {
+            document_id: self.document.document_id,
+            partner: self.profile.id.clone(),
+            transaction: received.transaction.clone(),
+        };
+        let said = match mapping::request(self.profile, received, &self.account, self.today, source)
+        {
+            Err(refusal) => Some(Said::Refused(refusal)),
+            Ok((request, lines)) => {
+                let key = format!(
+                    "edi:{}:{}",
+                    self.profile.id,
+                    judged.transaction_key(&received.transaction)
+                );
+                let key = IdempotencyKey::parse(&key).map_err(Failure::Key)?;
+                self.place(&key, &request, &lines).await?
+            }
+        };
+        let outcome = match &said {
+            None => "taken",
+            Some(Said::Refused(_)) => "refused",
+            Some(Said::TakenBefore { .. }) => "taken_before",
+        };
+        metrics::counter!("orderway_edi_orders_total", "outcome" => outcome).increment(1);
+        tracing::info!(
+            partner = self.profile.id,
+            document_id = %self.document.document_id,
+            transaction = received.transaction,
+            outcome,
+            "purchase order read"
+        );
+        said.map(|said| owed(&received.transaction, said))
+            .transpose()
+    }
+
+    async fn place(
+        &self,
+        key: &IdempotencyKey,
+        request: &SalesOrderRequest,
+        lines: &Lines,
+    ) -> Result<Option<Said>, Failure> {
+        let error = match self.place_patiently(key, request).await {
+            Ok(taken) if taken.duplicate => {
+                return Ok(Some(Said::TakenBefore {
+                    order_id: taken.body.order_id,
+                }));
+            }
+            Ok(_) => return Ok(None),
+            Err(error) => error,
+        };
+        match error {
+            CallError(HopError::Problem(problem)) => match verdict(&problem) {
+                Verdict::Refused => {
+                    if problem.code != "order-rejected"
+                        && problem.code != "duplicate-purchase-order"
+                    {
+                        tracing::error!(
+                            cause = told(&problem),
+                            "process-apis did not understand an order of ours"
+                        );
+                    }
+                    Ok(Some(Said::Refused(refusal(&problem, request, lines))))
+                }
+                Verdict::TakenAsItWas => {
+                    tracing::warn!(
+                        "the order was taken by an earlier attempt, under another agreement"
+                    );
+                    Ok(None)
+                }
+                Verdict::Later => Err(CallError(HopError::Problem(problem)).into()),
+            },
+            other => Err(other.into()),
+        }
+    }
+
+    async fn place_patiently(
+        &self,
+        key: &IdempotencyKey,
+        request: &SalesOrderRequest,
+    ) -> Result<Once<SalesOrderAccepted>, CallError> {
+        let mut pause = PAUSE;
+        for _ in 1..ATTEMPTS {
+            match self
+                .state
+                .process
+                .create_order(&self.context, key, request)
+                .await
+            {
+                Err(error) if is_passing(&error) => {
+                    let wait = asked_wait(&error).unwrap_or(pause).min(LONGEST_PAUSE);
+                    let jitter = rand::rng().random_range(0..100);
+                    tokio::time::sleep(wait.saturating_add(Duration::from_millis(jitter))).await;
+                    pause = pause.saturating_mul(2);
+                }
+                settled => return settled,
+            }
+        }
+        self.state
+            .process
+            .create_order(&self.context, key, request)
+            .await
+    }
+}
+
+/// Whether it may go well in a moment.
+fn is_passing(error: &CallError) -> bool {
+    match &error.0 {
+        HopError::Problem(problem) => match verdict(problem) {
+            // A wrong credential or a missing account does not come right in seconds.
+            Verdict::Later => problem.retryable,
+            Verdict::Refused | Verdict::TakenAsItWas => false,
+        },
+        HopError::Timeout | HopError::TooLate | HopError::Connect(_) | HopError::Protocol(..) => {
+            true
+        }
+        HopError::Build(_) => false,
+    }
+}
+
+fn asked_wait(error: &CallError) -> Option<Duration> {
+    match &error.0 {
+        HopError::Problem(problem) => problem
+            .retry_after
+            .and_then(|after| Duration::try_from(after).ok()),
+        _ => None,
+    }
+}
+
+/// What a problem of `POST /v1/orders` means for a purchase order that was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// The partner is told why.
+    Refused,
+    /// An earlier attempt took it.
+    TakenAsItWas,
+    /// It is tried again: an accepted 997 is a promise.
+    Later,
+}
+
+fn verdict(problem: &Problem) -> Verdict {
+    match (problem.status, problem.code.as_str()) {
+        (_, "idempotency-key-reused") => Verdict::TakenAsItWas,
+        (_, "request-in-progress") => Verdict::Later,
+        (400 | 409 | 413 | 422, _) => Verdict::Refused,
+        _ => Verdict::Later,
+    }
+}
+
+/// What the partner is told. A problem's pointers name lines of the request; the partner knows its PO1.
+fn refusal(problem: &Problem, request: &SalesOrderRequest, lines: &Lines) -> Refusal {
+    let number = request.purchase_order_number.as_str();
+    let mut refusal = match problem.code.as_str() {
+        "order-rejected" => Refusal::default(),
+        "duplicate-purchase-order" => Refusal::because(format!(
+            "Purchase order {number} was taken before with other content; nothing was changed. Send changes as an 860, or a new order under a new number."
+        )),
+        _ => Refusal::because(
+            "The order could not be understood; ask us and name this acknowledgment's number.",
+        ),
+    };
+    for error in &problem.errors {
+        match line_of(&error.pointer, lines) {
+            Some(line) => refusal.lines.push(LineReason {
+                line,
+                reason: error.detail.clone(),
+            }),
+            None => refusal.messages.push(error.detail.clone()),
+        }
+    }
+    for (line, po1) in lines.of.iter().enumerate() {
+        let reason = po1.problem.clone();
+        refusal
+            .lines
+            .extend(reason.map(|reason| LineReason { line, reason }));
+    }
+    if refusal == Refusal::default() {
+        refusal.messages.extend(problem.detail.clone());
+    }
+    refusal
+}
+
+fn line_of(pointer: &str, lines: &Lines) -> Option<usize> {
+    let index: usize = pointer
+        .strip_prefix("/lines/")?
+        .split('/')
+        .next()?
+        .parse()
+        .ok()?;
+    lines.of.iter().position(|po1| po1.wanted.contains(&index))
+}
+
+fn owed(transaction: &str, said: Said) -> Result<OwedDocument, Failure> {
+    let answer = Answer {
+        transaction: transaction.to_owned(),
+        said,
+    };
+    Ok(OwedDocument {
+        kind: DocumentKind::OrderAcknowledgment,
+        context: serde_json::to_value(answer).map_err(Failure::Owed)?,
+    })
+}

@@ -1,0 +1,117 @@
+//! The 855 for an order, as it stands when it becomes owed.
+
+use canonical_model::{
+    document::{Direction, DocumentState},
+    order::{OrderStatus, SalesOrder},
+    promise::Cover,
+};
+use jiff::civil::date;
+use rust_decimal::dec;
+
+use super::{Interchange, World, purchase_order, stub::half};
+
+async fn answer(purpose: &str, change: impl FnOnce(&mut SalesOrder)) -> String {
+    let world = World::new().await;
+    world
+        .post(Interchange::new(42).order(&purchase_order("PO-1")).text())
+        .await;
+    world.settle().await;
+    world.stub.owe_order(purpose, change);
+    assert_eq!(world.work(Direction::Outbound).await, [Ok(())]);
+    world.stub.answers().pop().unwrap()
+}
+
+#[tokio::test]
+async fn an_order_taken_as_it_is_says_so() {
+    let text = answer("accepted", |_| ()).await;
+    assert!(text.starts_with("ISA*00*          *00*          *ZZ*NORTHWIND      *ZZ*ACMEMFG        *260302*0930*U*00401*000000002*0*P*>~"), "{text}");
+    let body = text.split_once("~ST*855*0001~").unwrap().1;
+    assert_eq!(
+        body,
+        "BAK*00*AD*PO-1*20260301****4500001*20260302~CUR*SE*USD~REF*VN*4500001~\
+         PO1*1*10*EA*10**VP*SKU-0001~ACK*IA*10*EA*068*20260305~\
+         PO1**5*CA*10**BP*ACM-9002~ACK*IA*5*CA*068*20260305~\
+         CTT*2~SE*10*0001~GE*1*2~IEA*1*000000002~"
+    );
+}
+
+#[tokio::test]
+async fn changes_are_told_line_by_line_and_every_piece_is_accounted_for() {
+    let text = answer("accepted", |order| {
+        let line = &mut order.lines[0];
+        let mut later = line.schedule[0].clone();
+        line.schedule[0].quantity.value = half(line.ordered.value);
+        later.quantity.value = half(line.ordered.value);
+        later.promised_delivery_date = date(2026, 3, 20);
+        later.ship_date = date(2026, 3, 17);
+        line.schedule.push(later);
+        let line = &mut order.lines[1];
+        line.schedule[0].cover = Cover::LeadTime;
+        line.price.as_mut().unwrap().unit_price.amount = dec!(11.50);
+    })
+    .await;
+    assert!(text.contains("~BAK*00*AC*"), "{text}");
+    assert!(
+        text.contains("~ACK*IA*5*EA*068*20260305~ACK*DR*5*EA*068*20260317~"),
+        "{text}"
+    );
+    assert!(
+        text.contains("~PO1**5*CA*11.5**BP*ACM-9002~ACK*IB*5*CA*068*20260305~"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn another_price_is_told_as_one() {
+    let text = answer("accepted", |order| {
+        order.lines[0].price.as_mut().unwrap().unit_price.amount = dec!(9.99);
+    })
+    .await;
+    assert!(text.contains("~BAK*00*AC*"), "{text}");
+    assert!(
+        text.contains("~PO1*1*10*EA*9.99**VP*SKU-0001~ACK*IP*10*EA*068*20260305~"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn held_rejected_and_cancelled_orders_are_told_without_their_inside() {
+    for (status, purpose, kind, line) in [
+        (OrderStatus::Held, "held", "AH", "ACK*IH*10*EA~"),
+        (OrderStatus::Rejected, "rejected", "RD", "ACK*IR*10*EA~"),
+        (OrderStatus::Cancelled, "cancelled", "RD", "ACK*ID*10*EA~"),
+    ] {
+        let text = answer(purpose, |order| order.status = status).await;
+        assert!(
+            text.contains(&format!("~BAK*00*{kind}*")) && text.contains(line),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_order_number_with_our_delimiters_in_it_is_never_altered() {
+    let world = World::new().await;
+    // Sent under other delimiters, so that PO>1 is a legal number.
+    let text = Interchange::new(42)
+        .order(&purchase_order("PO>1"))
+        .text()
+        .replace("*>~", "*:~");
+    world.post(text).await;
+    world.settle().await;
+    assert_eq!(
+        world.stub.placed()[0]
+            .request
+            .purchase_order_number
+            .as_str(),
+        "PO>1"
+    );
+    world.stub.owe_order("accepted", |_| ());
+    assert_eq!(world.work(Direction::Outbound).await, [Ok(())]);
+    let text = world.stub.answers().pop().unwrap();
+    assert!(text.contains("~BAK*00*AD*PO>1*"), "{text}");
+    assert_eq!(
+        world.stub.documents().last().unwrap().state,
+        DocumentState::Ready
+    );
+}

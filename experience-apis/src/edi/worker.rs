@@ -1,0 +1,177 @@
+//! Carries on what no request carries on: received documents whose orders are not all taken, and due ones without
+//! bytes. Work is leased, so any number of instances share it, and a crash only means that a lease lapses.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use canonical_model::document::{Direction, Document, DocumentKind, LeaseDocuments};
+use rand::Rng as _;
+use service_runtime::trace::RequestScope;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    context,
+    failure::{Failure, told},
+    owed::OrderNews,
+    receive::decode,
+    render, take,
+};
+use crate::{LAYER, clients::process::CallError, state::AppState};
+
+/// How long a document is ours; also how soon a failed one is tried again.
+const LEASE_SECONDS: u16 = 60;
+/// How long the layer below waits for work before it answers empty.
+const WAIT_SECONDS: u16 = 20;
+/// An empty answer sooner than this was not waited for.
+const SOON: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Works until told to stop, then waits for what was begun.
+pub(super) async fn run(state: AppState, shutdown: CancellationToken) {
+    let mut companies: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for profile in state.edi.partners.values() {
+        let accounts = companies
+            .entry(profile.company.as_str().to_owned())
+            .or_default();
+        accounts.insert(profile.account.as_str().to_owned());
+    }
+    for (company, accounts) in companies {
+        for direction in [Direction::Inbound, Direction::Outbound] {
+            let accounts: Vec<String> = accounts.iter().cloned().collect();
+            let desk = Desk {
+                state: state.clone(),
+                company: company.clone(),
+                accounts,
+                direction,
+            };
+            let shutdown = shutdown.clone();
+            let scope = Arc::new(RequestScope::background(LAYER));
+            state.edi.begun.spawn(scope.run(desk.lease_until(shutdown)));
+        }
+    }
+    shutdown.cancelled().await;
+    state.edi.begun.close();
+    state.edi.begun.wait().await;
+}
+
+/// One company's documents of one direction.
+struct Desk {
+    state: AppState,
+    company: String,
+    accounts: Vec<String>,
+    direction: Direction,
+}
+
+impl Desk {
+    async fn lease_until(self, shutdown: CancellationToken) {
+        let mut pause = SOON;
+        loop {
+            let started = Instant::now();
+            let leased = tokio::select! {
+                () = shutdown.cancelled() => return,
+                leased = self.lease() => leased,
+            };
+            let rest = match leased {
+                Ok(documents) if documents.is_empty() => SOON.saturating_sub(started.elapsed()),
+                Ok(documents) => {
+                    pause = SOON;
+                    for document in documents {
+                        self.begin(document).await;
+                    }
+                    Duration::ZERO
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        cause = told(&error),
+                        "no documents can be leased at the moment"
+                    );
+                    let spread = Duration::from_millis(rand::rng().random_range(0..500));
+                    let rest = pause.saturating_add(spread);
+                    pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                    rest
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+
+    /// One at a time: each may be as large as an answer may be.
+    async fn lease(&self) -> Result<Vec<Document>, CallError> {
+        let context = context::of_worker(&self.company, self.accounts.clone());
+        let request = LeaseDocuments {
+            direction: self.direction,
+            limit: 1,
+            seconds: LEASE_SECONDS,
+            wait_seconds: WAIT_SECONDS,
+        };
+        Ok(self
+            .state
+            .process
+            .lease_documents(&context, &request)
+            .await?
+            .documents)
+    }
+
+    /// Waits for a free hand, and leaves the document to it.
+    async fn begin(&self, document: Document) {
+        let Ok(permit) = Arc::clone(&self.state.edi.work).acquire_owned().await else {
+            return;
+        };
+        let state = self.state.clone();
+        let scope = Arc::new(scope_of(&document));
+        self.state.edi.begun.spawn(scope.run(async move {
+            if let Err(failure) = carry_on(&state, &document).await {
+                tracing::warn!(
+                    document_id = %document.document_id,
+                    cause = told(&failure),
+                    "a document waits for another attempt"
+                );
+                metrics::counter!("orderway_edi_document_failures_total").increment(1);
+            }
+            drop(permit);
+        }));
+    }
+}
+
+/// An answer about an order continues the order's trace; all else goes by the inbound document.
+fn scope_of(document: &Document) -> RequestScope {
+    let order = document
+        .context
+        .as_ref()
+        .filter(|_| {
+            document.kind == DocumentKind::OrderAcknowledgment && document.order_id.is_some()
+        })
+        .and_then(|context| serde_json::from_value::<OrderNews>(context.clone()).ok());
+    match order {
+        Some(news) => context::scope_of_order(&news.order.trace_id, &news.order.correlation_id),
+        None => context::scope_of_document(document.answers.unwrap_or(document.document_id)),
+    }
+}
+
+/// Carries one leased document on.
+pub(super) async fn carry_on(state: &AppState, document: &Document) -> Result<(), Failure> {
+    let profile = state
+        .edi
+        .partner(&document.partner)
+        .ok_or(Failure::NoProfile)?;
+    match document.direction {
+        Direction::Inbound => {
+            let content = document
+                .content_base64
+                .as_deref()
+                .ok_or(Failure::NoContent(None))?;
+            let bytes = Bytes::from(decode(content)?);
+            let lease = document.lease.ok_or(Failure::NoContent(None))?;
+            take::orders(state, profile, document, lease, bytes).await
+        }
+        Direction::Outbound => render::render(state, profile, document).await,
+    }
+}
