@@ -66,7 +66,11 @@ pub struct Requests {
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { timeout: HumanDuration::from_secs(40), max_body: ByteSize::mib(16), in_flight: 2_000 }
+        Self {
+            timeout: HumanDuration::from_secs(40),
+            max_body: ByteSize::mib(16),
+            in_flight: 2_000,
+        }
     }
 }
 
@@ -87,13 +91,15 @@ pub struct ContextConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// The SQLite file; made where there is none.
+    /// The `SQLite` file; made where there is none.
     pub path: PathBuf,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("data/process-apis.sqlite") }
+        Self {
+            path: PathBuf::from("data/process-apis.sqlite"),
+        }
     }
 }
 
@@ -137,7 +143,10 @@ pub struct HousekeepingConfig {
 
 impl Default for HousekeepingConfig {
     fn default() -> Self {
-        Self { reservations_every: HumanDuration::from_secs(1), sweep_every: HumanDuration::from_secs(60) }
+        Self {
+            reservations_every: HumanDuration::from_secs(1),
+            sweep_every: HumanDuration::from_secs(60),
+        }
     }
 }
 
@@ -150,12 +159,24 @@ impl Validate for Config {
         );
         faults.within("log", &self.log);
         let keys = [
-            ("context.experience_key", &self.context.experience_key, "experience-apis"),
-            ("context.system_key", &self.context.system_key, "system-apis"),
+            (
+                "context.experience_key",
+                &self.context.experience_key,
+                "experience-apis",
+            ),
+            (
+                "context.system_key",
+                &self.context.system_key,
+                "system-apis",
+            ),
         ];
         for (name, key, layer) in keys {
             let key = key.expose();
-            faults.check(key.len() >= 32, name, format!("give at least 32 bytes, the same as {layer} have"));
+            faults.check(
+                key.len() >= 32,
+                name,
+                format!("give at least 32 bytes, the same as {layer} have"),
+            );
             faults.check(
                 self.development || !key.starts_with(DEVELOPMENT_KEY),
                 name,
@@ -164,20 +185,39 @@ impl Validate for Config {
         }
         faults.within("system", &self.system);
         faults.within("effects", &self.effects);
-        let every = [self.housekeeping.reservations_every, self.housekeeping.sweep_every];
-        let sound = every.iter().all(|every| *every >= HumanDuration::from_millis(10));
+        let every = [
+            self.housekeeping.reservations_every,
+            self.housekeeping.sweep_every,
+        ];
+        let sound = every
+            .iter()
+            .all(|every| *every >= HumanDuration::from_millis(10));
         faults.check(sound, "housekeeping", "give at least 10ms");
     }
 }
 
 impl Validate for EffectsConfig {
     fn validate(&self, faults: &mut Faults) {
-        faults.check((1..=1_000).contains(&self.concurrency), "concurrency", "give 1 to 1000");
-        let lease = self.lease >= HumanDuration::from_secs(5) && self.lease <= HumanDuration::from_secs(300);
+        faults.check(
+            (1..=1_000).contains(&self.concurrency),
+            "concurrency",
+            "give 1 to 1000",
+        );
+        let lease = self.lease >= HumanDuration::from_secs(5)
+            && self.lease <= HumanDuration::from_secs(300);
         faults.check(lease, "lease", "give 5s to 5m");
-        let call_time = self.call_time >= HumanDuration::from_secs(1) && self.call_time < self.lease;
-        faults.check(call_time, "call_time", "give at least 1s, and less than the lease");
-        faults.check(self.poll >= HumanDuration::from_millis(10), "poll", "give at least 10ms");
+        let call_time =
+            self.call_time >= HumanDuration::from_secs(1) && self.call_time < self.lease;
+        faults.check(
+            call_time,
+            "call_time",
+            "give at least 1s, and less than the lease",
+        );
+        faults.check(
+            self.poll >= HumanDuration::from_millis(10),
+            "poll",
+            "give at least 10ms",
+        );
     }
 }
 
@@ -199,7 +239,10 @@ mod tests {
         let config = committed(&Environment::default()).unwrap();
         assert!(config.development);
         let usual = EffectsConfig::default();
-        assert_eq!((config.effects.concurrency, config.effects.lease), (usual.concurrency, usual.lease));
+        assert_eq!(
+            (config.effects.concurrency, config.effects.lease),
+            (usual.concurrency, usual.lease)
+        );
         assert_eq!(config.store.path, StoreConfig::default().path);
     }
 
@@ -207,7 +250,10 @@ mod tests {
     fn public_keys_and_open_addresses_are_refused() {
         let production = Environment::from([("ORDERWAY_PROCESS__DEVELOPMENT", "false")]);
         let faults = committed(&production).unwrap_err().to_string();
-        assert!(faults.contains("context.experience_key") && faults.contains("context.system_key"), "{faults}");
+        assert!(
+            faults.contains("context.experience_key") && faults.contains("context.system_key"),
+            "{faults}"
+        );
         let open = Environment::from([("ORDERWAY_PROCESS__LISTEN", "0.0.0.0:7002")]);
         let faults = committed(&open).unwrap_err().to_string();
         assert!(faults.contains("loopback"), "{faults}");

@@ -55,8 +55,11 @@ pub fn store_problem(error: &StoreError) -> Problem {
 
 /// Too many wanted the same thing; nothing was written.
 pub fn contention() -> Problem {
-    Problem::new(codes::CONTENTION, "Others took the same stock, credit or order at the same time; send it again.")
-        .with_retry_after(SignedDuration::from_secs(1))
+    Problem::new(
+        codes::CONTENTION,
+        "Others took the same stock, credit or order at the same time; send it again.",
+    )
+    .with_retry_after(SignedDuration::from_secs(1))
 }
 
 /// The purchase order is another order already, and its content differs.

@@ -98,9 +98,16 @@ impl Keyed {
         body: &impl Serialize,
     ) -> Result<Self, Problem> {
         let company = caller.company.as_deref().unwrap_or("-");
-        let scope = format!("{company}/{}/{}/{operation}", caller.channel, caller.principal);
+        let scope = format!(
+            "{company}/{}/{}/{operation}",
+            caller.channel, caller.principal
+        );
         let fingerprint = fingerprint(operation, body)?;
-        Ok(Self { scope, key: key.as_str().to_owned(), fingerprint })
+        Ok(Self {
+            scope,
+            key: key.as_str().to_owned(),
+            fingerprint,
+        })
     }
 
     /// The answer as the commit of the work stores it.
@@ -118,8 +125,19 @@ impl Keyed {
 
     fn compare(&self, stored: IdempotencyAnswer) -> Result<Answer, Problem> {
         if stored.fingerprint == self.fingerprint {
-            let IdempotencyAnswer { status, body, subject, .. } = stored;
-            return Ok(Answer { status, body, subject, replayed: true, duplicate: false });
+            let IdempotencyAnswer {
+                status,
+                body,
+                subject,
+                ..
+            } = stored;
+            return Ok(Answer {
+                status,
+                body,
+                subject,
+                replayed: true,
+                duplicate: false,
+            });
         }
         Err(reused())
     }
@@ -132,7 +150,12 @@ pub fn fingerprint(operation: &str, body: &impl Serialize) -> Result<String, Pro
     digest.update(operation.as_bytes());
     digest.update(b"\n");
     digest.update(&body);
-    Ok(digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest
+        .finish()
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 fn reused() -> Problem {
@@ -147,7 +170,13 @@ impl Answer {
     /// A first answer.
     pub fn new(status: StatusCode, body: &impl Serialize, subject: Uuid) -> Result<Self, Problem> {
         let body = serde_json::to_value(body).map_err(|error| Problem::internal(&error))?;
-        Ok(Self { status: status.as_u16(), body, subject: Some(subject), replayed: false, duplicate: false })
+        Ok(Self {
+            status: status.as_u16(),
+            body,
+            subject: Some(subject),
+            replayed: false,
+            duplicate: false,
+        })
     }
 }
 
@@ -157,7 +186,9 @@ impl IntoResponse for Answer {
         let mut response = (status, Json(self.body)).into_response();
         let yes = HeaderValue::from_static("true");
         if self.replayed {
-            response.headers_mut().insert("idempotency-replayed", yes.clone());
+            response
+                .headers_mut()
+                .insert("idempotency-replayed", yes.clone());
         }
         if self.duplicate {
             response.headers_mut().insert("orderway-duplicate", yes);
@@ -181,7 +212,12 @@ pub struct Once {
 impl Once {
     /// Answers are looked up in the store.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock, running: Arc::default(), tasks: TaskTracker::new() }
+        Self {
+            store,
+            clock,
+            running: Arc::default(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// Does the work, joins it where it runs already, or replays its answer.
@@ -198,10 +234,16 @@ impl Once {
             Place::Joined(outcome) => {
                 let joined = tokio::time::timeout(JOIN_TIME, wait(outcome)).await;
                 let answer = joined.map_err(|_elapsed| {
-                    Problem::new(codes::REQUEST_IN_PROGRESS, "The first request with this key still runs; send it again.")
-                        .with_retry_after(SignedDuration::from_secs(1))
+                    Problem::new(
+                        codes::REQUEST_IN_PROGRESS,
+                        "The first request with this key still runs; send it again.",
+                    )
+                    .with_retry_after(SignedDuration::from_secs(1))
                 })??;
-                Ok(Answer { replayed: true, ..answer })
+                Ok(Answer {
+                    replayed: true,
+                    ..answer
+                })
             }
         }
     }
@@ -218,15 +260,22 @@ impl Once {
         match running.entry((keyed.scope.clone(), keyed.key.clone())) {
             Entry::Occupied(first) => {
                 let (fingerprint, outcome) = first.get();
-                if *fingerprint == keyed.fingerprint { Ok(Place::Joined(outcome.clone())) } else { Err(reused()) }
+                if *fingerprint == keyed.fingerprint {
+                    Ok(Place::Joined(outcome.clone()))
+                } else {
+                    Err(reused())
+                }
             }
             Entry::Vacant(place) if room => {
                 let (tell, outcome) = watch::channel(None);
                 place.insert((keyed.fingerprint.clone(), outcome.clone()));
                 Ok(Place::First(tell, outcome))
             }
-            Entry::Vacant(_) => Err(Problem::new(codes::OVERLOADED, "Too much is running; send it again.")
-                .with_retry_after(SignedDuration::from_secs(1))),
+            Entry::Vacant(_) => Err(Problem::new(
+                codes::OVERLOADED,
+                "Too much is running; send it again.",
+            )
+            .with_retry_after(SignedDuration::from_secs(1))),
         }
     }
 
@@ -236,7 +285,10 @@ impl Once {
         Fut: Future<Output = Result<Answer, WorkError>> + Send + 'static,
     {
         let key = (keyed.scope.clone(), keyed.key.clone());
-        let leave = Leave { running: Arc::clone(&self.running), key };
+        let leave = Leave {
+            running: Arc::clone(&self.running),
+            key,
+        };
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
         let task = async move {
             // Dropped last, and on a panic too: whoever comes then reads the stored answer or begins anew.
@@ -269,13 +321,25 @@ where
 }
 
 enum Place {
-    First(watch::Sender<Option<Outcome>>, watch::Receiver<Option<Outcome>>),
+    First(
+        watch::Sender<Option<Outcome>>,
+        watch::Receiver<Option<Outcome>>,
+    ),
     Joined(watch::Receiver<Option<Outcome>>),
 }
 
 async fn wait(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
-    let told = outcome.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
-    told.unwrap_or_else(|| Err(Problem::new(codes::INTERNAL, "It broke off; send it again with the same key.")))
+    let told = outcome
+        .wait_for(Option::is_some)
+        .await
+        .ok()
+        .and_then(|told| told.clone());
+    told.unwrap_or_else(|| {
+        Err(Problem::new(
+            codes::INTERNAL,
+            "It broke off; send it again with the same key.",
+        ))
+    })
 }
 
 struct Leave {
@@ -285,6 +349,106 @@ struct Leave {
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::{
+        baskets::testing::{Seller, call_for},
+        store::Commit,
+    };
+
+    fn keyed(body: &str) -> Keyed {
+        let key = IdempotencyKey::parse("k").unwrap();
+        Keyed::new(&call_for(&["A"]).context, "test", &key, &body).unwrap()
+    }
+
+    fn answer(body: &str) -> Answer {
+        Answer::new(StatusCode::CREATED, &body, Uuid::nil()).unwrap()
+    }
+
+    async fn commit(store: &dyn Store, keyed: &Keyed, answer: &Answer) -> Result<(), StoreError> {
+        let idempotency = Some(keyed.answer(answer, crate::baskets::testing::noon()));
+        let commit = Commit {
+            idempotency,
+            ..Commit::default()
+        };
+        store.commit(commit).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn the_loser_of_a_race_between_instances_gets_the_winner_s_answer_or_a_refusal() {
+        let Seller { sources, .. } = Seller::open();
+        let once = Once::new(Arc::clone(&sources.store), sources.clock);
+        for (asked, expected) in [("same", Ok(201)), ("other", Err(422))] {
+            let store = Arc::clone(&sources.store);
+            let reply = once.run(keyed(asked), move |mine| async move {
+                // Another instance commits in between.
+                drop(commit(store.as_ref(), &keyed("same"), &answer("theirs")).await);
+                commit(store.as_ref(), &mine, &answer("ours")).await?;
+                Ok(answer("ours"))
+            });
+            let reply = reply.await;
+            let got = reply
+                .as_ref()
+                .map(|answer| answer.status)
+                .map_err(|problem| problem.status);
+            assert_eq!(got, expected);
+            assert!(
+                reply.is_err()
+                    || reply.is_ok_and(|answer| answer.replayed && answer.body == "theirs")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_failed_or_broke_off_may_be_tried_again_under_its_key() {
+        let Seller { sources, .. } = Seller::open();
+        let once = Once::new(sources.store, sources.clock);
+        let broken = once
+            .run(keyed("same"), |_| async { panic!("as a test does") })
+            .await;
+        assert!(broken.unwrap_err().is(codes::INTERNAL));
+        let refused = once
+            .run(keyed("same"), |_| async { Err(error::contention().into()) })
+            .await;
+        assert!(refused.unwrap_err().is(codes::CONTENTION));
+        let done = once
+            .run(keyed("same"), |_| async { Ok(answer("done")) })
+            .await
+            .unwrap();
+        assert!(!done.replayed);
+    }
+
+    #[tokio::test]
+    async fn a_running_key_joins_the_same_request_and_refuses_another() {
+        let Seller { sources, .. } = Seller::open();
+        let once = Once::new(sources.store, sources.clock);
+        let (go, wait) = tokio::sync::oneshot::channel::<()>();
+        let first = once.run(keyed("same"), |_| async {
+            wait.await.unwrap();
+            Ok(answer("done"))
+        });
+        let mut first = Box::pin(first);
+        assert!((&mut first).now_or_never().is_none());
+        let other = once
+            .run(keyed("other"), |_| async { Ok(answer("other")) })
+            .await;
+        assert!(other.unwrap_err().is(codes::IDEMPOTENCY_KEY_REUSED));
+        let joined = once.run(keyed("same"), |_| async { panic!("it runs already") });
+        let mut joined = Box::pin(joined);
+        assert!((&mut joined).now_or_never().is_none());
+        // The first hangs up; the work goes on for those who joined.
+        drop(first);
+        go.send(()).unwrap();
+        assert!(joined.await.unwrap().replayed);
     }
 }

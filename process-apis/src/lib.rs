@@ -85,30 +85,55 @@ impl Background {
     /// Runs until told to stop, then until what was begun has come to its end.
     pub async fn run(self, shutdown: CancellationToken) {
         let worker = Worker::new(&self.state);
-        tokio::join!(worker.run(shutdown.clone()), housekeeping::run(self.state.clone(), shutdown));
+        tokio::join!(
+            worker.run(shutdown.clone()),
+            housekeeping::run(self.state.clone(), shutdown)
+        );
         // Orders that are being taken: requests only await them.
         self.state.once.drain().await;
     }
 }
 
-/// Puts the layer together over its SQLite file: its routes with all middleware, and what runs beside them. Nothing is
+/// Puts the layer together over its `SQLite` file: its routes with all middleware, and what runs beside them. Nothing is
 /// listened on and nothing is started. Blocks while the file is opened.
 pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
-    let store = SqliteStore::open(&config.store.path).map_err(BuildError::Store)?;
+    let store = open_store(&config)?;
     build_on(Arc::new(store), config, deps)
 }
 
+/// Opens the store's file, makes it and its directory where there is none, and brings its schema up.
+pub fn open_store(config: &Config) -> Result<SqliteStore, BuildError> {
+    let path = &config.store.path;
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|error| BuildError::Store(error.into()))?;
+    }
+    SqliteStore::open(path).map_err(BuildError::Store)
+}
+
 /// The same over a store that is open already.
-pub fn build_on(store: Arc<dyn Store>, config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
+pub fn build_on(
+    store: Arc<dyn Store>,
+    config: Config,
+    deps: Deps,
+) -> Result<(Router, Background), BuildError> {
     service_runtime::metrics::install().map_err(BuildError::Metrics)?;
     let context = &config.context;
-    let above = ContextKeys::new(&context.experience_key, context.experience_key_previous.as_ref());
+    let above = ContextKeys::new(
+        &context.experience_key,
+        context.experience_key_previous.as_ref(),
+    );
     let verifier = ContextVerifier::new(
         LayerIdentity::ProcessApis,
-        vec![(LayerIdentity::ExperienceApis, above.map_err(BuildError::Context)?)],
+        vec![(
+            LayerIdentity::ExperienceApis,
+            above.map_err(BuildError::Context)?,
+        )],
         deps.clock.clone(),
     );
-    let hop = Hop { from: LayerIdentity::ProcessApis, to: LayerIdentity::SystemApis };
+    let hop = Hop {
+        from: LayerIdentity::ProcessApis,
+        to: LayerIdentity::SystemApis,
+    };
     let below = ContextKeys::new(&context.system_key, None).map_err(BuildError::Context)?;
     let signer = ContextSigner::new(hop, below, deps.clock.clone());
     let system = SystemClient::new(HopClient::new(config.system.clone(), signer));

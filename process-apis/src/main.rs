@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use process_apis::{Deps, LAYER, build, config::Config, policy::Policies, router, store::sqlite::SqliteStore};
+use process_apis::{Deps, LAYER, build, config::Config, open_store, policy::Policies, router};
 use service_runtime::{
     config::{ConfigError, Environment, load},
     openapi, server, telemetry,
@@ -31,7 +31,7 @@ enum Command {
     CheckConfig,
     /// Brings up the schema of the store, and ends.
     Migrate,
-    /// Prints the OpenAPI document.
+    /// Prints the published contract.
     Openapi,
 }
 
@@ -39,7 +39,10 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let directory = arguments.config_dir.as_deref();
     let read = || -> Result<(Config, Policies), ConfigError> {
-        Ok((load::<Config>(LAYER, directory, &Environment::from_process())?, Policies::load(directory)?))
+        Ok((
+            load::<Config>(LAYER, directory, &Environment::from_process())?,
+            Policies::load(directory)?,
+        ))
     };
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => {
@@ -52,18 +55,11 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Migrate => {
             let (config, _) = read()?;
-            make_directory(&config)?;
-            drop(SqliteStore::open(&config.store.path)?);
+            drop(open_store(&config)?);
             print("the schema of the store is up to date\n")
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?),
     }
-}
-
-fn make_directory(config: &Config) -> anyhow::Result<()> {
-    let Some(directory) = config.store.path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("the directory {} of `store.path` cannot be made", directory.display()))
 }
 
 #[tokio::main]
@@ -73,8 +69,10 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<()> {
         tracing::warn!("development mode: keys from public files, loopback only");
     }
     let listen = config.listen;
-    make_directory(&config)?;
-    let deps = Deps { policies, ..Deps::default() };
+    let deps = Deps {
+        policies,
+        ..Deps::default()
+    };
     let readiness = deps.readiness.clone();
     let listener = server::bind(listen, "`listen` in process-apis.toml").await?;
     let (router, background) = tokio::task::spawn_blocking(move || build(config, deps)).await??;
@@ -87,11 +85,15 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<()> {
     };
     let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
     stop.cancel();
-    background.await.context("the background work ended badly")?;
+    background
+        .await
+        .context("the background work ended badly")?;
     tracing::info!(?drained, "process-apis have stopped");
     Ok(())
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("the output cannot be written")
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("the output cannot be written")
 }

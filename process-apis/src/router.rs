@@ -12,8 +12,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    LAYER, baskets, catalog, credit, decisions, documents, events, exceptions, orders, pricing, promise, quotes,
-    state::AppState,
+    LAYER, baskets, catalog, credit, decisions, documents, events, exceptions, orders, pricing,
+    promise, quotes, state::AppState,
 };
 
 const INFO: ContractInfo = ContractInfo {
@@ -25,7 +25,11 @@ every call carries their signed context, and sees the accounts it names. Errors 
 };
 
 /// The whole layer.
-pub fn router(state: &AppState, verifier: ContextVerifier, readiness: Readiness) -> Result<Router, serde_json::Error> {
+pub fn router(
+    state: &AppState,
+    verifier: ContextVerifier,
+    readiness: Readiness,
+) -> Result<Router, serde_json::Error> {
     let (routes, contract) = openapi::finish(api(), &INFO);
     let routes: Router = routes
         .route_layer(from_fn_with_state(verifier, require_context))

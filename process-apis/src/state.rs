@@ -6,8 +6,8 @@ use axum::extract::FromRef;
 use service_runtime::clock::Clock;
 
 use crate::{
-    clients::SystemApis, config::Config, effects::backend::CapabilityCache, idempotency::Once, policy::Policies,
-    store::Store,
+    clients::SystemApis, config::Config, effects::backend::CapabilityCache, idempotency::Once,
+    policy::Policies, store::Store,
 };
 
 /// The shared services.

@@ -9,7 +9,9 @@ use canonical_model::{
     CompanyId, ErpOrderNumber, OrderReference, Quantity, SiteId,
     capabilities::Capabilities,
     erp_order::{CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState, ErpOrders},
-    fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseLine, WarehouseReleases},
+    fulfilment::{
+        CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseLine, WarehouseReleases,
+    },
     promise::Cover,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -39,15 +41,27 @@ pub struct CapabilityCache {
 impl CapabilityCache {
     /// Nothing is known yet.
     pub fn new(system: Arc<dyn SystemApis>, clock: Clock) -> Self {
-        Self { system, clock, known: Arc::default() }
+        Self {
+            system,
+            clock,
+            known: Arc::default(),
+        }
     }
 
     /// What the ERP of the call's company can do. What was true a while ago is better than no answer: it changes with
     /// the configuration only.
     pub async fn of(&self, call: &Call) -> Result<Capabilities, SystemError> {
         let now = self.clock.now();
-        let before = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&call.company).cloned();
-        if let Some((_, known)) = before.as_ref().filter(|(asked, _)| now.duration_since(*asked) < FRESH) {
+        let before = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&call.company)
+            .cloned();
+        if let Some((_, known)) = before
+            .as_ref()
+            .filter(|(asked, _)| now.duration_since(*asked) < FRESH)
+        {
             return Ok(known.clone());
         }
         match (self.system.capabilities(call).await, before) {
@@ -74,26 +88,36 @@ pub fn millis(millis: u64) -> SignedDuration {
 fn fitted(reference: &OrderReference, max: u8) -> OrderReference {
     let text = reference.as_str();
     let surplus = text.len().saturating_sub(usize::from(max));
-    let end = text.get(surplus..).and_then(|end| OrderReference::new(end).ok());
+    let end = text
+        .get(surplus..)
+        .and_then(|end| OrderReference::new(end).ok());
     end.unwrap_or_else(|| reference.clone())
 }
 
 /// The order as the ERP is asked to create it.
 pub fn create_request(state: &OrderState, capabilities: &Capabilities) -> CreateErpOrder {
     let order = &state.order;
-    let parts = order.lines.iter().filter(|line| line.problems.is_empty()).flat_map(|line| {
-        let priced = line.item.as_ref().zip(line.price.as_ref());
-        line.schedule.iter().filter_map(move |part| priced.map(|(item, price)| (line, part, item, price)))
-    });
-    let lines = (1_u32..).zip(parts).map(|(number, (line, part, item, price))| ErpOrderLine {
-        line: number,
-        order_line: line.line,
-        item: item.clone(),
-        quantity: part.quantity,
-        unit_price: price.unit_price.clone(),
-        site: part.site.clone(),
-        ship_date: part.ship_date,
-    });
+    let parts = order
+        .lines
+        .iter()
+        .filter(|line| line.problems.is_empty())
+        .flat_map(|line| {
+            let priced = line.item.as_ref().zip(line.price.as_ref());
+            line.schedule
+                .iter()
+                .filter_map(move |part| priced.map(|(item, price)| (line, part, item, price)))
+        });
+    let lines = (1_u32..)
+        .zip(parts)
+        .map(|(number, (line, part, item, price))| ErpOrderLine {
+            line: number,
+            order_line: line.line,
+            item: item.clone(),
+            quantity: part.quantity,
+            unit_price: price.unit_price.clone(),
+            site: part.site.clone(),
+            ship_date: part.ship_date,
+        });
     CreateErpOrder {
         reference: fitted(&order.reference, capabilities.reference_max_length),
         purchase_order_number: order.purchase_order_number.clone(),
@@ -112,19 +136,23 @@ pub fn release_reference(state: &OrderState, site: &SiteId) -> String {
 /// What ships from a site, as its warehouse is told; None while the ERP's number is not known.
 pub fn release_request(state: &OrderState, site: &SiteId) -> Option<CreateWarehouseRelease> {
     let order = &state.order;
-    let lines = order.lines.iter().filter(|line| line.problems.is_empty()).flat_map(|line| {
-        let base = line.schedule.iter().zip(&line.base_quantities);
-        let here = base.filter(|(part, _)| part.site == *site && part.cover != Cover::LeadTime);
-        let named = line.item.as_ref().zip(line.base_unit);
-        here.filter_map(move |(part, quantity)| {
-            named.map(|(item, unit)| WarehouseReleaseLine {
-                order_line: line.line,
-                item: item.clone(),
-                quantity: Quantity::new(*quantity, unit),
-                ship_date: part.ship_date,
+    let lines = order
+        .lines
+        .iter()
+        .filter(|line| line.problems.is_empty())
+        .flat_map(|line| {
+            let base = line.schedule.iter().zip(&line.base_quantities);
+            let here = base.filter(|(part, _)| part.site == *site && part.cover != Cover::LeadTime);
+            let named = line.item.as_ref().zip(line.base_unit);
+            here.filter_map(move |(part, quantity)| {
+                named.map(|(item, unit)| WarehouseReleaseLine {
+                    order_line: line.line,
+                    item: item.clone(),
+                    quantity: Quantity::new(*quantity, unit),
+                    ship_date: part.ship_date,
+                })
             })
-        })
-    });
+        });
     Some(CreateWarehouseRelease {
         release_reference: release_reference(state, site),
         order_reference: order.reference.clone(),
@@ -181,7 +209,9 @@ pub fn list_observed(answer: Result<ErpOrders, SystemError>) -> create_order::Ob
     match came(answer) {
         Came::Done(found) => Observation::Listed(found.orders),
         Came::NotDone(retry_after) => Observation::Failed { retry_after },
-        Came::Refused(_) | Came::Conflict | Came::Unknown => Observation::Failed { retry_after: None },
+        Came::Refused(_) | Came::Conflict | Came::Unknown => {
+            Observation::Failed { retry_after: None }
+        }
     }
 }
 
@@ -204,7 +234,9 @@ pub fn surplus_cancel_observed(
 ) -> create_order::Observation {
     use create_order::Observation;
     match came(answer) {
-        Came::Done(order) if order.state == ErpOrderState::Cancelled => Observation::CancelDone(number),
+        Came::Done(order) if order.state == ErpOrderState::Cancelled => {
+            Observation::CancelDone(number)
+        }
         Came::Refused(detail) => Observation::CancelRefused(number, detail),
         Came::Conflict => Observation::CancelRefused(number, IN_ANOTHER_STATE.to_owned()),
         Came::NotDone(retry_after) => Observation::Failed { retry_after },
@@ -232,13 +264,17 @@ pub fn read_observed(answer: Result<ErpOrder, SystemError>) -> cancel_order::Obs
         answer => match came(answer) {
             Came::Done(order) => Observation::Seen(order),
             Came::NotDone(retry_after) => Observation::Failed { retry_after },
-            Came::Refused(_) | Came::Conflict | Came::Unknown => Observation::Failed { retry_after: None },
+            Came::Refused(_) | Came::Conflict | Came::Unknown => {
+                Observation::Failed { retry_after: None }
+            }
         },
     }
 }
 
 /// What telling a warehouse came to.
-pub fn warehouse_observed(answer: Result<WarehouseRelease, SystemError>) -> release_warehouse::Observation {
+pub fn warehouse_observed(
+    answer: Result<WarehouseRelease, SystemError>,
+) -> release_warehouse::Observation {
     use release_warehouse::Observation;
     match came(answer) {
         Came::Done(release) => Observation::Created(release),
@@ -250,11 +286,15 @@ pub fn warehouse_observed(answer: Result<WarehouseRelease, SystemError>) -> rele
 }
 
 /// What a search in a warehouse came to.
-pub fn search_observed(answer: Result<WarehouseReleases, SystemError>) -> release_warehouse::Observation {
+pub fn search_observed(
+    answer: Result<WarehouseReleases, SystemError>,
+) -> release_warehouse::Observation {
     use release_warehouse::Observation;
     match came(answer) {
         Came::Done(found) => Observation::Found(found.releases),
         Came::NotDone(retry_after) => Observation::SearchFailed { retry_after },
-        Came::Refused(_) | Came::Conflict | Came::Unknown => Observation::SearchFailed { retry_after: None },
+        Came::Refused(_) | Came::Conflict | Came::Unknown => {
+            Observation::SearchFailed { retry_after: None }
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! Cancels an order that the ERP has: what to do next, given what is known. Pure. Cancelling twice does no harm, so
-//! after an unknown outcome the order is looked at and cancelled again where it still stands.
+//! Cancels an order that the ERP has: what to do next, given what is known. Pure.
+//!
+//! Cancelling twice does no harm, so after an unknown outcome the order is looked at and cancelled again where it still stands.
 
 use canonical_model::{
     ErpOrderNumber,
@@ -60,8 +61,14 @@ pub enum Step {
 }
 
 /// What to do next, and what to write down with it. `number` is that of the order, as long as it is to be cancelled.
-pub fn next_step(number: Option<&ErpOrderNumber>, mut p: Progress, observation: Observation) -> (Step, Progress) {
-    let Some(number) = number else { return (Step::Finished, p) };
+pub fn next_step(
+    number: Option<&ErpOrderNumber>,
+    mut p: Progress,
+    observation: Observation,
+) -> (Step, Progress) {
+    let Some(number) = number else {
+        return (Step::Finished, p);
+    };
     let step = match observation {
         Observation::Fresh if p.begun => Step::Read(number.clone()),
         Observation::Fresh => cancel(number, &mut p),
@@ -72,7 +79,9 @@ pub fn next_step(number: Option<&ErpOrderNumber>, mut p: Progress, observation: 
                 (ErpOrderState::Completed, refusal) => {
                     Step::Refused(refusal.unwrap_or_else(|| "All of it was delivered.".to_owned()))
                 }
-                (ErpOrderState::Open | ErpOrderState::Blocked, Some(refusal)) => Step::Refused(refusal),
+                (ErpOrderState::Open | ErpOrderState::Blocked, Some(refusal)) => {
+                    Step::Refused(refusal)
+                }
                 (ErpOrderState::Open | ErpOrderState::Blocked, None) => cancel(number, &mut p),
             }
         }
@@ -85,7 +94,10 @@ pub fn next_step(number: Option<&ErpOrderNumber>, mut p: Progress, observation: 
         }
         Observation::Failed { retry_after } => {
             p.failures = p.failures.saturating_add(1);
-            Step::Wait(Pause::BackOff { failures: p.failures, retry_after })
+            Step::Wait(Pause::BackOff {
+                failures: p.failures,
+                retry_after,
+            })
         }
     };
     (step, p)

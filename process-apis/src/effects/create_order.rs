@@ -161,8 +161,15 @@ pub enum Step {
 }
 
 /// What to do next, and what to write down with it.
-pub fn next_step(situation: Situation<'_>, progress: Progress, observation: Observation) -> (Step, Progress) {
-    let mut planner = Planner { s: situation, p: progress };
+pub fn next_step(
+    situation: Situation<'_>,
+    progress: Progress,
+    observation: Observation,
+) -> (Step, Progress) {
+    let mut planner = Planner {
+        s: situation,
+        p: progress,
+    };
     let step = planner.step(observation);
     (step, planner.p)
 }
@@ -185,7 +192,11 @@ impl Planner<'_> {
         match observation {
             Observation::Fresh => {
                 self.heed_person();
-                if let Some(InFlight { call: Mutation::Create, until }) = in_flight {
+                if let Some(InFlight {
+                    call: Mutation::Create,
+                    until,
+                }) = in_flight
+                {
                     self.note_unknown(until);
                 }
                 self.resume()
@@ -241,7 +252,11 @@ impl Planner<'_> {
             searches: 0,
             failures: 0,
             refusal: None,
-            unknown_since: if looked_at { None } else { self.p.unknown_since },
+            unknown_since: if looked_at {
+                None
+            } else {
+                self.p.unknown_since
+            },
             may_exist: self.p.known.is_some() || (!looked_at && self.p.may_exist),
             doubt: !looked_at && self.p.doubt,
             ..std::mem::take(&mut self.p)
@@ -258,13 +273,21 @@ impl Planner<'_> {
 
     fn back_off(&mut self, retry_after: Option<SignedDuration>) -> Step {
         self.p.failures = self.p.failures.saturating_add(1);
-        Step::Wait(Pause::BackOff { failures: self.p.failures, retry_after })
+        Step::Wait(Pause::BackOff {
+            failures: self.p.failures,
+            retry_after,
+        })
     }
 
     /// What to do with nothing but what is written down.
     fn resume(&mut self) -> Step {
         if self.s.accepted {
-            return self.p.surplus.first().cloned().map_or(Step::Finished, Step::Cancel);
+            return self
+                .p
+                .surplus
+                .first()
+                .cloned()
+                .map_or(Step::Finished, Step::Cancel);
         }
         if !self.s.wanted {
             return self.unwanted();
@@ -273,13 +296,23 @@ impl Planner<'_> {
             return Step::List;
         }
         if let Some(known) = self.p.known.clone() {
-            return if self.s.class == CreateClass::Blind { Step::Accept(known) } else { Step::List };
+            return if self.s.class == CreateClass::Blind {
+                Step::Accept(known)
+            } else {
+                Step::List
+            };
         }
-        let Some(since) = self.p.unknown_since else { return Step::Create };
+        let Some(since) = self.p.unknown_since else {
+            return Step::Create;
+        };
         match self.s.class {
             CreateClass::Unique if self.p.refusal.is_none() => Step::Create,
-            CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable => self.list_when_quiet(since),
-            CreateClass::Blind => Step::Unknown(self.tell("the ERP did not answer, and cannot be searched")),
+            CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable => {
+                self.list_when_quiet(since)
+            }
+            CreateClass::Blind => {
+                Step::Unknown(self.tell("the ERP did not answer, and cannot be searched"))
+            }
         }
     }
 
@@ -291,18 +324,30 @@ impl Planner<'_> {
             (CreateClass::Blind, None, Some(known)) => Step::Cancel(known),
             (CreateClass::Blind, None, None) => Step::HasNone,
             (CreateClass::Blind, Some(_), _) => {
-                Step::Unknown(self.tell("it is to be cancelled, but the ERP did not answer and cannot be searched"))
+                Step::Unknown(self.tell(
+                    "it is to be cancelled, but the ERP did not answer and cannot be searched",
+                ))
             }
-            (CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable, Some(since), _) => {
-                self.list_when_quiet(since)
+            (
+                CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable,
+                Some(since),
+                _,
+            ) => self.list_when_quiet(since),
+            (CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable, None, _) => {
+                Step::List
             }
-            (CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable, None, _) => Step::List,
         }
     }
 
     fn list_when_quiet(&self, since: Timestamp) -> Step {
-        let quiet = since.saturating_add(self.s.quiet_period).unwrap_or(Timestamp::MAX);
-        if self.s.now < quiet { Step::Wait(Pause::Until(quiet)) } else { Step::List }
+        let quiet = since
+            .saturating_add(self.s.quiet_period)
+            .unwrap_or(Timestamp::MAX);
+        if self.s.now < quiet {
+            Step::Wait(Pause::Until(quiet))
+        } else {
+            Step::List
+        }
     }
 
     fn created(&mut self, order: ErpOrder) -> Step {
@@ -313,7 +358,9 @@ impl Planner<'_> {
         }
         match self.s.class {
             CreateClass::Staged => Step::List,
-            CreateClass::Unique | CreateClass::Searchable | CreateClass::Blind => self.accept(&order),
+            CreateClass::Unique | CreateClass::Searchable | CreateClass::Blind => {
+                self.accept(&order)
+            }
         }
     }
 
@@ -321,7 +368,10 @@ impl Planner<'_> {
         match difference(self.s.asked, order) {
             None => Step::Accept(order.number.clone()),
             Some(differs) => {
-                let what = format!("the ERP has {} under our reference, but {differs}", order.number);
+                let what = format!(
+                    "the ERP has {} under our reference, but {differs}",
+                    order.number
+                );
                 Step::Unknown(self.tell(&what))
             }
         }
@@ -330,12 +380,18 @@ impl Planner<'_> {
     fn refused(&mut self, detail: String) -> Step {
         if !self.p.doubt && self.p.known.is_none() {
             self.p.may_exist = false;
-            return if self.s.wanted { Step::Refused(detail) } else { Step::HasNone };
+            return if self.s.wanted {
+                Step::Refused(detail)
+            } else {
+                Step::HasNone
+            };
         }
         // It may have been refused because an earlier create was done after all.
         self.p.refusal = Some(detail);
         match self.s.class {
-            CreateClass::Blind => Step::Unknown(self.tell("the ERP refused it after not answering before")),
+            CreateClass::Blind => {
+                Step::Unknown(self.tell("the ERP refused it after not answering before"))
+            }
             CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable => {
                 let since = self.p.unknown_since.unwrap_or(self.s.now);
                 self.list_when_quiet(since)
@@ -355,12 +411,20 @@ impl Planner<'_> {
     }
 
     fn listed(&mut self, orders: &[ErpOrder]) -> Step {
-        let live: Vec<&ErpOrder> = orders.iter().filter(|order| order.state != ErpOrderState::Cancelled).collect();
+        let live: Vec<&ErpOrder> = orders
+            .iter()
+            .filter(|order| order.state != ErpOrderState::Cancelled)
+            .collect();
         if self.s.accepted {
             return self.resume();
         }
         if !self.s.wanted {
-            return match (live.first(), self.p.unknown_since.map(|since| self.list_when_quiet(since))) {
+            return match (
+                live.first(),
+                self.p
+                    .unknown_since
+                    .map(|since| self.list_when_quiet(since)),
+            ) {
                 (Some(order), _) => Step::Cancel(order.number.clone()),
                 (None, Some(Step::Wait(pause))) => Step::Wait(pause),
                 (None, _) => Step::HasNone,
@@ -376,17 +440,30 @@ impl Planner<'_> {
         self.p.searches = 0;
         match self.s.class {
             CreateClass::Staged => self.choose(&live),
-            CreateClass::Unique | CreateClass::Searchable | CreateClass::Blind => match live.as_slice() {
-                [only] => self.accept(only),
-                several => {
-                    let numbers = several.iter().map(|order| order.number.as_str()).collect::<Vec<_>>().join(", ");
-                    Step::Unknown(self.tell(&format!("the ERP has several orders under our reference: {numbers}")))
+            CreateClass::Unique | CreateClass::Searchable | CreateClass::Blind => {
+                match live.as_slice() {
+                    [only] => self.accept(only),
+                    several => {
+                        let numbers = several
+                            .iter()
+                            .map(|order| order.number.as_str())
+                            .collect::<Vec<_>>()
+                            .join(", ");
+                        Step::Unknown(self.tell(&format!(
+                            "the ERP has several orders under our reference: {numbers}"
+                        )))
+                    }
                 }
-            },
+            }
         }
     }
 
-    fn listed_chosen(&mut self, chosen: ErpOrderNumber, found: Option<&ErpOrder>, live: &[&ErpOrder]) -> Step {
+    fn listed_chosen(
+        &mut self,
+        chosen: ErpOrderNumber,
+        found: Option<&ErpOrder>,
+        live: &[&ErpOrder],
+    ) -> Step {
         match found.map(|order| order.state) {
             Some(ErpOrderState::Open | ErpOrderState::Completed) => {
                 self.note_surplus(&chosen, live);
@@ -394,7 +471,10 @@ impl Planner<'_> {
             }
             Some(ErpOrderState::Blocked) => {
                 self.note_surplus(&chosen, live);
-                self.p.refusal.take().map_or(Step::Release(chosen), Step::Refused)
+                self.p
+                    .refusal
+                    .take()
+                    .map_or(Step::Release(chosen), Step::Refused)
             }
             Some(ErpOrderState::Cancelled) => {
                 let what = format!("the ERP's order {chosen}, chosen for it, was cancelled there");
@@ -406,15 +486,24 @@ impl Planner<'_> {
 
     /// The lowest number, unless one was released by hand: two must never be.
     fn choose(&mut self, live: &[&ErpOrder]) -> Step {
-        let mut open = live.iter().filter(|order| order.state != ErpOrderState::Blocked);
+        let mut open = live
+            .iter()
+            .filter(|order| order.state != ErpOrderState::Blocked);
         let chosen = match (open.next(), open.next()) {
             (Some(_), Some(_)) => {
-                return Step::Unknown(self.tell("the ERP has several orders under our reference that are in work"));
+                return Step::Unknown(
+                    self.tell("the ERP has several orders under our reference that are in work"),
+                );
             }
             (Some(one), None) => Some(one),
-            (None, _) => live.iter().find(|order| difference(self.s.asked, order).is_none()).or(live.first()),
+            (None, _) => live
+                .iter()
+                .find(|order| difference(self.s.asked, order).is_none())
+                .or_else(|| live.first()),
         };
-        let Some(chosen) = chosen else { return self.listed_none() };
+        let Some(chosen) = chosen else {
+            return self.listed_none();
+        };
         if let Step::Unknown(detail) = self.accept(chosen) {
             return Step::Unknown(detail);
         }
@@ -424,8 +513,13 @@ impl Planner<'_> {
     }
 
     fn note_surplus(&mut self, chosen: &ErpOrderNumber, live: &[&ErpOrder]) {
-        let blocked = live.iter().filter(|order| order.state == ErpOrderState::Blocked);
-        self.p.surplus = blocked.map(|order| order.number.clone()).filter(|number| number != chosen).collect();
+        let blocked = live
+            .iter()
+            .filter(|order| order.state == ErpOrderState::Blocked);
+        self.p.surplus = blocked
+            .map(|order| order.number.clone())
+            .filter(|number| number != chosen)
+            .collect();
     }
 
     fn listed_none(&mut self) -> Step {
@@ -434,15 +528,20 @@ impl Planner<'_> {
                 // Its search lags behind its own answer; the answer is as good.
                 return Step::Choose(known);
             }
-            return self.look_again(&format!("the ERP answered with {known}, but does not show it"));
+            return self.look_again(&format!(
+                "the ERP answered with {known}, but does not show it"
+            ));
         }
         let Some(since) = self.p.unknown_since else {
-            return self.look_again("the ERP says that it has the order already, but does not show it");
+            return self
+                .look_again("the ERP says that it has the order already, but does not show it");
         };
         self.p.searches = self.p.searches.saturating_add(1);
         if self.s.class == CreateClass::Searchable && self.p.searches < 2 {
             let gap = self.s.quiet_period.min(SEARCH_GAP);
-            return Step::Wait(Pause::Until(self.s.now.saturating_add(gap).unwrap_or(Timestamp::MAX)));
+            return Step::Wait(Pause::Until(
+                self.s.now.saturating_add(gap).unwrap_or(Timestamp::MAX),
+            ));
         }
         if let Step::Wait(pause) = self.list_when_quiet(since) {
             return Step::Wait(pause);
@@ -451,9 +550,16 @@ impl Planner<'_> {
             self.p.unknown_since = None;
             return Step::Refused(detail);
         }
-        let most = if self.s.class == CreateClass::Staged { STAGED_UNKNOWNS } else { SEARCHABLE_UNKNOWNS };
+        let most = if self.s.class == CreateClass::Staged {
+            STAGED_UNKNOWNS
+        } else {
+            SEARCHABLE_UNKNOWNS
+        };
         if self.s.class != CreateClass::Unique && self.p.unknowns >= most {
-            let what = format!("the ERP did not answer {} times, and shows no order of ours", self.p.unknowns);
+            let what = format!(
+                "the ERP did not answer {} times, and shows no order of ours",
+                self.p.unknowns
+            );
             return Step::Unknown(self.tell(&what));
         }
         self.p.unknown_since = None;
@@ -462,7 +568,11 @@ impl Planner<'_> {
 
     fn look_again(&mut self, what: &str) -> Step {
         self.p.searches = self.p.searches.saturating_add(1);
-        if self.p.searches >= LOOKS { Step::Unknown(self.tell(what)) } else { self.back_off(None) }
+        if self.p.searches >= LOOKS {
+            Step::Unknown(self.tell(what))
+        } else {
+            self.back_off(None)
+        }
     }
 
     fn cancel_refused(&mut self, number: &ErpOrderNumber, detail: &str) -> Step {
@@ -477,7 +587,12 @@ impl Planner<'_> {
 
     /// All that a person needs.
     fn tell(&self, what: &str) -> String {
-        let CreateErpOrder { reference, purchase_order_number, account, .. } = self.s.asked;
+        let CreateErpOrder {
+            reference,
+            purchase_order_number,
+            account,
+            ..
+        } = self.s.asked;
         format!(
             "{what}. Look in the ERP for the reference {reference} (account {account}, purchase order \
              {purchase_order_number}); then retry the order, or cancel it.",
@@ -492,21 +607,34 @@ pub fn difference(asked: &CreateErpOrder, order: &ErpOrder) -> Option<String> {
         return Some(format!("for account {}", order.account));
     }
     // An ERP may keep fewer characters of it than the buyer wrote.
-    if !asked.purchase_order_number.as_str().starts_with(order.purchase_order_number.as_str()) {
-        return Some(format!("for purchase order {}", order.purchase_order_number));
+    if !asked
+        .purchase_order_number
+        .as_str()
+        .starts_with(order.purchase_order_number.as_str())
+    {
+        return Some(format!(
+            "for purchase order {}",
+            order.purchase_order_number
+        ));
     }
     let lines = |lines: &[canonical_model::erp_order::ErpOrderLine]| {
         let mut lines: Vec<_> = lines
             .iter()
             .map(|line| {
                 let price = line.unit_price.amount.normalize();
-                (line.item.clone(), line.quantity.unit, line.quantity.value.normalize(), price)
+                (
+                    line.item.clone(),
+                    line.quantity.unit,
+                    line.quantity.value.normalize(),
+                    price,
+                )
             })
             .collect();
         lines.sort();
         lines
     };
-    (lines(&asked.lines) != lines(&order.lines)).then(|| "with other items, quantities or prices".to_owned())
+    (lines(&asked.lines) != lines(&order.lines))
+        .then(|| "with other items, quantities or prices".to_owned())
 }
 
 #[cfg(test)]

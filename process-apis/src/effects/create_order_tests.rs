@@ -1,8 +1,8 @@
 //! Each class against each outcome, and an ERP that loses, delays and drops whatever chance says.
 
 use canonical_model::{
-    AccountId, Currency, ItemNumber, Money, OrderReference, PurchaseOrderNumber, Quantity, ShipToId, SiteId,
-    UnitOfMeasure, UnitPrice, erp_order::ErpOrderLine,
+    AccountId, Currency, ItemNumber, Money, OrderReference, PurchaseOrderNumber, Quantity,
+    ShipToId, SiteId, UnitOfMeasure, UnitPrice, erp_order::ErpOrderLine,
 };
 use proptest::prelude::*;
 use rstest::rstest;
@@ -28,7 +28,11 @@ fn asked() -> CreateErpOrder {
             order_line: 1,
             item: ItemNumber::new("SKU-1").unwrap(),
             quantity: Quantity::new(dec!(6), UnitOfMeasure::EACH),
-            unit_price: UnitPrice { amount: dec!(2.50), currency: Currency::USD, unit: UnitOfMeasure::EACH },
+            unit_price: UnitPrice {
+                amount: dec!(2.50),
+                currency: Currency::USD,
+                unit: UnitOfMeasure::EACH,
+            },
             site: SiteId::new("EAST").unwrap(),
             ship_date: "2026-03-03".parse().unwrap(),
         }],
@@ -66,7 +70,15 @@ struct Doer {
 impl Doer {
     fn new(class: CreateClass) -> Self {
         let progress = Progress::default();
-        Self { class, now: start(), wanted: true, accepted: false, chosen: None, retries: 0, progress }
+        Self {
+            class,
+            now: start(),
+            wanted: true,
+            accepted: false,
+            chosen: None,
+            retries: 0,
+            progress,
+        }
     }
 
     fn step(&mut self, observation: Observation) -> Step {
@@ -103,12 +115,20 @@ fn waits(step: &Step) -> bool {
     matches!(step, Step::Wait(_))
 }
 
-const ALL: [CreateClass; 4] =
-    [CreateClass::Unique, CreateClass::Staged, CreateClass::Searchable, CreateClass::Blind];
+const ALL: [CreateClass; 4] = [
+    CreateClass::Unique,
+    CreateClass::Staged,
+    CreateClass::Searchable,
+    CreateClass::Blind,
+];
 
 #[test]
 fn a_clear_answer_is_taken_by_every_class() {
-    for class in [CreateClass::Unique, CreateClass::Searchable, CreateClass::Blind] {
+    for class in [
+        CreateClass::Unique,
+        CreateClass::Searchable,
+        CreateClass::Blind,
+    ] {
         let mut doer = Doer::new(class);
         assert_eq!(doer.step(Observation::Fresh), Step::Create);
         let created = Observation::Created(order(1, ErpOrderState::Open));
@@ -120,19 +140,37 @@ fn a_clear_answer_is_taken_by_every_class() {
 fn staged_lists_writes_its_choice_down_releases_only_that_and_cancels_the_others() {
     let mut doer = Doer::new(CreateClass::Staged);
     assert_eq!(doer.step(Observation::Fresh), Step::Create);
-    assert_eq!(doer.step(Observation::Created(order(2, ErpOrderState::Blocked))), Step::List);
-    let both = vec![order(1, ErpOrderState::Blocked), order(2, ErpOrderState::Blocked)];
-    assert_eq!(doer.step(Observation::Listed(both.clone())), Step::Choose(number(1)));
+    assert_eq!(
+        doer.step(Observation::Created(order(2, ErpOrderState::Blocked))),
+        Step::List
+    );
+    let both = vec![
+        order(1, ErpOrderState::Blocked),
+        order(2, ErpOrderState::Blocked),
+    ];
+    assert_eq!(
+        doer.step(Observation::Listed(both.clone())),
+        Step::Choose(number(1))
+    );
     assert_eq!(doer.step(Observation::Chosen), Step::Release(number(1)));
     // A crash here: the choice stands, whatever else turns up.
     assert_eq!(doer.step(Observation::Fresh), Step::List);
     let mut three = both;
     three.insert(0, order(0, ErpOrderState::Blocked));
-    assert_eq!(doer.step(Observation::Listed(three)), Step::Release(number(1)));
-    assert_eq!(doer.step(Observation::Released(order(1, ErpOrderState::Open))), Step::Accept(number(1)));
+    assert_eq!(
+        doer.step(Observation::Listed(three)),
+        Step::Release(number(1))
+    );
+    assert_eq!(
+        doer.step(Observation::Released(order(1, ErpOrderState::Open))),
+        Step::Accept(number(1))
+    );
     doer.accepted = true;
     assert_eq!(doer.step(Observation::Fresh), Step::Cancel(number(0)));
-    assert_eq!(doer.step(Observation::CancelDone(number(0))), Step::Cancel(number(2)));
+    assert_eq!(
+        doer.step(Observation::CancelDone(number(0))),
+        Step::Cancel(number(2))
+    );
     let refused = Observation::CancelRefused(number(2), "No.".to_owned());
     assert_eq!(doer.step(refused), Step::Finished);
 }
@@ -142,11 +180,20 @@ fn staged_never_releases_a_second_one_beside_one_that_is_in_work() {
     let mut doer = Doer::new(CreateClass::Staged);
     doer.step(Observation::Fresh);
     doer.step(Observation::Created(order(1, ErpOrderState::Blocked)));
-    let by_hand = vec![order(1, ErpOrderState::Blocked), order(2, ErpOrderState::Open)];
-    assert_eq!(doer.step(Observation::Listed(by_hand)), Step::Choose(number(2)));
+    let by_hand = vec![
+        order(1, ErpOrderState::Blocked),
+        order(2, ErpOrderState::Open),
+    ];
+    assert_eq!(
+        doer.step(Observation::Listed(by_hand)),
+        Step::Choose(number(2))
+    );
     let mut doer = Doer::new(CreateClass::Staged);
     let two = vec![order(1, ErpOrderState::Open), order(2, ErpOrderState::Open)];
-    assert!(matches!(doer.step(Observation::Listed(two)), Step::Unknown(_)));
+    assert!(matches!(
+        doer.step(Observation::Listed(two)),
+        Step::Unknown(_)
+    ));
 }
 
 #[rstest]
@@ -169,10 +216,18 @@ fn a_refusal_is_told_by_every_class_and_a_retry_tries_again() {
         let mut doer = Doer::new(class);
         doer.step(Observation::Fresh);
         let refused = || Observation::Refused("Locked.".to_owned());
-        assert_eq!(doer.step(refused()), Step::Refused("Locked.".to_owned()), "{class:?}");
+        assert_eq!(
+            doer.step(refused()),
+            Step::Refused("Locked.".to_owned()),
+            "{class:?}"
+        );
         doer.retries = 1;
         assert_eq!(doer.step(Observation::Fresh), Step::Create, "{class:?}");
-        assert_eq!(doer.step(refused()), Step::Refused("Locked.".to_owned()), "{class:?}");
+        assert_eq!(
+            doer.step(refused()),
+            Step::Refused("Locked.".to_owned()),
+            "{class:?}"
+        );
         // It is then cancelled: the ERP certainly has none.
         (doer.wanted, doer.retries) = (false, 2);
         assert_eq!(doer.step(Observation::Fresh), Step::HasNone, "{class:?}");
@@ -194,8 +249,13 @@ fn unique_repeats_after_an_unknown_outcome_and_compares_what_is_there_already() 
     doer.step(Observation::Conflict);
     let mut other = order(1, ErpOrderState::Open);
     other.lines[0].quantity.value = dec!(60);
-    let Step::Unknown(detail) = doer.step(Observation::Listed(vec![other])) else { panic!() };
-    assert!(detail.contains("SO-0001") && detail.contains("OW1") && detail.contains("PO-1"), "{detail}");
+    let Step::Unknown(detail) = doer.step(Observation::Listed(vec![other])) else {
+        panic!()
+    };
+    assert!(
+        detail.contains("SO-0001") && detail.contains("OW1") && detail.contains("PO-1"),
+        "{detail}"
+    );
 }
 
 #[test]
@@ -206,14 +266,21 @@ fn searchable_waits_searches_twice_tries_once_more_and_then_asks_a_person() {
         assert!(waits(&doer.step(Observation::Unknown)), "round {round}");
         assert!(waits(&doer.later(29)), "the quiet period has not passed");
         assert_eq!(doer.later(1), Step::List);
-        assert!(waits(&doer.step(Observation::Listed(Vec::new()))), "one empty search is not enough");
+        assert!(
+            waits(&doer.step(Observation::Listed(Vec::new()))),
+            "one empty search is not enough"
+        );
         assert_eq!(doer.later(30), Step::List);
         let step = doer.step(Observation::Listed(Vec::new()));
         assert_eq!(step == Step::Create, round == 0, "{step:?}");
         assert_eq!(matches!(step, Step::Unknown(_)), round == 1, "{step:?}");
     }
     doer.retries = 1;
-    assert_eq!(doer.step(Observation::Fresh), Step::List, "after a person said so it looks first");
+    assert_eq!(
+        doer.step(Observation::Fresh),
+        Step::List,
+        "after a person said so it looks first"
+    );
 }
 
 #[test]
@@ -223,7 +290,9 @@ fn searchable_takes_the_one_it_finds_and_leaves_two_to_a_person() {
         doer.step(Observation::Fresh);
         doer.step(Observation::Unknown);
         assert_eq!(doer.later(30), Step::List);
-        let orders = (1..=found).map(|no| order(no, ErpOrderState::Open)).collect();
+        let orders = (1..=found)
+            .map(|no| order(no, ErpOrderState::Open))
+            .collect();
         let step = doer.step(Observation::Listed(orders));
         assert_eq!(step == Step::Accept(number(1)), found == 1);
         assert_eq!(matches!(step, Step::Unknown(_)), found == 2);
@@ -235,7 +304,10 @@ fn blind_leaves_an_unknown_outcome_to_a_person_and_does_what_that_person_says() 
     let mut doer = Doer::new(CreateClass::Blind);
     doer.step(Observation::Fresh);
     assert!(matches!(doer.step(Observation::Unknown), Step::Unknown(_)));
-    assert!(matches!(doer.step(Observation::Fresh), Step::Unknown(_)), "not by itself");
+    assert!(
+        matches!(doer.step(Observation::Fresh), Step::Unknown(_)),
+        "not by itself"
+    );
     doer.retries = 1;
     assert_eq!(doer.step(Observation::Fresh), Step::Create);
     doer.step(Observation::Unknown);
@@ -261,7 +333,10 @@ fn a_crash_during_the_call_is_an_unknown_outcome() {
 #[test]
 fn one_that_is_not_wanted_any_more_is_never_begun_and_undone_where_it_was() {
     for class in ALL {
-        let mut doer = Doer { wanted: false, ..Doer::new(class) };
+        let mut doer = Doer {
+            wanted: false,
+            ..Doer::new(class)
+        };
         assert_eq!(doer.step(Observation::Fresh), Step::HasNone, "{class:?}");
         let mut doer = Doer::new(class);
         doer.step(Observation::Fresh);
@@ -287,9 +362,14 @@ fn a_refusal_after_an_unknown_outcome_is_believed_once_the_erp_shows_nothing() {
     doer.step(Observation::Fresh);
     doer.step(Observation::Unknown);
     assert_eq!(doer.later(1), Step::Create);
-    assert!(waits(&doer.step(Observation::Refused("Locked.".to_owned()))));
+    assert!(waits(
+        &doer.step(Observation::Refused("Locked.".to_owned()))
+    ));
     assert_eq!(doer.later(30), Step::List);
-    assert_eq!(doer.step(Observation::Listed(Vec::new())), Step::Refused("Locked.".to_owned()));
+    assert_eq!(
+        doer.step(Observation::Listed(Vec::new())),
+        Step::Refused("Locked.".to_owned())
+    );
 }
 
 #[test]
@@ -340,7 +420,11 @@ impl Erp {
         if self.unique && !self.orders.is_empty() {
             return Observation::Conflict;
         }
-        let state = if self.unique { ErpOrderState::Open } else { ErpOrderState::Blocked };
+        let state = if self.unique {
+            ErpOrderState::Open
+        } else {
+            ErpOrderState::Blocked
+        };
         let no = u32::try_from(self.orders.len()).unwrap() + 1;
         self.orders.push(order(no, state));
         Observation::Created(order(no, state))
@@ -355,19 +439,35 @@ impl Erp {
     }
 
     fn set(&mut self, number: &ErpOrderNumber, state: ErpOrderState) -> ErpOrder {
-        let order = self.orders.iter_mut().find(|order| order.number == *number).unwrap();
+        let order = self
+            .orders
+            .iter_mut()
+            .find(|order| order.number == *number)
+            .unwrap();
         order.state = state;
         order.clone()
     }
 
     fn in_work(&self) -> usize {
-        self.orders.iter().filter(|order| order.state == ErpOrderState::Open).count()
+        self.orders
+            .iter()
+            .filter(|order| order.state == ErpOrderState::Open)
+            .count()
     }
 }
 
-fn played(doer: &mut Doer, erp: &mut Erp, fate: Fate, call: impl FnOnce(&mut Erp) -> Observation) -> Observation {
+fn played(
+    doer: &mut Doer,
+    erp: &mut Erp,
+    fate: Fate,
+    call: impl FnOnce(&mut Erp) -> Observation,
+) -> Observation {
     let create = doer.progress.in_flight.is_some();
-    let lost = if create { Observation::Unknown } else { Observation::Failed { retry_after: None } };
+    let lost = if create {
+        Observation::Unknown
+    } else {
+        Observation::Failed { retry_after: None }
+    };
     match fate {
         Fate::Answers => call(erp),
         Fate::LosesTheAnswer => {
@@ -375,7 +475,8 @@ fn played(doer: &mut Doer, erp: &mut Erp, fate: Fate, call: impl FnOnce(&mut Erp
             lost
         }
         Fate::Late(seconds) if create => {
-            erp.ghosts.push(doer.now + SignedDuration::from_secs(seconds));
+            erp.ghosts
+                .push(doer.now + SignedDuration::from_secs(seconds));
             lost
         }
         Fate::LosesTheRequest | Fate::Late(_) => lost,

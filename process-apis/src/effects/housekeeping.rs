@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use service_runtime::telemetry::error_chain;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +25,14 @@ fn every(period: Duration) -> tokio::time::Interval {
 async fn expire_reservations(state: &AppState, stop: &CancellationToken) {
     let mut ticks = every(state.config.housekeeping.reservations_every.get());
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = reservations::expire_due(state.store.as_ref(), &state.clock, BATCH).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "reservations that have run out could not be released; it is tried again");
+        if let Err(error) =
+            reservations::expire_due(state.store.as_ref(), &state.clock, BATCH).await
+        {
+            let error = error_chain(&error);
+            tracing::warn!(
+                error,
+                "reservations that have run out could not be released; it is tried again"
+            );
         }
     }
 }
@@ -38,8 +44,11 @@ async fn sweep(state: &AppState, stop: &CancellationToken) {
             Ok(0) => {}
             Ok(deleted) => tracing::debug!(deleted, "rows past their time are deleted"),
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "rows past their time could not be deleted; it is tried again");
+                let error = error_chain(&error);
+                tracing::warn!(
+                    error,
+                    "rows past their time could not be deleted; it is tried again"
+                );
             }
         }
     }

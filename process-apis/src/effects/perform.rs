@@ -1,6 +1,6 @@
 //! Takes the steps that the planners say: the calls, and the commits that write down what came of them.
 
-use canonical_model::SiteId;
+use canonical_model::{SiteId, erp_order::CreateErpOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +14,12 @@ use crate::{
     orders::{Command, OrderState},
 };
 
+/// Whether a step was a call, and what came of it.
+enum Asked {
+    Erp(create_order::Observation),
+    Nobody(create_order::Step),
+}
+
 #[derive(Deserialize)]
 struct ReleasePayload {
     site: SiteId,
@@ -26,7 +32,9 @@ fn written(progress: &impl Serialize) -> Result<Value, EffectError> {
 /// When to come again, as far as an error says.
 fn retry_after(error: &SystemError) -> Option<jiff::SignedDuration> {
     match error {
-        SystemError::Throttled { retry_after } | SystemError::Unavailable { retry_after } => *retry_after,
+        SystemError::Throttled { retry_after } | SystemError::Unavailable { retry_after } => {
+            *retry_after
+        }
         SystemError::Rejected { .. }
         | SystemError::NotFound
         | SystemError::Conflict { .. }
@@ -38,11 +46,13 @@ fn retry_after(error: &SystemError) -> Option<jiff::SignedDuration> {
 
 impl Worker {
     pub(super) async fn create_order(&self, held: &mut Held) -> Result<(), EffectError> {
-        use create_order::{Observation, Situation, Step};
+        use create_order::{Observation, Situation};
         let mut progress: create_order::Progress = held.progress()?;
         let mut observation = Observation::Fresh;
         loop {
-            let Some(state) = self.open_order(held).await? else { return Ok(()) };
+            let Some(state) = self.open_order(held).await? else {
+                return Ok(());
+            };
             let (call, _) = self.in_time(held, &state, &progress).await?;
             let capabilities = match self.capabilities.of(&call).await {
                 Ok(capabilities) => capabilities,
@@ -61,57 +71,125 @@ impl Worker {
             };
             let (step, next) = create_order::next_step(situation, progress, observation);
             progress = next;
-            observation = match step {
-                Step::Create => {
-                    let (call, until) = self.attempt(held, &state, &mut progress, Mutation::Create).await?;
-                    let answer = within(until, self.clock.now(), self.system.create_order(&call, &asked)).await;
-                    backend::create_observed(answer)
-                }
-                Step::List => {
-                    let (call, until) = self.in_time(held, &state, &progress).await?;
-                    let found = self.system.orders_by_reference(&call, &asked.reference);
-                    backend::list_observed(within(until, self.clock.now(), found).await)
-                }
-                Step::Release(number) => {
-                    let (call, until) = self.attempt(held, &state, &mut progress, Mutation::Release).await?;
-                    let answer = within(until, self.clock.now(), self.system.release_order(&call, &number)).await;
-                    backend::release_observed(answer)
-                }
-                Step::Cancel(number) => {
-                    let (call, until) = self.attempt(held, &state, &mut progress, Mutation::Cancel).await?;
-                    let answer = within(until, self.clock.now(), self.system.cancel_order(&call, &number)).await;
-                    backend::surplus_cancel_observed(number, answer)
-                }
-                Step::Choose(number) => {
-                    let (now, value) = (self.clock.now(), written(&progress)?);
-                    let command = Command::ErpOrderChosen { number };
-                    let chosen = self.settle(held, &command, |_| held.later(now, value.clone(), true)).await?;
-                    if chosen { Observation::Chosen } else { Observation::Fresh }
-                }
-                Step::Accept(number) => {
-                    let (now, value) = (self.clock.now(), written(&progress)?);
-                    let surplus = !progress.surplus.is_empty();
-                    let command = Command::ErpAccepted { number, at: now };
-                    let outcome =
-                        |_: &OrderState| if surplus { held.later(now, value.clone(), true) } else { held.done() };
-                    if self.settle(held, &command, outcome).await? && !surplus {
-                        return Ok(());
+            observation = match self
+                .ask_erp(held, &state, &asked, &mut progress, step)
+                .await?
+            {
+                Asked::Erp(observation) => observation,
+                Asked::Nobody(step) => {
+                    match self.write_down(held, &state, &progress, step).await? {
+                        Some(observation) => observation,
+                        None => return Ok(()),
                     }
-                    Observation::Fresh
                 }
-                Step::HasNone => return self.end(held, &Command::ErpHasNone).await,
-                Step::Refused(detail) => {
-                    let command = Command::ErpRejected { detail, retries: state.retries };
-                    return self.stop(held, &command, &progress).await;
-                }
-                Step::Unknown(detail) => {
-                    let command = Command::ErpUnknown { detail, retries: state.retries };
-                    return self.stop(held, &command, &progress).await;
-                }
-                Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
-                Step::Finished => return self.write(held.done()).await,
             };
         }
+    }
+
+    /// Takes a step that is a call.
+    async fn ask_erp(
+        &self,
+        held: &mut Held,
+        state: &OrderState,
+        asked: &CreateErpOrder,
+        progress: &mut create_order::Progress,
+        step: create_order::Step,
+    ) -> Result<Asked, EffectError> {
+        use create_order::Step;
+        Ok(Asked::Erp(match step {
+            Step::Create => {
+                let (call, until) = self
+                    .attempt(held, state, progress, Mutation::Create)
+                    .await?;
+                let answer = self.system.create_order(&call, asked);
+                backend::create_observed(within(until, self.clock.now(), answer).await)
+            }
+            Step::List => {
+                let (call, until) = self.in_time(held, state, progress).await?;
+                let found = self.system.orders_by_reference(&call, &asked.reference);
+                backend::list_observed(within(until, self.clock.now(), found).await)
+            }
+            Step::Release(number) => {
+                let (call, until) = self
+                    .attempt(held, state, progress, Mutation::Release)
+                    .await?;
+                let answer = self.system.release_order(&call, &number);
+                backend::release_observed(within(until, self.clock.now(), answer).await)
+            }
+            Step::Cancel(number) => {
+                let (call, until) = self
+                    .attempt(held, state, progress, Mutation::Cancel)
+                    .await?;
+                let answer = within(
+                    until,
+                    self.clock.now(),
+                    self.system.cancel_order(&call, &number),
+                )
+                .await;
+                backend::surplus_cancel_observed(number, answer)
+            }
+            step @ (Step::Choose(_)
+            | Step::Accept(_)
+            | Step::HasNone
+            | Step::Refused(_)
+            | Step::Unknown(_)
+            | Step::Wait(_)
+            | Step::Finished) => return Ok(Asked::Nobody(step)),
+        }))
+    }
+
+    /// Takes a step that is a commit; None = nothing is left to do in this lease.
+    async fn write_down(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        progress: &create_order::Progress,
+        step: create_order::Step,
+    ) -> Result<Option<create_order::Observation>, EffectError> {
+        use create_order::{Observation, Step};
+        let (now, value, retries) = (self.clock.now(), written(progress)?, state.retries);
+        match step {
+            Step::Choose(number) => {
+                let command = Command::ErpOrderChosen { number };
+                let chosen = self
+                    .settle(held, &command, |_| held.later(now, value.clone(), true))
+                    .await?;
+                return Ok(Some(if chosen {
+                    Observation::Chosen
+                } else {
+                    Observation::Fresh
+                }));
+            }
+            Step::Accept(number) => {
+                let surplus = !progress.surplus.is_empty();
+                let outcome = |_: &OrderState| {
+                    if surplus {
+                        held.later(now, value.clone(), true)
+                    } else {
+                        held.done()
+                    }
+                };
+                let command = Command::ErpAccepted { number, at: now };
+                let accepted = self.settle(held, &command, outcome).await?;
+                return Ok((surplus || !accepted).then_some(Observation::Fresh));
+            }
+            Step::HasNone => self.end(held, &Command::ErpHasNone).await?,
+            Step::Refused(detail) => {
+                self.stop(held, &Command::ErpRejected { detail, retries }, progress)
+                    .await?
+            }
+            Step::Unknown(detail) => {
+                self.stop(held, &Command::ErpUnknown { detail, retries }, progress)
+                    .await?
+            }
+            Step::Wait(pause) => self.wait(held, pause, value).await?,
+            Step::Finished => self.write(held.done()).await?,
+            // A call: it was taken before.
+            Step::Create | Step::List | Step::Release(_) | Step::Cancel(_) => {
+                return Ok(Some(Observation::Fresh));
+            }
+        }
+        Ok(None)
     }
 
     /// Begins an attempt and says until when its call has time.
@@ -133,7 +211,9 @@ impl Worker {
         let mut progress: cancel_order::Progress = held.progress()?;
         let mut observation = Observation::Fresh;
         loop {
-            let Some(state) = self.open_order(held).await? else { return Ok(()) };
+            let Some(state) = self.open_order(held).await? else {
+                return Ok(());
+            };
             let wanted = state.cancelling.is_none() || state.accepted_at.is_none();
             let number = state.sales_order_number.as_ref().filter(|_| !wanted);
             let (step, next) = cancel_order::next_step(number, progress, observation);
@@ -142,18 +222,29 @@ impl Worker {
                 Step::Cancel(number) => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     self.begin(held, written(&progress)?).await?;
-                    let answer = within(until, self.clock.now(), self.system.cancel_order(&call, &number)).await;
+                    let answer = within(
+                        until,
+                        self.clock.now(),
+                        self.system.cancel_order(&call, &number),
+                    )
+                    .await;
                     backend::cancel_observed(answer)
                 }
                 Step::Read(number) => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
-                    let answer = within(until, self.clock.now(), self.system.order(&call, &number)).await;
+                    let answer =
+                        within(until, self.clock.now(), self.system.order(&call, &number)).await;
                     backend::read_observed(answer)
                 }
                 Step::Cancelled => return self.end(held, &Command::ErpHasNone).await,
-                Step::Refused(detail) => return self.end(held, &Command::ErpCancelRefused { detail }).await,
+                Step::Refused(detail) => {
+                    return self.end(held, &Command::ErpCancelRefused { detail }).await;
+                }
                 Step::Unknown(detail) => {
-                    let command = Command::ErpUnknown { detail, retries: state.retries };
+                    let command = Command::ErpUnknown {
+                        detail,
+                        retries: state.retries,
+                    };
                     return self.stop(held, &command, &progress).await;
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
@@ -168,7 +259,9 @@ impl Worker {
         let mut progress: release_warehouse::Progress = held.progress()?;
         let mut observation = Observation::Fresh;
         loop {
-            let Some(state) = self.open_order(held).await? else { return Ok(()) };
+            let Some(state) = self.open_order(held).await? else {
+                return Ok(());
+            };
             let situation = Situation {
                 stage: state.release_stage(&site),
                 wanted: state.cancelling.is_none(),
@@ -182,7 +275,8 @@ impl Worker {
                 Step::Begin => {
                     let (now, value) = (self.clock.now(), written(&progress)?);
                     let command = Command::BeginRelease { site: site.clone() };
-                    self.settle(held, &command, |_| held.later(now, value.clone(), true)).await?;
+                    self.settle(held, &command, |_| held.later(now, value.clone(), true))
+                        .await?;
                     Observation::Fresh
                 }
                 Step::Create => {
@@ -192,7 +286,12 @@ impl Worker {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     progress.in_flight = Some(until);
                     self.begin(held, written(&progress)?).await?;
-                    let answer = within(until, self.clock.now(), self.system.create_release(&call, &release)).await;
+                    let answer = within(
+                        until,
+                        self.clock.now(),
+                        self.system.create_release(&call, &release),
+                    )
+                    .await;
                     backend::warehouse_observed(answer)
                 }
                 Step::Search => {
@@ -203,10 +302,23 @@ impl Worker {
                 }
                 Step::Released(release_number) => {
                     let site = site.clone();
-                    return self.end(held, &Command::WarehouseReleased { site, release_number }).await;
+                    return self
+                        .end(
+                            held,
+                            &Command::WarehouseReleased {
+                                site,
+                                release_number,
+                            },
+                        )
+                        .await;
                 }
                 Step::Failed { detail, certain } => {
-                    let command = Command::WarehouseFailed { site: site.clone(), detail, certain, retries: state.retries };
+                    let command = Command::WarehouseFailed {
+                        site: site.clone(),
+                        detail,
+                        certain,
+                        retries: state.retries,
+                    };
                     return self.stop(held, &command, &progress).await;
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
@@ -217,7 +329,10 @@ impl Worker {
 
     /// The order, unless it has ended: then nothing is left to do.
     async fn open_order(&self, held: &Held) -> Result<Option<OrderState>, EffectError> {
-        let state = self.order(held.effect.order_id).await?.filter(|state| !state.is_closed());
+        let state = self
+            .order(held.effect.order_id)
+            .await?
+            .filter(|state| !state.is_closed());
         if state.is_none() {
             self.write(held.done()).await?;
         }
@@ -233,7 +348,8 @@ impl Worker {
     ) -> Result<(crate::clients::Call, jiff::Timestamp), EffectError> {
         match self.call(held, state) {
             Err(EffectError::NoTime) => {
-                self.write(held.later(self.clock.now(), written(progress)?, false)).await?;
+                self.write(held.later(self.clock.now(), written(progress)?, false))
+                    .await?;
                 Err(EffectError::NoTime)
             }
             other => other,
@@ -246,7 +362,10 @@ impl Worker {
         error: &SystemError,
         progress: &impl Serialize,
     ) -> Result<(), EffectError> {
-        let pause = Pause::BackOff { failures: 4, retry_after: retry_after(error) };
+        let pause = Pause::BackOff {
+            failures: 4,
+            retry_after: retry_after(error),
+        };
         self.wait(held, pause, written(progress)?).await
     }
 
@@ -260,10 +379,19 @@ impl Worker {
 
     /// A person is needed: the effect waits until the order is retried or cancelled. Where that has happened meanwhile,
     /// it goes on at once.
-    async fn stop(&self, held: &Held, command: &Command, progress: &impl Serialize) -> Result<(), EffectError> {
+    async fn stop(
+        &self,
+        held: &Held,
+        command: &Command,
+        progress: &impl Serialize,
+    ) -> Result<(), EffectError> {
         let value = written(progress)?;
-        if !self.settle(held, command, |_| held.stopped(value.clone())).await? {
-            self.write(held.later(self.clock.now(), value, false)).await?;
+        if !self
+            .settle(held, command, |_| held.stopped(value.clone()))
+            .await?
+        {
+            self.write(held.later(self.clock.now(), value, false))
+                .await?;
         }
         Ok(())
     }

@@ -98,7 +98,11 @@ pub enum Step {
 }
 
 /// What to do next, and what to write down with it.
-pub fn next_step(situation: Situation, mut p: Progress, observation: Observation) -> (Step, Progress) {
+pub fn next_step(
+    situation: Situation,
+    mut p: Progress,
+    observation: Observation,
+) -> (Step, Progress) {
     let step = step(situation, &mut p, observation);
     (step, p)
 }
@@ -109,7 +113,13 @@ fn step(s: Situation, p: &mut Progress, observation: Observation) -> Step {
         Observation::Fresh => {
             if p.retries_seen < s.retries {
                 let taken = std::mem::take(p);
-                *p = Progress { retries_seen: s.retries, unknowns: 0, failures: 0, refusal: None, ..taken };
+                *p = Progress {
+                    retries_seen: s.retries,
+                    unknowns: 0,
+                    failures: 0,
+                    refusal: None,
+                    ..taken
+                };
             }
             if let Some(until) = in_flight {
                 note_unknown(p, until);
@@ -117,7 +127,9 @@ fn step(s: Situation, p: &mut Progress, observation: Observation) -> Step {
             resume(s, p)
         }
         Observation::Created(release) => Step::Released(release.number),
-        Observation::NotDone { retry_after } | Observation::SearchFailed { retry_after } => back_off(p, retry_after),
+        Observation::NotDone { retry_after } | Observation::SearchFailed { retry_after } => {
+            back_off(p, retry_after)
+        }
         Observation::Refused(detail) if p.unknown_since.is_some() => {
             p.refusal = Some(detail);
             Step::Search
@@ -138,14 +150,22 @@ fn note_unknown(p: &mut Progress, since: Timestamp) {
 
 fn back_off(p: &mut Progress, retry_after: Option<SignedDuration>) -> Step {
     p.failures = p.failures.saturating_add(1);
-    Step::Wait(Pause::BackOff { failures: p.failures, retry_after })
+    Step::Wait(Pause::BackOff {
+        failures: p.failures,
+        retry_after,
+    })
 }
 
 fn refused(p: &mut Progress, detail: String) -> Step {
     p.begun = false;
     p.unknown_since = None;
-    let detail = format!("The warehouse did not take it: {detail} Put that right and retry the order, or cancel it.");
-    Step::Failed { detail, certain: true }
+    let detail = format!(
+        "The warehouse did not take it: {detail} Put that right and retry the order, or cancel it."
+    );
+    Step::Failed {
+        detail,
+        certain: true,
+    }
 }
 
 fn resume(s: Situation, p: &mut Progress) -> Step {
@@ -161,8 +181,14 @@ fn resume(s: Situation, p: &mut Progress) -> Step {
         Some(ReleaseStage::Begun) => match p.unknown_since {
             None => Step::Create,
             Some(since) => {
-                let quiet = since.saturating_add(s.quiet_period).unwrap_or(Timestamp::MAX);
-                if s.now < quiet { Step::Wait(Pause::Until(quiet)) } else { Step::Search }
+                let quiet = since
+                    .saturating_add(s.quiet_period)
+                    .unwrap_or(Timestamp::MAX);
+                if s.now < quiet {
+                    Step::Wait(Pause::Until(quiet))
+                } else {
+                    Step::Search
+                }
             }
         },
     }
@@ -170,7 +196,9 @@ fn resume(s: Situation, p: &mut Progress) -> Step {
 
 fn found(s: Situation, p: &mut Progress, releases: Vec<WarehouseRelease>) -> Step {
     p.failures = 0;
-    let live = releases.into_iter().find(|release| release.state != WarehouseReleaseState::Cancelled);
+    let live = releases
+        .into_iter()
+        .find(|release| release.state != WarehouseReleaseState::Cancelled);
     if let Some(release) = live {
         return Step::Released(release.number);
     }
@@ -182,7 +210,10 @@ fn found(s: Situation, p: &mut Progress, releases: Vec<WarehouseRelease>) -> Ste
             "The warehouse did not answer {} times, and does not show the release. Look there, then retry the order.",
             p.unknowns,
         );
-        return Step::Failed { detail, certain: false };
+        return Step::Failed {
+            detail,
+            certain: false,
+        };
     }
     p.unknown_since = None;
     resume(s, p)
@@ -198,21 +229,39 @@ mod tests {
 
     fn at(stage: ReleaseStage) -> Situation {
         let quiet_period = SignedDuration::from_secs(5);
-        Situation { stage: Some(stage), wanted: true, quiet_period, retries: 0, now: now() }
+        Situation {
+            stage: Some(stage),
+            wanted: true,
+            quiet_period,
+            retries: 0,
+            now: now(),
+        }
     }
 
     fn later(situation: Situation, seconds: i64) -> Situation {
-        Situation { now: now() + SignedDuration::from_secs(seconds), ..situation }
+        Situation {
+            now: now() + SignedDuration::from_secs(seconds),
+            ..situation
+        }
     }
 
     fn release(state: WarehouseReleaseState) -> WarehouseRelease {
         let site = canonical_model::SiteId::new("EAST").unwrap();
-        WarehouseRelease { number: "R-1".to_owned(), release_reference: "OW1-EAST".to_owned(), site, state }
+        WarehouseRelease {
+            number: "R-1".to_owned(),
+            release_reference: "OW1-EAST".to_owned(),
+            site,
+            state,
+        }
     }
 
     #[test]
     fn it_is_begun_in_the_order_before_the_warehouse_is_told() {
-        let (step, progress) = next_step(at(ReleaseStage::Waiting), Progress::default(), Observation::Fresh);
+        let (step, progress) = next_step(
+            at(ReleaseStage::Waiting),
+            Progress::default(),
+            Observation::Fresh,
+        );
         assert_eq!(step, Step::Begin);
         let (step, progress) = next_step(at(ReleaseStage::Begun), progress, Observation::Fresh);
         assert_eq!(step, Step::Create);
@@ -223,55 +272,117 @@ mod tests {
 
     #[test]
     fn a_cancelled_order_and_one_that_another_effect_sees_to_are_left_alone() {
-        let unwanted = Situation { wanted: false, ..at(ReleaseStage::Waiting) };
-        assert_eq!(next_step(unwanted, Progress::default(), Observation::Fresh).0, Step::Finished);
-        assert_eq!(next_step(at(ReleaseStage::Begun), Progress::default(), Observation::Fresh).0, Step::Finished);
-        assert_eq!(next_step(at(ReleaseStage::Released), Progress::default(), Observation::Fresh).0, Step::Finished);
+        let unwanted = Situation {
+            wanted: false,
+            ..at(ReleaseStage::Waiting)
+        };
+        assert_eq!(
+            next_step(unwanted, Progress::default(), Observation::Fresh).0,
+            Step::Finished
+        );
+        assert_eq!(
+            next_step(
+                at(ReleaseStage::Begun),
+                Progress::default(),
+                Observation::Fresh
+            )
+            .0,
+            Step::Finished
+        );
+        assert_eq!(
+            next_step(
+                at(ReleaseStage::Released),
+                Progress::default(),
+                Observation::Fresh
+            )
+            .0,
+            Step::Finished
+        );
     }
 
     #[test]
     fn after_an_unknown_outcome_it_searches_before_it_tells_again() {
-        let begun = Progress { begun: true, ..Progress::default() };
-        let (step, progress) = next_step(at(ReleaseStage::Begun), begun.clone(), Observation::Unknown);
+        let begun = Progress {
+            begun: true,
+            ..Progress::default()
+        };
+        let (step, progress) =
+            next_step(at(ReleaseStage::Begun), begun.clone(), Observation::Unknown);
         assert!(matches!(step, Step::Wait(Pause::Until(_))));
-        let (step, progress) = next_step(later(at(ReleaseStage::Begun), 5), progress, Observation::Fresh);
+        let (step, progress) = next_step(
+            later(at(ReleaseStage::Begun), 5),
+            progress,
+            Observation::Fresh,
+        );
         assert_eq!(step, Step::Search);
         let there = Observation::Found(vec![release(WarehouseReleaseState::InProgress)]);
         let situation = later(at(ReleaseStage::Begun), 5);
-        assert_eq!(next_step(situation, progress.clone(), there).0, Step::Released("R-1".to_owned()));
+        assert_eq!(
+            next_step(situation, progress.clone(), there).0,
+            Step::Released("R-1".to_owned())
+        );
         let gone = Observation::Found(vec![release(WarehouseReleaseState::Cancelled)]);
         assert_eq!(next_step(situation, progress, gone).0, Step::Create);
         // A crash during the call is an unknown outcome too.
-        let crashed = Progress { in_flight: Some(now()), ..begun };
-        assert_eq!(next_step(situation, crashed, Observation::Fresh).0, Step::Search);
+        let crashed = Progress {
+            in_flight: Some(now()),
+            ..begun
+        };
+        assert_eq!(
+            next_step(situation, crashed, Observation::Fresh).0,
+            Step::Search
+        );
     }
 
     #[test]
     fn a_refusal_is_certain_unless_an_earlier_call_may_have_been_done() {
-        let begun = Progress { begun: true, ..Progress::default() };
+        let begun = Progress {
+            begun: true,
+            ..Progress::default()
+        };
         let refused = || Observation::Refused("Closed.".to_owned());
         let (step, progress) = next_step(at(ReleaseStage::Begun), begun.clone(), refused());
         assert!(matches!(step, Step::Failed { certain: true, .. }));
         assert!(!progress.begun);
-        let doubtful = Progress { unknown_since: Some(now()), unknowns: 1, ..begun };
+        let doubtful = Progress {
+            unknown_since: Some(now()),
+            unknowns: 1,
+            ..begun
+        };
         let (step, progress) = next_step(at(ReleaseStage::Begun), doubtful, refused());
         assert_eq!(step, Step::Search);
-        let (step, _) = next_step(at(ReleaseStage::Begun), progress, Observation::Found(Vec::new()));
+        let (step, _) = next_step(
+            at(ReleaseStage::Begun),
+            progress,
+            Observation::Found(Vec::new()),
+        );
         assert!(matches!(step, Step::Failed { certain: true, .. }));
     }
 
     #[test]
     fn three_unknown_outcomes_are_left_to_a_person_who_may_have_it_tried_again() {
-        let mut progress = Progress { begun: true, ..Progress::default() };
+        let mut progress = Progress {
+            begun: true,
+            ..Progress::default()
+        };
         let mut situation = at(ReleaseStage::Begun);
         for round in 1..=3_i64 {
             progress = next_step(situation, progress, Observation::Unknown).1;
             situation = later(situation, 10 * round);
             let (step, after) = next_step(situation, progress, Observation::Found(Vec::new()));
-            assert_eq!(matches!(step, Step::Failed { certain: false, .. }), round == 3);
+            assert_eq!(
+                matches!(step, Step::Failed { certain: false, .. }),
+                round == 3
+            );
             progress = after;
         }
-        let retried = Situation { retries: 1, ..later(situation, 60) };
-        assert_eq!(next_step(retried, progress, Observation::Fresh).0, Step::Search);
+        let retried = Situation {
+            retries: 1,
+            ..later(situation, 60)
+        };
+        assert_eq!(
+            next_step(retried, progress, Observation::Fresh).0,
+            Step::Search
+        );
     }
 }

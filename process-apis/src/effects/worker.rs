@@ -10,12 +10,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use service_runtime::{
     clock::Clock,
+    telemetry::error_chain,
     trace::{Deadline, RequestScope, TraceContext},
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{CANCEL_ERP_ORDER, CREATE_ERP_ORDER, RELEASE_TO_WAREHOUSE, backend::CapabilityCache, backoff::Pause};
+use super::{
+    CANCEL_ERP_ORDER, CREATE_ERP_ORDER, RELEASE_TO_WAREHOUSE, backend::CapabilityCache,
+    backoff::Pause,
+};
 use crate::{
     clients::{Call, Lane, SystemApis, SystemError},
     config::EffectsConfig,
@@ -25,7 +29,9 @@ use crate::{
         react::Surroundings,
     },
     state::AppState,
-    store::{AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, Store, StoreError},
+    store::{
+        AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, Store, StoreError,
+    },
 };
 
 /// What must remain of a lease after a call's time is over, to write down what came of it.
@@ -111,29 +117,52 @@ impl Worker {
             }
         }
         tasks.close();
-        if tokio::time::timeout(self.config.lease.get(), tasks.wait()).await.is_err() {
-            tracing::warn!("effects were still running at the end of the drain; their leases will expire");
+        if tokio::time::timeout(self.config.lease.get(), tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "effects were still running at the end of the drain; their leases will expire"
+            );
         }
     }
 
     /// Leases as many as there is room for, and starts them.
-    async fn take_up(&self, slots: &Arc<Semaphore>, freed: &Arc<Notify>, tasks: &TaskTracker) -> usize {
+    async fn take_up(
+        &self,
+        slots: &Arc<Semaphore>,
+        freed: &Arc<Notify>,
+        tasks: &TaskTracker,
+    ) -> usize {
         let room = u16::try_from(slots.available_permits()).unwrap_or(u16::MAX);
         if room == 0 {
             return 0;
         }
         let now = self.clock.now();
-        let until = now.saturating_add(self.config.lease.signed()).unwrap_or(now);
+        // A look costs a read, a lease a write: every commit wakes the worker, and most bring nothing to do.
+        match self.store.next_effect_due().await {
+            Ok(Some(due)) if due <= now => {}
+            Ok(_) => return 0,
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "the next effect is not known");
+                return 0;
+            }
+        }
+        let until = now
+            .saturating_add(self.config.lease.signed())
+            .unwrap_or(now);
         let leased = match self.store.lease_effects(now, until, room).await {
             Ok(leased) => leased,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no effects could be leased");
+                tracing::warn!(error = error_chain(&error), "no effects could be leased");
                 return 0;
             }
         };
         let taken = leased.len();
         for effect in leased {
-            let Ok(slot) = Arc::clone(slots).acquire_owned().await else { break };
+            let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
+                break;
+            };
             let (worker, freed) = (self.clone(), Arc::clone(freed));
             tasks.spawn(async move {
                 worker.perform(effect).await;
@@ -152,14 +181,15 @@ impl Worker {
         }
         match self.store.next_effect_due().await {
             Ok(Some(due)) => {
-                let wait = Duration::try_from(due.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
+                let wait = Duration::try_from(due.duration_since(self.clock.now()))
+                    .unwrap_or(Duration::ZERO);
                 // Due already and not to be had: another call under its serial key runs.
                 let least = if taken > 0 { Duration::ZERO } else { SHORTEST };
                 wait.clamp(least.min(poll), poll)
             }
             Ok(None) => poll,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the next effect is not known");
+                tracing::warn!(error = error_chain(&error), "the next effect is not known");
                 poll
             }
         }
@@ -167,10 +197,17 @@ impl Worker {
 
     /// Takes one effect as far as it goes in this lease.
     pub async fn perform(&self, effect: LeasedEffect) {
-        let trace = TraceContext::parse(&effect.traceparent).map_or_else(TraceContext::generate, |trace| trace.child());
-        let left = Duration::try_from(effect.until.duration_since(self.clock.now())).unwrap_or_default();
+        let trace = TraceContext::parse(&effect.traceparent)
+            .map_or_else(TraceContext::generate, |trace| trace.child());
+        let left =
+            Duration::try_from(effect.until.duration_since(self.clock.now())).unwrap_or_default();
         let deadline = Some(Deadline::after(left));
-        let scope = RequestScope::new("process-apis", trace, effect.correlation_id.clone(), deadline);
+        let scope = RequestScope::new(
+            "process-apis",
+            trace,
+            effect.correlation_id.clone(),
+            deadline,
+        );
         Arc::new(scope).run(self.perform_in_scope(effect)).await;
     }
 
@@ -183,16 +220,23 @@ impl Worker {
             RELEASE_TO_WAREHOUSE => self.release_warehouse(&mut held).await,
             // A later release wrote it: this one leaves it to an instance that knows it.
             _ => {
-                let pause = Pause::BackOff { failures: 10, retry_after: None };
+                let pause = Pause::BackOff {
+                    failures: 10,
+                    retry_after: None,
+                };
                 self.wait(&held, pause, held.effect.progress.clone()).await
             }
         };
         match done {
             Ok(()) => tracing::debug!(%order, kind, "effect taken as far as it goes"),
-            Err(EffectError::LeaseLost) => tracing::info!(%order, kind, "the lease of an effect is lost"),
-            Err(EffectError::NoTime) => tracing::debug!(%order, kind, "an effect goes on in its next lease"),
+            Err(EffectError::LeaseLost) => {
+                tracing::info!(%order, kind, "the lease of an effect is lost")
+            }
+            Err(EffectError::NoTime) => {
+                tracing::debug!(%order, kind, "an effect goes on in its next lease")
+            }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = error_chain(&error);
                 tracing::error!(%order, kind, error, "an effect could not be done; its lease will expire");
             }
         }
@@ -204,7 +248,11 @@ impl Worker {
     }
 
     /// A call that ends before the lease does, with the instant of its end.
-    pub(super) fn call(&self, held: &Held, state: &OrderState) -> Result<(Call, Timestamp), EffectError> {
+    pub(super) fn call(
+        &self,
+        held: &Held,
+        state: &OrderState,
+    ) -> Result<(Call, Timestamp), EffectError> {
         let now = self.clock.now();
         let left = held.effect.until.duration_since(now).saturating_sub(MARGIN);
         let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
@@ -213,16 +261,37 @@ impl Worker {
             return Err(EffectError::NoTime);
         }
         let company = state.order.company.clone();
-        let call = Call::background(company, held.effect.correlation_id.clone(), now, time, Lane::Order);
-        let end = SignedDuration::try_from(time).ok().and_then(|time| now.checked_add(time).ok());
+        let call = Call::background(
+            company,
+            held.effect.correlation_id.clone(),
+            now,
+            time,
+            Lane::Order,
+        );
+        let end = SignedDuration::try_from(time)
+            .ok()
+            .and_then(|time| now.checked_add(time).ok());
         Ok((call, end.unwrap_or(now)))
     }
 
     /// Counts an attempt, just before the call it stands for.
     pub(super) async fn begin(&self, held: &mut Held, progress: Value) -> Result<(), EffectError> {
-        let LeasedEffect { effect, lease, attempt, .. } = held.effect;
+        let LeasedEffect {
+            effect,
+            lease,
+            attempt,
+            ..
+        } = held.effect;
         let now = self.clock.now();
-        self.store.begin_attempt(AttemptStart { effect, lease, attempts_before: attempt, now, progress }).await?;
+        self.store
+            .begin_attempt(AttemptStart {
+                effect,
+                lease,
+                attempts_before: attempt,
+                now,
+                progress,
+            })
+            .await?;
         held.effect.attempt = attempt.saturating_add(1);
         Ok(())
     }
@@ -237,13 +306,18 @@ impl Worker {
     ) -> Result<bool, EffectError> {
         let mut last = None;
         for _ in 0..DECISIONS {
-            let Some(before) = self.order(held.effect.order_id).await? else { return Ok(false) };
+            let Some(before) = self.order(held.effect.order_id).await? else {
+                return Ok(false);
+            };
             let around = self.surroundings(held, &before).await?;
-            let Some((mut commit, after)) = change::command(&before, command, self.cause(held, &before), around)?
+            let Some((mut commit, after)) =
+                change::command(&before, command, self.cause(held, &before), around)?
             else {
                 return Ok(false);
             };
-            commit.effects.insert(0, EffectChange::Outcome(outcome(&after)));
+            commit
+                .effects
+                .insert(0, EffectChange::Outcome(outcome(&after)));
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(true),
                 Err(error @ StoreError::VersionConflict { .. }) => last = Some(error),
@@ -253,11 +327,21 @@ impl Worker {
         last.map_or(Ok(false), |error| Err(error.into()))
     }
 
-    async fn surroundings(&self, held: &Held, state: &OrderState) -> Result<Surroundings, EffectError> {
+    async fn surroundings(
+        &self,
+        held: &Held,
+        state: &OrderState,
+    ) -> Result<Surroundings, EffectError> {
         let now = self.clock.now();
         let correlation_id = held.effect.correlation_id.clone();
         let time = self.config.call_time.get();
-        let call = Call::background(state.order.company.clone(), correlation_id, now, time, Lane::Order);
+        let call = Call::background(
+            state.order.company.clone(),
+            correlation_id,
+            now,
+            time,
+            Lane::Order,
+        );
         let capabilities = self.capabilities.of(&call).await?;
         Ok(change::surroundings(&capabilities, now))
     }
@@ -279,7 +363,12 @@ impl Worker {
     }
 
     /// Lets the effect go on later.
-    pub(super) async fn wait(&self, held: &Held, pause: Pause, progress: Value) -> Result<(), EffectError> {
+    pub(super) async fn wait(
+        &self,
+        held: &Held,
+        pause: Pause,
+        progress: Value,
+    ) -> Result<(), EffectError> {
         let due_at = pause.ends(self.clock.now());
         self.write(held.later(due_at, progress, false)).await
     }
@@ -287,7 +376,12 @@ impl Worker {
     /// Writes down what became of the effect, and nothing else.
     pub(super) async fn write(&self, outcome: EffectOutcome) -> Result<(), EffectError> {
         let effects = vec![EffectChange::Outcome(outcome)];
-        self.store.commit(Commit { effects, ..Commit::default() }).await?;
+        self.store
+            .commit(Commit {
+                effects,
+                ..Commit::default()
+            })
+            .await?;
         Ok(())
     }
 }
@@ -299,20 +393,40 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn done(&self) -> EffectOutcome {
-        EffectOutcome::Done { effect: self.effect.effect, lease: self.effect.lease }
+        EffectOutcome::Done {
+            effect: self.effect.effect,
+            lease: self.effect.lease,
+        }
     }
 
     pub(super) fn stopped(&self, progress: Value) -> EffectOutcome {
-        EffectOutcome::Stopped { effect: self.effect.effect, lease: self.effect.lease, progress }
+        EffectOutcome::Stopped {
+            effect: self.effect.effect,
+            lease: self.effect.lease,
+            progress,
+        }
     }
 
-    pub(super) fn later(&self, due_at: Timestamp, progress: Value, keep_lease: bool) -> EffectOutcome {
+    pub(super) fn later(
+        &self,
+        due_at: Timestamp,
+        progress: Value,
+        keep_lease: bool,
+    ) -> EffectOutcome {
         let LeasedEffect { effect, lease, .. } = self.effect;
-        EffectOutcome::Later { effect, lease, due_at, progress, keep_lease }
+        EffectOutcome::Later {
+            effect,
+            lease,
+            due_at,
+            progress,
+            keep_lease,
+        }
     }
 
     /// What was written down; nothing was, at first.
-    pub(super) fn progress<P: Default + serde::de::DeserializeOwned>(&self) -> Result<P, EffectError> {
+    pub(super) fn progress<P: Default + serde::de::DeserializeOwned>(
+        &self,
+    ) -> Result<P, EffectError> {
         match &self.effect.progress {
             Value::Null => Ok(P::default()),
             written => Ok(P::deserialize(written)?),
@@ -327,5 +441,7 @@ pub(super) async fn within<T>(
     call: impl Future<Output = Result<T, SystemError>> + Send,
 ) -> Result<T, SystemError> {
     let time = Duration::try_from(time.duration_since(now)).unwrap_or_default();
-    tokio::time::timeout(time, call).await.unwrap_or(Err(SystemError::OutcomeUnknown))
+    tokio::time::timeout(time, call)
+        .await
+        .unwrap_or(Err(SystemError::OutcomeUnknown))
 }

@@ -29,13 +29,19 @@ pub(super) struct Commands {
 
 impl FromRef<AppState> for Commands {
     fn from_ref(state: &AppState) -> Self {
-        Self { state: state.clone() }
+        Self {
+            state: state.clone(),
+        }
     }
 }
 
 impl Commands {
     /// The order, if the caller may see it.
-    pub(super) async fn order(&self, caller: &CallContext, id: OrderId) -> Result<OrderState, Problem> {
+    pub(super) async fn order(
+        &self,
+        caller: &CallContext,
+        id: OrderId,
+    ) -> Result<OrderState, Problem> {
         visible_order(self.state.store.as_ref(), caller, id).await
     }
 
@@ -51,16 +57,27 @@ impl Commands {
         let before = self.order(caller, id).await?;
         if_match.check(&Etag::version(before.version))?;
         if let Command::ReleaseHold { hold, .. } = command {
-            let held = before.holds.iter().find(|held| held.hold == *hold).ok_or_else(Problem::not_found)?;
+            let held = before
+                .holds
+                .iter()
+                .find(|held| held.hold == *hold)
+                .ok_or_else(Problem::not_found)?;
             caller.require(&held.reason.released_by)?;
         }
         let call = Call::for_caller(caller, Lane::Order)?;
-        let capabilities = self.state.capabilities.of(&call).await.map_err(Problem::from)?;
+        let capabilities = self
+            .state
+            .capabilities
+            .of(&call)
+            .await
+            .map_err(Problem::from)?;
         let now = self.state.clock.now();
         let cause = cause(caller, &call, &current_trace(), now);
         let around = change::surroundings(&capabilities, now);
         let changed = change::command(&before, command, cause, around).map_err(change_problem)?;
-        let Some((mut commit, after)) = changed else { return Ok(answer(&before)?) };
+        let Some((mut commit, after)) = changed else {
+            return Ok(answer(&before)?);
+        };
         let answer = answer(&after)?;
         commit.idempotency = Some(keyed.answer(&answer, now));
         match self.state.store.commit(commit).await {
@@ -72,9 +89,16 @@ impl Commands {
 }
 
 fn answer(state: &OrderState) -> Result<Answer, Problem> {
-    Answer::new(StatusCode::OK, &projection::sales_order(state), state.order_id().0)
+    Answer::new(
+        StatusCode::OK,
+        &projection::sales_order(state),
+        state.order_id().0,
+    )
 }
 
 fn changed_meanwhile() -> Problem {
-    Problem::new(codes::PRECONDITION_FAILED, "The order has changed since you read it; read it again and decide anew.")
+    Problem::new(
+        codes::PRECONDITION_FAILED,
+        "The order has changed since you read it; read it again and decide anew.",
+    )
 }

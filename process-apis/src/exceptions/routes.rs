@@ -76,7 +76,10 @@ async fn list_holds(
     Query(search): Query<HoldSearch>,
 ) -> Result<Json<HeldOrderPage>, Problem> {
     caller.require("holds:read")?;
-    let page = PageQuery { limit: search.limit, cursor: search.cursor };
+    let page = PageQuery {
+        limit: search.limit,
+        cursor: search.cursor,
+    };
     let filter = OrderFilter {
         accounts: accounts_asked(&caller, search.account),
         held: Some(search.kind),
@@ -92,7 +95,11 @@ async fn list_holds(
 #[serde(deny_unknown_fields)]
 struct HoldRelease {
     /// A sentence for whoever asks later; 1 to 500 characters.
-    #[schema(min_length = 1, max_length = 500, example = "Payment arrived this morning.")]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        example = "Payment arrived this morning."
+    )]
     note: String,
 }
 
@@ -125,12 +132,28 @@ async fn release_hold(
     }
     if !(1..=NOTE).contains(&release.note.trim().chars().count()) {
         let detail = format!("Say why, in 1 to {NOTE} characters.");
-        return Err(Problem::validation(vec![FieldError::new("/note", "out-of-range", detail)]));
+        return Err(Problem::validation(vec![FieldError::new(
+            "/note",
+            "out-of-range",
+            detail,
+        )]));
     }
     let operation = format!("release_hold:{id}:{hold}");
     let keyed = Keyed::new(&caller, &operation, &key, &release)?;
-    let command = Command::ReleaseHold { hold, principal: caller.principal.clone(), note: release.note };
-    run(commands, once, caller.into_inner(), (id, if_match), command, keyed).await
+    let command = Command::ReleaseHold {
+        hold,
+        principal: caller.principal.clone(),
+        note: release.note,
+    };
+    run(
+        commands,
+        once,
+        caller.into_inner(),
+        (id, if_match),
+        command,
+        keyed,
+    )
+    .await
 }
 
 /// Has what stopped tried again.
@@ -153,8 +176,19 @@ async fn retry_order(
 ) -> Result<Response, Problem> {
     caller.require("holds:release")?;
     let keyed = Keyed::new(&caller, &format!("retry_order:{id}"), &key, &())?;
-    let command = Command::Retry { principal: caller.principal.clone(), note: String::new() };
-    run(commands, once, caller.into_inner(), (id, if_match), command, keyed).await
+    let command = Command::Retry {
+        principal: caller.principal.clone(),
+        note: String::new(),
+    };
+    run(
+        commands,
+        once,
+        caller.into_inner(),
+        (id, if_match),
+        command,
+        keyed,
+    )
+    .await
 }
 
 /// Cancels an order.
@@ -183,8 +217,20 @@ async fn cancel_order(
         caller.require("orders:write")?;
     }
     let keyed = Keyed::new(&caller, &format!("cancel_order:{id}"), &key, &())?;
-    let command = Command::Cancel { principal: caller.principal.clone(), note: String::new(), by_seller };
-    run(commands, once, caller.into_inner(), (id, if_match), command, keyed).await
+    let command = Command::Cancel {
+        principal: caller.principal.clone(),
+        note: String::new(),
+        by_seller,
+    };
+    run(
+        commands,
+        once,
+        caller.into_inner(),
+        (id, if_match),
+        command,
+        keyed,
+    )
+    .await
 }
 
 async fn run(
@@ -197,7 +243,10 @@ async fn run(
 ) -> Result<Response, Problem> {
     // Before anything is replayed: whoever may no longer see it is told nothing.
     commands.order(&caller, id).await?;
-    let work =
-        move |keyed: Keyed| async move { commands.carry_out(&caller, id, &if_match, &command, &keyed).await };
+    let work = move |keyed: Keyed| async move {
+        commands
+            .carry_out(&caller, id, &if_match, &command, &keyed)
+            .await
+    };
     Ok(with_etag(once.run(keyed, work).await?))
 }

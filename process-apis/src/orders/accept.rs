@@ -44,7 +44,9 @@ where
     Sources: FromRef<S>,
 {
     fn from_ref(state: &S) -> Self {
-        Self { sources: Sources::from_ref(state) }
+        Self {
+            sources: Sources::from_ref(state),
+        }
     }
 }
 
@@ -106,17 +108,38 @@ pub fn check_shape(request: &SalesOrderRequest) -> Result<(), Problem> {
     let mut faults = Vec::new();
     let mut check = |text: Option<&str>, most: usize, pointer: &str| {
         let sound = |text: &str| {
-            (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control) && text.trim() == text
+            (1..=most).contains(&text.chars().count())
+                && !text.chars().any(char::is_control)
+                && text.trim() == text
         };
         if text.is_some_and(|text| !sound(text)) {
-            let detail = format!("Give 1 to {most} visible characters without blanks at either end.");
+            let detail =
+                format!("Give 1 to {most} visible characters without blanks at either end.");
             faults.push(FieldError::new(pointer, "out-of-range", detail));
         }
     };
     check(request.release_number.as_deref(), 30, "/release_number");
-    check(request.document.as_ref().map(|source| source.partner.as_str()), 40, "/document/partner");
-    check(request.document.as_ref().map(|source| source.transaction.as_str()), 60, "/document/transaction");
-    if faults.is_empty() { Ok(()) } else { Err(Problem::validation(faults)) }
+    check(
+        request
+            .document
+            .as_ref()
+            .map(|source| source.partner.as_str()),
+        40,
+        "/document/partner",
+    );
+    check(
+        request
+            .document
+            .as_ref()
+            .map(|source| source.transaction.as_str()),
+        60,
+        "/document/transaction",
+    );
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::validation(faults))
+    }
 }
 
 impl Orders {
@@ -154,15 +177,24 @@ impl Orders {
         call: &Call,
         request: &SalesOrderRequest,
     ) -> Result<(), WorkError> {
-        let Some(source) = &request.document else { return Ok(()) };
-        let stored = self.sources.store.document(&call.company, source.document_id).await?;
+        let Some(source) = &request.document else {
+            return Ok(());
+        };
+        let stored = self
+            .sources
+            .store
+            .document(&call.company, source.document_id)
+            .await?;
         let own = stored.is_some_and(|stored| {
-            stored.channel == caller.channel && stored.partner == source.partner && stored.account == request.account
+            stored.channel == caller.channel
+                && stored.partner == source.partner
+                && stored.account == request.account
         });
         if own {
             return Ok(());
         }
-        let detail = "No such document of this channel, partner and account is stored; store it first.";
+        let detail =
+            "No such document of this channel, partner and account is stored; store it first.";
         let fault = FieldError::new("/document/document_id", "unknown-document", detail);
         Err(Problem::validation(vec![fault]).into())
     }
@@ -182,36 +214,57 @@ impl Taking<'_> {
     async fn decide_once(&self) -> Result<Decided, WorkError> {
         let Sources { store, clock, .. } = &self.orders.sources;
         let basket = basket_of(self.request);
-        let facts = gather(&self.orders.sources, self.call, &basket, Purpose::Order).await.map_err(Problem::from)?;
+        let facts = gather(&self.orders.sources, self.call, &basket, Purpose::Order)
+            .await
+            .map_err(Problem::from)?;
         let now = clock.now();
         let assessment = assess(&basket, self.request.line_policy, &facts, now);
         let content = decide::content(self.request, &assessment)?;
         let (account, number) = (&self.request.account, &self.request.purchase_order_number);
         let release = self.request.release_number.as_deref();
-        if let Some(first) = store.order_of_purchase_order(&self.call.company, account, number, release).await? {
+        if let Some(first) = store
+            .order_of_purchase_order(&self.call.company, account, number, release)
+            .await?
+        {
             return self.duplicate(first, &content, now).await;
         }
         let (commit, after) = self.commit(&facts, &assessment, now)?;
         let answer = self.answer(&after)?;
-        let commit = Commit { idempotency: Some(self.keyed.answer(&answer, now)), ..commit };
+        let commit = Commit {
+            idempotency: Some(self.keyed.answer(&answer, now)),
+            ..commit
+        };
         match store.commit(commit).await {
             Ok(_) => {
                 metrics::counter!("orderway_orders_taken_total", "channel" => self.caller.channel.clone()).increment(1);
                 Ok(Decided::Answer(answer))
             }
-            Err(StoreError::StockShort(_) | StoreError::CreditShort(_) | StoreError::VersionConflict { .. }) => {
-                Ok(Decided::Again)
+            Err(
+                StoreError::StockShort(_)
+                | StoreError::CreditShort(_)
+                | StoreError::VersionConflict { .. },
+            ) => Ok(Decided::Again),
+            Err(StoreError::PurchaseOrderTaken(first)) => {
+                self.duplicate(first, &content, now).await
             }
-            Err(StoreError::PurchaseOrderTaken(first)) => self.duplicate(first, &content, now).await,
             Err(error) => Err(error.into()),
         }
     }
 
     fn answer(&self, state: &OrderState) -> Result<Answer, Problem> {
-        Answer::new(StatusCode::ACCEPTED, &projection::accepted(state), state.order_id().0)
+        Answer::new(
+            StatusCode::ACCEPTED,
+            &projection::accepted(state),
+            state.order_id().0,
+        )
     }
 
-    fn commit(&self, facts: &Facts, assessment: &Assessment, now: Timestamp) -> Result<(Commit, OrderState), WorkError> {
+    fn commit(
+        &self,
+        facts: &Facts,
+        assessment: &Assessment,
+        now: Timestamp,
+    ) -> Result<(Commit, OrderState), WorkError> {
         let decision_id = Uuid::now_v7();
         let events = decide::take(Take {
             order_id: self.order_id,
@@ -272,16 +325,33 @@ impl Taking<'_> {
     }
 
     /// The purchase order is an order already: the same content gets the first answer, other content is refused.
-    async fn duplicate(&self, first: OrderId, content: &str, now: Timestamp) -> Result<Decided, WorkError> {
+    async fn duplicate(
+        &self,
+        first: OrderId,
+        content: &str,
+        now: Timestamp,
+    ) -> Result<Decided, WorkError> {
         let store = self.orders.sources.store.as_ref();
         let state = change::load(store, first).await.map_err(change_problem)?;
-        let Some(state) = state.filter(|state| !state.is_closed()) else { return Ok(Decided::Again) };
+        let Some(state) = state.filter(|state| !state.is_closed()) else {
+            return Ok(Decided::Again);
+        };
         if state.order.content != content {
-            return Err(error::duplicate_purchase_order().with_extension("order_id", first.to_string()).into());
+            return Err(error::duplicate_purchase_order()
+                .with_extension("order_id", first.to_string())
+                .into());
         }
-        let answer = Answer { duplicate: true, ..self.answer(&state)? };
+        let answer = Answer {
+            duplicate: true,
+            ..self.answer(&state)?
+        };
         let idempotency = Some(self.keyed.answer(&answer, now));
-        store.commit(Commit { idempotency, ..Commit::default() }).await?;
+        store
+            .commit(Commit {
+                idempotency,
+                ..Commit::default()
+            })
+            .await?;
         Ok(Decided::Answer(answer))
     }
 }

@@ -14,7 +14,9 @@ use super::{
     react::{Surroundings, react},
     state::{OrderState, SCHEMA},
 };
-use crate::store::{AuditEntry, Cause, Commit, NewEvent, StateRow, Store, StoreError, StreamChange, StreamKind};
+use crate::store::{
+    AuditEntry, Cause, Commit, NewEvent, StateRow, Store, StoreError, StreamChange, StreamKind,
+};
 
 /// Why an order was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -131,5 +133,9 @@ fn audit(after: &OrderState, event: &OrderEvent, cause: &Cause) -> AuditEntry {
         members.insert("note".to_owned(), json!(note));
         members.extend(hold.map(|hold| ("hold".to_owned(), json!(hold))));
     }
-    AuditEntry { action: event.word().to_owned(), subject: after.order_id().to_string(), detail }
+    AuditEntry {
+        action: event.word().to_owned(),
+        subject: after.order_id().to_string(),
+        detail,
+    }
 }

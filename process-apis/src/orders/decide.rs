@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::{
     command::Command,
     event::{
-        Accepted, CancelRefused, CancelRequested, Cancelled, ClaimedStock, CreditNeed, ErpOrderChosen, Held,
-        HoldReleased, OrderEvent, Received, ReceivedLine, Rejected, ReleaseBegun, Released, Retried,
+        Accepted, CancelRefused, CancelRequested, Cancelled, ClaimedStock, CreditNeed,
+        ErpOrderChosen, Held, HoldReleased, OrderEvent, Received, ReceivedLine, Rejected,
+        ReleaseBegun, Released, Retried,
     },
     state::{CreateStage, OrderState, ReleaseStage},
 };
@@ -77,50 +78,94 @@ pub struct Take<'a> {
 
 /// Takes an order, holds it, or refuses it.
 pub fn take(take: Take<'_>) -> Result<Vec<OrderEvent>, Refusal> {
-    let Take { request, assessment, .. } = take;
+    let Take {
+        request,
+        assessment,
+        ..
+    } = take;
     let faults = faults(request, assessment);
     let ship_to = match (&assessment.ship_to, faults.is_empty()) {
         (Some(ship_to), true) => ship_to,
         (_, false) => return Err(Refusal::Faults(faults)),
         (None, true) => {
-            let detail = "The account has no delivery address; name one with `ship_to`, or have one added.";
-            return Err(Refusal::Faults(vec![FieldError::new("/ship_to", "unknown-ship-to", detail)]));
+            let detail =
+                "The account has no delivery address; name one with `ship_to`, or have one added.";
+            return Err(Refusal::Faults(vec![FieldError::new(
+                "/ship_to",
+                "unknown-ship-to",
+                detail,
+            )]));
         }
     };
-    let credit_held = assessment.holds.iter().any(|hold| hold.kind == HoldKind::Credit);
+    let credit_held = assessment
+        .holds
+        .iter()
+        .any(|hold| hold.kind == HoldKind::Credit);
     let received = received(take, ship_to, credit_held)?;
     let mut events = vec![OrderEvent::Received(Box::new(received))];
     if !assessment.holds.is_empty() {
         let numbered = (1_u32..).zip(&assessment.holds);
-        let holds = numbered.map(|(hold, reason)| OrderHold { hold, reason: reason.clone(), placed_at: take.now });
-        events.push(OrderEvent::Held(Held { holds: holds.collect(), not_released: None }));
+        let holds = numbered.map(|(hold, reason)| OrderHold {
+            hold,
+            reason: reason.clone(),
+            placed_at: take.now,
+        });
+        events.push(OrderEvent::Held(Held {
+            holds: holds.collect(),
+            not_released: None,
+        }));
     }
     Ok(events)
 }
 
 fn faults(request: &SalesOrderRequest, assessment: &Assessment) -> Vec<FieldError> {
     let mut faults: Vec<FieldError> = assessment.problems.iter().map(field_error).collect();
-    if let Some(stated) = request.currency.filter(|stated| *stated != assessment.currency) {
+    if let Some(stated) = request
+        .currency
+        .filter(|stated| *stated != assessment.currency)
+    {
         let (stated, ours) = (stated.code(), assessment.currency.code());
-        let detail = format!("The account buys in {ours}, not in {stated}; state that currency, or none.");
+        let detail =
+            format!("The account buys in {ours}, not in {stated}; state that currency, or none.");
         faults.push(FieldError::new("/currency", "wrong-currency", detail));
     }
-    let none_sound = assessment.lines.iter().all(|line| !line.problems.is_empty());
+    let none_sound = assessment
+        .lines
+        .iter()
+        .all(|line| !line.problems.is_empty());
     if none_sound || request.line_policy == LinePolicy::AllOrNothing || !faults.is_empty() {
-        faults.extend(assessment.lines.iter().flat_map(|line| &line.problems).map(field_error));
+        faults.extend(
+            assessment
+                .lines
+                .iter()
+                .flat_map(|line| &line.problems)
+                .map(field_error),
+        );
     }
     faults
 }
 
 fn field_error(problem: &LineProblem) -> FieldError {
     let code = serde_json::to_value(problem.code).ok();
-    let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or("invalid-value").to_owned();
+    let code = code
+        .as_ref()
+        .and_then(|code| code.as_str())
+        .unwrap_or("invalid-value")
+        .to_owned();
     FieldError::new(problem.pointer.clone(), code, problem.detail.clone())
 }
 
 fn received(take: Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Received, Refusal> {
-    let Take { request, assessment, .. } = take;
-    let lines = assessment.lines.iter().map(received_line).collect::<Result<Vec<_>, _>>()?;
+    let Take {
+        request,
+        assessment,
+        ..
+    } = take;
+    let lines = assessment
+        .lines
+        .iter()
+        .map(received_line)
+        .collect::<Result<Vec<_>, _>>()?;
     let stock = assessment.stock.iter().map(|need| ClaimedStock {
         line: need.line,
         item: need.key.item.clone(),
@@ -146,7 +191,11 @@ fn received(take: Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Recei
         total: assessment.total,
         stock: stock.collect(),
         credit: CreditNeed {
-            levels: assessment.credit_levels.iter().map(|level| level.account.clone()).collect(),
+            levels: assessment
+                .credit_levels
+                .iter()
+                .map(|level| level.account.clone())
+                .collect(),
             amount: assessment.total.amount,
             limit_is_exclusive: take.limit_is_exclusive,
             claimed: !credit_held,
@@ -162,11 +211,23 @@ fn received(take: Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Recei
 
 fn received_line(line: &AssessedLine) -> Result<ReceivedLine, Refusal> {
     let product = line.product.as_ref();
-    let base = |quantity: Quantity| product.map_or(Ok(quantity.value), |product| product.units().to_base(quantity));
-    let base_quantities = line.schedule.iter().map(|part| base(part.quantity)).collect::<Result<Vec<_>, _>>();
+    let base = |quantity: Quantity| {
+        product.map_or(Ok(quantity.value), |product| {
+            product.units().to_base(quantity)
+        })
+    };
+    let base_quantities = line
+        .schedule
+        .iter()
+        .map(|part| base(part.quantity))
+        .collect::<Result<Vec<_>, _>>();
     let base_quantities = base_quantities.map_err(|error| {
         let pointer = format!("/lines/{}/unit", line.line.saturating_sub(1));
-        Refusal::Faults(vec![FieldError::new(pointer, "wrong-unit", error.to_string())])
+        Refusal::Faults(vec![FieldError::new(
+            pointer,
+            "wrong-unit",
+            error.to_string(),
+        )])
     })?;
     Ok(ReceivedLine {
         line: line.line,
@@ -186,7 +247,13 @@ fn received_line(line: &AssessedLine) -> Result<ReceivedLine, Refusal> {
 /// Fingerprint of what is ordered, whichever way the channel writes it: products by our number, decimals without
 /// trailing zeros, nothing of the channel.
 pub fn content(request: &SalesOrderRequest, assessment: &Assessment) -> Result<String, Problem> {
-    let price = |price: &UnitPrice| (price.amount.normalize().to_string(), price.currency.code(), price.unit);
+    let price = |price: &UnitPrice| {
+        (
+            price.amount.normalize().to_string(),
+            price.currency.code(),
+            price.unit,
+        )
+    };
     let line = |(asked, line): (&BasketLine, &AssessedLine)| {
         json!({
             "item": line.product.as_ref().map(|product| &product.item),
@@ -197,7 +264,12 @@ pub fn content(request: &SalesOrderRequest, assessment: &Assessment) -> Result<S
             "date": asked.requested_delivery_date.or(request.requested_delivery_date),
         })
     };
-    let lines: Vec<_> = request.lines.iter().zip(&assessment.lines).map(line).collect();
+    let lines: Vec<_> = request
+        .lines
+        .iter()
+        .zip(&assessment.lines)
+        .map(line)
+        .collect();
     let content = json!({
         "account": request.account,
         "ship_to": assessment.ship_to.as_ref().map(|ship_to| &ship_to.ship_to),
@@ -208,47 +280,94 @@ pub fn content(request: &SalesOrderRequest, assessment: &Assessment) -> Result<S
 }
 
 /// What a command does to an order. Nothing where it is done already, or where the order has moved on meanwhile.
-pub fn decide(state: &OrderState, command: &Command, now: Timestamp) -> Result<Vec<OrderEvent>, Refusal> {
+pub fn decide(
+    state: &OrderState,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<OrderEvent>, Refusal> {
     if let Some(unknown) = state.unknown_events.first() {
         return Err(Refusal::NotUnderstood(unknown.clone()));
     }
     match command {
-        Command::ReleaseHold { hold, principal, note } => release_hold(state, *hold, principal, note),
+        Command::ReleaseHold {
+            hold,
+            principal,
+            note,
+        } => release_hold(state, *hold, principal, note),
         Command::Retry { principal, note } => retry(state, principal, note),
-        Command::Cancel { principal, note, by_seller } => cancel(state, principal, note, *by_seller),
+        Command::Cancel {
+            principal,
+            note,
+            by_seller,
+        } => cancel(state, principal, note, *by_seller),
         _ if state.is_closed() => Ok(Vec::new()),
         other => Ok(news(state, other, now).into_iter().collect()),
     }
 }
 
-fn release_hold(state: &OrderState, number: u32, principal: &str, note: &str) -> Result<Vec<OrderEvent>, Refusal> {
-    let hold = state.holds.iter().find(|hold| hold.hold == number).ok_or(Refusal::NoSuchHold)?;
+fn release_hold(
+    state: &OrderState,
+    number: u32,
+    principal: &str,
+    note: &str,
+) -> Result<Vec<OrderEvent>, Refusal> {
+    let hold = state
+        .holds
+        .iter()
+        .find(|hold| hold.hold == number)
+        .ok_or(Refusal::NoSuchHold)?;
     match hold.reason.kind {
-        HoldKind::Credit | HoldKind::PriceMismatch => Ok(vec![OrderEvent::HoldReleased(HoldReleased {
-            hold: number,
-            kind: hold.reason.kind,
-            principal: principal.to_owned(),
-            note: note.to_owned(),
-        })]),
-        HoldKind::ErpUnknown | HoldKind::ErpRejected | HoldKind::Warehouse => Err(Refusal::HoldNeedsRetry),
+        HoldKind::Credit | HoldKind::PriceMismatch => {
+            Ok(vec![OrderEvent::HoldReleased(HoldReleased {
+                hold: number,
+                kind: hold.reason.kind,
+                principal: principal.to_owned(),
+                note: note.to_owned(),
+            })])
+        }
+        HoldKind::ErpUnknown | HoldKind::ErpRejected | HoldKind::Warehouse => {
+            Err(Refusal::HoldNeedsRetry)
+        }
     }
 }
 
 fn retry(state: &OrderState, principal: &str, note: &str) -> Result<Vec<OrderEvent>, Refusal> {
-    let stopped = |kind| matches!(kind, HoldKind::ErpUnknown | HoldKind::ErpRejected | HoldKind::Warehouse);
-    let holds: Vec<u32> =
-        state.holds.iter().filter(|hold| stopped(hold.reason.kind)).map(|hold| hold.hold).collect();
+    let stopped = |kind| {
+        matches!(
+            kind,
+            HoldKind::ErpUnknown | HoldKind::ErpRejected | HoldKind::Warehouse
+        )
+    };
+    let holds: Vec<u32> = state
+        .holds
+        .iter()
+        .filter(|hold| stopped(hold.reason.kind))
+        .map(|hold| hold.hold)
+        .collect();
     if holds.is_empty() {
         return Err(Refusal::NothingToRetry);
     }
-    Ok(vec![OrderEvent::Retried(Retried { holds, principal: principal.to_owned(), note: note.to_owned() })])
+    Ok(vec![OrderEvent::Retried(Retried {
+        holds,
+        principal: principal.to_owned(),
+        note: note.to_owned(),
+    })])
 }
 
-fn cancel(state: &OrderState, principal: &str, note: &str, by_seller: bool) -> Result<Vec<OrderEvent>, Refusal> {
+fn cancel(
+    state: &OrderState,
+    principal: &str,
+    note: &str,
+    by_seller: bool,
+) -> Result<Vec<OrderEvent>, Refusal> {
     if state.is_closed() {
         return Err(Refusal::NotCancellable("The order has ended already."));
     }
-    if state.releases.iter().any(|release| release.stage != ReleaseStage::Waiting) {
+    if state
+        .releases
+        .iter()
+        .any(|release| release.stage != ReleaseStage::Waiting)
+    {
         let detail = "The warehouse has the order, or is being told of it; ask for a return once it has arrived.";
         return Err(Refusal::NotCancellable(detail));
     }
@@ -273,25 +392,58 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
     match command {
         // Answered by `decide` itself.
         Command::ReleaseHold { .. } | Command::Retry { .. } | Command::Cancel { .. } => None,
-        Command::ErpOrderChosen { number } => (wanted && state.sales_order_number.is_none())
-            .then(|| OrderEvent::ErpOrderChosen(ErpOrderChosen { sales_order_number: number.clone() })),
-        Command::ErpAccepted { number, at } => (!accepted)
-            .then(|| OrderEvent::Accepted(Accepted { sales_order_number: number.clone(), accepted_at: *at })),
-        Command::ErpRejected { detail, retries } => hold(state, HoldKind::ErpRejected, detail, *retries, now),
-        Command::ErpUnknown { detail, retries } => hold(state, HoldKind::ErpUnknown, detail, *retries, now),
+        Command::ErpOrderChosen { number } => {
+            (wanted && state.sales_order_number.is_none()).then(|| {
+                OrderEvent::ErpOrderChosen(ErpOrderChosen {
+                    sales_order_number: number.clone(),
+                })
+            })
+        }
+        Command::ErpAccepted { number, at } => (!accepted).then(|| {
+            OrderEvent::Accepted(Accepted {
+                sales_order_number: number.clone(),
+                accepted_at: *at,
+            })
+        }),
+        Command::ErpRejected { detail, retries } => {
+            hold(state, HoldKind::ErpRejected, detail, *retries, now)
+        }
+        Command::ErpUnknown { detail, retries } => {
+            hold(state, HoldKind::ErpUnknown, detail, *retries, now)
+        }
         Command::ErpHasNone => ended(state),
-        Command::ErpCancelRefused { detail } => (!wanted && accepted)
-            .then(|| OrderEvent::CancelRefused(CancelRefused { detail: detail.clone() })),
-        Command::BeginRelease { site } => (wanted && state.release_stage(site) == Some(ReleaseStage::Waiting))
-            .then(|| OrderEvent::ReleaseBegun(ReleaseBegun { site: site.clone() })),
-        Command::WarehouseReleased { site, release_number } => {
-            let waits = state.release_stage(site).is_some_and(|stage| stage != ReleaseStage::Released);
-            let released = || Released { site: site.clone(), release_number: release_number.clone() };
+        Command::ErpCancelRefused { detail } => (!wanted && accepted).then(|| {
+            OrderEvent::CancelRefused(CancelRefused {
+                detail: detail.clone(),
+            })
+        }),
+        Command::BeginRelease { site } => (wanted
+            && state.release_stage(site) == Some(ReleaseStage::Waiting))
+        .then(|| OrderEvent::ReleaseBegun(ReleaseBegun { site: site.clone() })),
+        Command::WarehouseReleased {
+            site,
+            release_number,
+        } => {
+            let waits = state
+                .release_stage(site)
+                .is_some_and(|stage| stage != ReleaseStage::Released);
+            let released = || Released {
+                site: site.clone(),
+                release_number: release_number.clone(),
+            };
             waits.then(|| OrderEvent::Released(released()))
         }
-        Command::WarehouseFailed { site, detail, certain, retries } => (*retries == state.retries).then(|| {
+        Command::WarehouseFailed {
+            site,
+            detail,
+            certain,
+            retries,
+        } => (*retries == state.retries).then(|| {
             let held = placed(state, HoldKind::Warehouse, detail, now);
-            OrderEvent::Held(Held { not_released: certain.then(|| site.clone()), ..held })
+            OrderEvent::Held(Held {
+                not_released: certain.then(|| site.clone()),
+                ..held
+            })
         }),
     }
 }
@@ -299,25 +451,47 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
 fn ended(state: &OrderState) -> Option<OrderEvent> {
     let requested = state.cancelling.as_ref()?;
     let CancelRequested { principal, note } = requested.clone();
-    let refused = state.holds.iter().find(|hold| hold.reason.kind == HoldKind::ErpRejected);
+    let refused = state
+        .holds
+        .iter()
+        .find(|hold| hold.reason.kind == HoldKind::ErpRejected);
     Some(match refused {
-        Some(hold) => OrderEvent::Rejected(Rejected { detail: hold.reason.detail.clone(), principal }),
+        Some(hold) => OrderEvent::Rejected(Rejected {
+            detail: hold.reason.detail.clone(),
+            principal,
+        }),
         None => OrderEvent::Cancelled(Cancelled { principal, note }),
     })
 }
 
 /// Where a person retried or cancelled it meanwhile, it is looked at anew instead.
-fn hold(state: &OrderState, kind: HoldKind, detail: &str, retries: u32, now: Timestamp) -> Option<OrderEvent> {
+fn hold(
+    state: &OrderState,
+    kind: HoldKind,
+    detail: &str,
+    retries: u32,
+    now: Timestamp,
+) -> Option<OrderEvent> {
     (retries == state.retries).then(|| OrderEvent::Held(placed(state, kind, detail, now)))
 }
 
 fn placed(state: &OrderState, kind: HoldKind, detail: &str, now: Timestamp) -> Held {
-    let reason =
-        HoldReason { kind, detail: detail.to_owned(), released_by: RELEASES_STOPPED.to_owned(), line: None };
-    let hold = OrderHold { hold: state.holds_placed.saturating_add(1), reason, placed_at: now };
-    Held { holds: vec![hold], not_released: None }
+    let reason = HoldReason {
+        kind,
+        detail: detail.to_owned(),
+        released_by: RELEASES_STOPPED.to_owned(),
+        line: None,
+    };
+    let hold = OrderHold {
+        hold: state.holds_placed.saturating_add(1),
+        reason,
+        placed_at: now,
+    };
+    Held {
+        holds: vec![hold],
+        not_released: None,
+    }
 }
-
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]

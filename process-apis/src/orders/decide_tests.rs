@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::orders::{
-    evolve::{evolve, fold},
     event::Recorded,
+    evolve::{evolve, fold},
     testing::{after, now, site, taking},
 };
 
@@ -17,28 +17,47 @@ fn number() -> ErpOrderNumber {
 }
 
 fn person(hold: u32) -> Command {
-    Command::ReleaseHold { hold, principal: "carla".to_owned(), note: "paid".to_owned() }
+    Command::ReleaseHold {
+        hold,
+        principal: "carla".to_owned(),
+        note: "paid".to_owned(),
+    }
 }
 
 fn cancel_by(by_seller: bool) -> Command {
-    Command::Cancel { principal: "buyer".to_owned(), note: String::new(), by_seller }
+    Command::Cancel {
+        principal: "buyer".to_owned(),
+        note: String::new(),
+        by_seller,
+    }
 }
 
 fn retry_command() -> Command {
-    Command::Retry { principal: "carla".to_owned(), note: String::new() }
+    Command::Retry {
+        principal: "carla".to_owned(),
+        note: String::new(),
+    }
 }
 
 fn accepted() -> Command {
-    Command::ErpAccepted { number: number(), at: now() }
+    Command::ErpAccepted {
+        number: number(),
+        at: now(),
+    }
 }
 
 /// The order after the commands; each must be taken.
 fn carried_out(kinds: &[HoldKind], commands: &[Command]) -> OrderState {
-    commands.iter().fold(after(&taking(kinds)), |state, command| {
-        let events = decide(&state, command, now()).unwrap();
-        assert!(!events.is_empty(), "{command:?} changes nothing on {state:?}");
-        events.iter().fold(Some(state), evolve).unwrap()
-    })
+    commands
+        .iter()
+        .fold(after(&taking(kinds)), |state, command| {
+            let events = decide(&state, command, now()).unwrap();
+            assert!(
+                !events.is_empty(),
+                "{command:?} changes nothing on {state:?}"
+            );
+            events.iter().fold(Some(state), evolve).unwrap()
+        })
 }
 
 fn begin(at: &str) -> Command {
@@ -46,7 +65,10 @@ fn begin(at: &str) -> Command {
 }
 
 fn released(at: &str) -> Command {
-    Command::WarehouseReleased { site: site(at), release_number: "R-1".to_owned() }
+    Command::WarehouseReleased {
+        site: site(at),
+        release_number: "R-1".to_owned(),
+    }
 }
 
 #[test]
@@ -55,13 +77,34 @@ fn an_order_goes_through_erp_and_warehouses_and_its_quantities_follow() {
     assert_eq!(state.status(), OrderStatus::Received);
     assert_eq!(state.quantities[0].open, Decimal::TEN);
     assert_eq!(state.quantities[1].rejected, Decimal::TEN);
-    let state = carried_out(&[], &[Command::ErpOrderChosen { number: number() }, accepted()]);
+    let state = carried_out(
+        &[],
+        &[Command::ErpOrderChosen { number: number() }, accepted()],
+    );
     assert_eq!(state.status(), OrderStatus::Accepted);
-    assert_eq!((state.quantities[0].allocated, state.quantities[0].backordered), (9.into(), 1.into()));
-    let commands = [accepted(), begin("EAST"), released("EAST"), begin("WEST"), released("WEST")];
+    assert_eq!(
+        (
+            state.quantities[0].allocated,
+            state.quantities[0].backordered
+        ),
+        (9.into(), 1.into())
+    );
+    let commands = [
+        accepted(),
+        begin("EAST"),
+        released("EAST"),
+        begin("WEST"),
+        released("WEST"),
+    ];
     let state = carried_out(&[], &commands);
     assert_eq!(state.status(), OrderStatus::Released);
-    assert_eq!((state.quantities[0].released, state.quantities[0].backordered), (9.into(), 1.into()));
+    assert_eq!(
+        (
+            state.quantities[0].released,
+            state.quantities[0].backordered
+        ),
+        (9.into(), 1.into())
+    );
 }
 
 #[test]
@@ -70,59 +113,102 @@ fn a_hold_is_released_by_its_number_once() {
     assert_eq!(held.status(), OrderStatus::Held);
     assert_eq!(decide(&held, &person(3), now()), Err(Refusal::NoSuchHold));
     let first = carried_out(&[HoldKind::Credit, HoldKind::PriceMismatch], &[person(1)]);
-    assert_eq!((first.status(), first.create), (OrderStatus::Held, CreateStage::Waiting));
+    assert_eq!(
+        (first.status(), first.create),
+        (OrderStatus::Held, CreateStage::Waiting)
+    );
     assert_eq!(decide(&first, &person(1), now()), Err(Refusal::NoSuchHold));
-    let both = carried_out(&[HoldKind::Credit, HoldKind::PriceMismatch], &[person(1), person(2)]);
-    assert_eq!((both.status(), both.create), (OrderStatus::Received, CreateStage::Begun));
+    let both = carried_out(
+        &[HoldKind::Credit, HoldKind::PriceMismatch],
+        &[person(1), person(2)],
+    );
+    assert_eq!(
+        (both.status(), both.create),
+        (OrderStatus::Received, CreateStage::Begun)
+    );
 }
 
 #[test]
 fn what_stopped_is_retried_and_not_released() {
-    let unknown = Command::ErpUnknown { detail: "Look.".to_owned(), retries: 0 };
+    let unknown = Command::ErpUnknown {
+        detail: "Look.".to_owned(),
+        retries: 0,
+    };
     let stopped = carried_out(&[], std::slice::from_ref(&unknown));
     assert_eq!(stopped.status(), OrderStatus::Held);
-    assert_eq!(decide(&stopped, &person(1), now()), Err(Refusal::HoldNeedsRetry));
+    assert_eq!(
+        decide(&stopped, &person(1), now()),
+        Err(Refusal::HoldNeedsRetry)
+    );
     let again = carried_out(&[], &[unknown.clone(), retry_command()]);
     assert_eq!((again.status(), again.retries), (OrderStatus::Received, 1));
-    assert_eq!(decide(&again, &retry_command(), now()), Err(Refusal::NothingToRetry));
+    assert_eq!(
+        decide(&again, &retry_command(), now()),
+        Err(Refusal::NothingToRetry)
+    );
     // News from before the retry counts no more.
     assert_eq!(decide(&again, &unknown, now()), Ok(Vec::new()));
 }
 
 #[test]
 fn a_held_order_is_cancelled_at_once_and_one_that_the_erp_may_have_when_that_is_settled() {
-    assert_eq!(carried_out(&[HoldKind::Credit], &[cancel_by(false)]).status(), OrderStatus::Cancelled);
+    assert_eq!(
+        carried_out(&[HoldKind::Credit], &[cancel_by(false)]).status(),
+        OrderStatus::Cancelled
+    );
     let asked = carried_out(&[], &[cancel_by(false)]);
     assert_eq!(asked.status(), OrderStatus::Received);
     assert_eq!(decide(&asked, &cancel_by(false), now()), Ok(Vec::new()));
     let done = carried_out(&[], &[cancel_by(false), Command::ErpHasNone]);
     assert!(done.is_closed());
-    assert!(matches!(decide(&done, &cancel_by(true), now()), Err(Refusal::NotCancellable(_))));
+    assert!(matches!(
+        decide(&done, &cancel_by(true), now()),
+        Err(Refusal::NotCancellable(_))
+    ));
     assert_eq!(decide(&done, &accepted(), now()), Ok(Vec::new()));
 }
 
 #[test]
 fn of_cancellation_and_release_to_the_warehouse_exactly_one_wins() {
     let begun = carried_out(&[], &[accepted(), begin("EAST")]);
-    assert!(matches!(decide(&begun, &cancel_by(true), now()), Err(Refusal::NotCancellable(_))));
+    assert!(matches!(
+        decide(&begun, &cancel_by(true), now()),
+        Err(Refusal::NotCancellable(_))
+    ));
     let cancelling = carried_out(&[], &[accepted(), cancel_by(false)]);
     assert_eq!(decide(&cancelling, &begin("EAST"), now()), Ok(Vec::new()));
-    let refused = Command::ErpCancelRefused { detail: "Delivered.".to_owned() };
+    let refused = Command::ErpCancelRefused {
+        detail: "Delivered.".to_owned(),
+    };
     let stands = carried_out(&[], &[accepted(), cancel_by(false), refused, begin("EAST")]);
     assert_eq!(stands.status(), OrderStatus::Accepted);
-    let certain = Command::WarehouseFailed { site: site("EAST"), detail: "Closed.".to_owned(), certain: true, retries: 0 };
+    let certain = Command::WarehouseFailed {
+        site: site("EAST"),
+        detail: "Closed.".to_owned(),
+        certain: true,
+        retries: 0,
+    };
     let failed = carried_out(&[], &[accepted(), begin("EAST"), certain, cancel_by(true)]);
     assert!(failed.cancelling.is_some());
 }
 
 #[test]
 fn what_the_erp_refused_ends_as_rejected_and_what_it_may_have_is_not_the_buyer_s_to_cancel() {
-    let refused = Command::ErpRejected { detail: "Material locked.".to_owned(), retries: 0 };
+    let refused = Command::ErpRejected {
+        detail: "Material locked.".to_owned(),
+        retries: 0,
+    };
     let ended = carried_out(&[], &[refused, cancel_by(true), Command::ErpHasNone]);
     assert_eq!(ended.status(), OrderStatus::Rejected);
-    let unknown = Command::ErpUnknown { detail: "Look.".to_owned(), retries: 0 };
+    let unknown = Command::ErpUnknown {
+        detail: "Look.".to_owned(),
+        retries: 0,
+    };
     let state = carried_out(&[], std::slice::from_ref(&unknown));
-    assert!(matches!(decide(&state, &cancel_by(false), now()), Err(Refusal::NotCancellable(_))));
+    assert!(matches!(
+        decide(&state, &cancel_by(false), now()),
+        Err(Refusal::NotCancellable(_))
+    ));
     let state = carried_out(&[], &[unknown, cancel_by(true)]);
     assert!(state.cancelling.is_some() && state.holds.is_empty());
 }
@@ -130,10 +216,16 @@ fn what_the_erp_refused_ends_as_rejected_and_what_it_may_have_is_not_the_buyer_s
 #[test]
 fn commands_on_a_history_that_is_not_understood_are_refused() {
     let mut events: Vec<Recorded> = taking(&[]).into_iter().map(Recorded::Known).collect();
-    events.push(Recorded::Unknown { event_type: "order.painted".to_owned(), type_version: 1 });
+    events.push(Recorded::Unknown {
+        event_type: "order.painted".to_owned(),
+        type_version: 1,
+    });
     let state = fold(&events).unwrap();
     assert_eq!(state.version, 2);
-    assert_eq!(decide(&state, &accepted(), now()), Err(Refusal::NotUnderstood("order.painted".to_owned())));
+    assert_eq!(
+        decide(&state, &accepted(), now()),
+        Err(Refusal::NotUnderstood("order.painted".to_owned()))
+    );
 }
 
 #[rstest]
@@ -145,30 +237,48 @@ fn news_told_twice_changes_nothing_more(#[case] news: Command) {
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
-    let site = prop_oneof![Just("EAST"), Just("WEST"), Just("NORTH")].prop_map(|name| SiteId::new(name).unwrap());
+    let site = prop_oneof![Just("EAST"), Just("WEST"), Just("NORTH")]
+        .prop_map(|name| SiteId::new(name).unwrap());
     prop_oneof![
         (1_u32..4).prop_map(person),
         Just(retry_command()),
         any::<bool>().prop_map(cancel_by),
         Just(Command::ErpOrderChosen { number: number() }),
         Just(accepted()),
-        (0_u32..3).prop_map(|retries| Command::ErpRejected { detail: "No.".to_owned(), retries }),
-        (0_u32..3).prop_map(|retries| Command::ErpUnknown { detail: "Look.".to_owned(), retries }),
-        Just(Command::ErpHasNone),
-        Just(Command::ErpCancelRefused { detail: "No.".to_owned() }),
-        site.clone().prop_map(|site| Command::BeginRelease { site }),
-        site.clone().prop_map(|site| Command::WarehouseReleased { site, release_number: "R".to_owned() }),
-        (site, any::<bool>(), 0_u32..3).prop_map(|(site, certain, retries)| Command::WarehouseFailed {
-            site,
+        (0_u32..3).prop_map(|retries| Command::ErpRejected {
             detail: "No.".to_owned(),
-            certain,
-            retries,
+            retries
+        }),
+        (0_u32..3).prop_map(|retries| Command::ErpUnknown {
+            detail: "Look.".to_owned(),
+            retries
+        }),
+        Just(Command::ErpHasNone),
+        Just(Command::ErpCancelRefused {
+            detail: "No.".to_owned()
+        }),
+        site.clone().prop_map(|site| Command::BeginRelease { site }),
+        site.clone().prop_map(|site| Command::WarehouseReleased {
+            site,
+            release_number: "R".to_owned()
+        }),
+        (site, any::<bool>(), 0_u32..3).prop_map(|(site, certain, retries)| {
+            Command::WarehouseFailed {
+                site,
+                detail: "No.".to_owned(),
+                certain,
+                retries,
+            }
         }),
     ]
 }
 
 fn any_holds() -> impl Strategy<Value = Vec<HoldKind>> {
-    prop_oneof![Just(vec![]), Just(vec![HoldKind::Credit]), Just(vec![HoldKind::PriceMismatch, HoldKind::Credit])]
+    prop_oneof![
+        Just(vec![]),
+        Just(vec![HoldKind::Credit]),
+        Just(vec![HoldKind::PriceMismatch, HoldKind::Credit])
+    ]
 }
 
 proptest! {

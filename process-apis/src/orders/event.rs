@@ -338,7 +338,10 @@ mod tests {
             sales_order_number: ErpOrderNumber::new("SO-1").unwrap(),
         });
         let new = event.to_new().unwrap();
-        assert_eq!((new.event_type, new.type_version), ("order.erp_order_chosen", 1));
+        assert_eq!(
+            (new.event_type, new.type_version),
+            ("order.erp_order_chosen", 1)
+        );
         let read = Recorded::read(new.event_type, new.type_version, &new.data).unwrap();
         assert_eq!(read, Recorded::Known(event));
     }
@@ -350,7 +353,13 @@ mod tests {
         assert!(matches!(read, Recorded::Known(OrderEvent::ReleaseBegun(_))));
         for (word, version) in [("order.painted", 1), ("order.release_begun", 2)] {
             let read = Recorded::read(word, version, &data).unwrap();
-            assert_eq!(read, Recorded::Unknown { event_type: word.to_owned(), type_version: version });
+            assert_eq!(
+                read,
+                Recorded::Unknown {
+                    event_type: word.to_owned(),
+                    type_version: version
+                }
+            );
         }
         assert!(Recorded::read("order.release_begun", 1, &json!({})).is_err());
     }

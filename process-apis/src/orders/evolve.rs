@@ -27,23 +27,31 @@ pub fn evolve(state: Option<OrderState>, event: &OrderEvent) -> Option<OrderStat
 
 /// The state after all events; types that a later release wrote are kept by name.
 pub fn fold<'a>(events: impl IntoIterator<Item = &'a Recorded>) -> Option<OrderState> {
-    events.into_iter().fold(None, |state, recorded| match recorded {
-        Recorded::Known(event) => evolve(state, event),
-        Recorded::Unknown { event_type, .. } => state.map(|mut state| {
-            state.version = state.version.saturating_add(1);
-            state.unknown_events.push(event_type.clone());
-            state
-        }),
-    })
+    events
+        .into_iter()
+        .fold(None, |state, recorded| match recorded {
+            Recorded::Known(event) => evolve(state, event),
+            Recorded::Unknown { event_type, .. } => state.map(|mut state| {
+                state.version = state.version.saturating_add(1);
+                state.unknown_events.push(event_type.clone());
+                state
+            }),
+        })
 }
 
 fn begin(received: &Received) -> OrderState {
     let quantities = received.lines.iter().map(|line| {
         let ordered = line.ordered.value;
         if line.problems.is_empty() {
-            LineQuantities { open: ordered, ..LineQuantities::default() }
+            LineQuantities {
+                open: ordered,
+                ..LineQuantities::default()
+            }
         } else {
-            LineQuantities { rejected: ordered, ..LineQuantities::default() }
+            LineQuantities {
+                rejected: ordered,
+                ..LineQuantities::default()
+            }
         }
     });
     OrderState {
@@ -52,14 +60,21 @@ fn begin(received: &Received) -> OrderState {
         quantities: quantities.collect(),
         holds: Vec::new(),
         holds_placed: 0,
-        create: if received.held { CreateStage::Waiting } else { CreateStage::Begun },
+        create: if received.held {
+            CreateStage::Waiting
+        } else {
+            CreateStage::Begun
+        },
         sales_order_number: None,
         accepted_at: None,
         cancelling: None,
         retries: 0,
         releases: Vec::new(),
         unknown_events: Vec::new(),
-        order: Received { stock: Vec::new(), ..received.clone() },
+        order: Received {
+            stock: Vec::new(),
+            ..received.clone()
+        },
     }
 }
 
@@ -68,7 +83,12 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
         // A second one would be another order's: the stream begins once.
         OrderEvent::Received(_) => {}
         OrderEvent::Held(held) => {
-            let last = held.holds.iter().map(|hold| hold.hold).max().unwrap_or_default();
+            let last = held
+                .holds
+                .iter()
+                .map(|hold| hold.hold)
+                .max()
+                .unwrap_or_default();
             state.holds_placed = state.holds_placed.max(last);
             state.holds.extend(held.holds.iter().cloned());
             if let Some(site) = &held.not_released {
@@ -82,42 +102,63 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
             }
         }
         OrderEvent::Retried(retried) => {
-            state.holds.retain(|hold| !retried.holds.contains(&hold.hold));
+            state
+                .holds
+                .retain(|hold| !retried.holds.contains(&hold.hold));
             state.retries = state.retries.saturating_add(1);
         }
-        OrderEvent::ErpOrderChosen(chosen) => state.sales_order_number = Some(chosen.sales_order_number.clone()),
+        OrderEvent::ErpOrderChosen(chosen) => {
+            state.sales_order_number = Some(chosen.sales_order_number.clone())
+        }
         OrderEvent::Accepted(accepted) => {
             state.sales_order_number = Some(accepted.sales_order_number.clone());
             state.accepted_at = Some(accepted.accepted_at);
             let settled = |kind| matches!(kind, HoldKind::ErpUnknown | HoldKind::ErpRejected);
             state.holds.retain(|hold| !settled(hold.reason.kind));
             let sites = state.shipping_sites();
-            let waiting = |site| SiteRelease { site, stage: ReleaseStage::Waiting };
+            let waiting = |site| SiteRelease {
+                site,
+                stage: ReleaseStage::Waiting,
+            };
             state.releases = sites.into_iter().map(waiting).collect();
             each_line(state, accept_line);
         }
         OrderEvent::ReleaseBegun(begun) => set_stage(state, &begun.site, ReleaseStage::Begun),
         OrderEvent::Released(released) => {
             set_stage(state, &released.site, ReleaseStage::Released);
-            each_line(state, |line, quantities| release_line(line, quantities, &released.site));
+            each_line(state, |line, quantities| {
+                release_line(line, quantities, &released.site)
+            });
         }
         OrderEvent::Rejected(_) => {
             close(state);
             each_line(state, |_, quantities| {
-                quantities.rejected = quantities.rejected.saturating_add(take_unshipped(quantities));
+                quantities.rejected = quantities
+                    .rejected
+                    .saturating_add(take_unshipped(quantities));
             });
         }
         OrderEvent::CancelRequested(requested) => {
             state.cancelling = Some(requested.clone());
             // Whoever asks for it while a person is needed is that person.
-            state.holds.retain(|hold| hold.reason.kind != HoldKind::ErpUnknown);
+            state
+                .holds
+                .retain(|hold| hold.reason.kind != HoldKind::ErpUnknown);
             state.retries = state.retries.saturating_add(1);
         }
-        OrderEvent::CancelRefused(_) => state.cancelling = None,
+        OrderEvent::CancelRefused(_) => {
+            state.cancelling = None;
+            // The warehouses are told anew.
+            state
+                .holds
+                .retain(|hold| hold.reason.kind != HoldKind::Warehouse);
+        }
         OrderEvent::Cancelled(_) => {
             close(state);
             each_line(state, |_, quantities| {
-                quantities.cancelled = quantities.cancelled.saturating_add(take_unshipped(quantities));
+                quantities.cancelled = quantities
+                    .cancelled
+                    .saturating_add(take_unshipped(quantities));
             });
         }
     }
@@ -129,7 +170,11 @@ fn close(state: &mut OrderState) {
 }
 
 fn set_stage(state: &mut OrderState, site: &SiteId, stage: ReleaseStage) {
-    if let Some(release) = state.releases.iter_mut().find(|release| release.site == *site) {
+    if let Some(release) = state
+        .releases
+        .iter_mut()
+        .find(|release| release.site == *site)
+    {
         release.stage = stage;
     }
 }
@@ -142,8 +187,13 @@ fn each_line(state: &mut OrderState, change: impl Fn(&ReceivedLine, &mut LineQua
 
 /// Open becomes backordered as far as nothing but lead time covers it, and allocated for the rest.
 fn accept_line(line: &ReceivedLine, quantities: &mut LineQuantities) {
-    let uncovered = line.schedule.iter().filter(|part| part.cover == Cover::LeadTime);
-    let uncovered = uncovered.map(|part| part.quantity.value).fold(Decimal::ZERO, Decimal::saturating_add);
+    let uncovered = line
+        .schedule
+        .iter()
+        .filter(|part| part.cover == Cover::LeadTime);
+    let uncovered = uncovered
+        .map(|part| part.quantity.value)
+        .fold(Decimal::ZERO, Decimal::saturating_add);
     let backordered = uncovered.min(quantities.open);
     let allocated = quantities.open.saturating_sub(backordered);
     quantities.backordered = quantities.backordered.saturating_add(backordered);
@@ -152,8 +202,13 @@ fn accept_line(line: &ReceivedLine, quantities: &mut LineQuantities) {
 }
 
 fn release_line(line: &ReceivedLine, quantities: &mut LineQuantities, site: &SiteId) {
-    let here = line.schedule.iter().filter(|part| part.site == *site && part.cover != Cover::LeadTime);
-    let here = here.map(|part| part.quantity.value).fold(Decimal::ZERO, Decimal::saturating_add);
+    let here = line
+        .schedule
+        .iter()
+        .filter(|part| part.site == *site && part.cover != Cover::LeadTime);
+    let here = here
+        .map(|part| part.quantity.value)
+        .fold(Decimal::ZERO, Decimal::saturating_add);
     let moved = here.min(quantities.allocated);
     quantities.allocated = quantities.allocated.saturating_sub(moved);
     quantities.released = quantities.released.saturating_add(moved);
@@ -161,8 +216,12 @@ fn release_line(line: &ReceivedLine, quantities: &mut LineQuantities, site: &Sit
 
 /// Takes what no warehouse has.
 fn take_unshipped(quantities: &mut LineQuantities) -> Decimal {
-    [&mut quantities.open, &mut quantities.backordered, &mut quantities.allocated]
-        .into_iter()
-        .map(std::mem::take)
-        .fold(Decimal::ZERO, Decimal::saturating_add)
+    [
+        &mut quantities.open,
+        &mut quantities.backordered,
+        &mut quantities.allocated,
+    ]
+    .into_iter()
+    .map(std::mem::take)
+    .fold(Decimal::ZERO, Decimal::saturating_add)
 }

@@ -24,7 +24,10 @@ pub fn sales_order(state: &OrderState) -> SalesOrder {
         order_id: order.order_id,
         order_reference: order.reference.clone(),
         // A number that is chosen and not yet released stands for nothing in the ERP.
-        sales_order_number: state.accepted_at.and(state.sales_order_number.clone()),
+        sales_order_number: state
+            .sales_order_number
+            .clone()
+            .filter(|_| state.accepted_at.is_some()),
         purchase_order_number: order.purchase_order_number.clone(),
         release_number: order.release_number.clone(),
         company: order.company.clone(),

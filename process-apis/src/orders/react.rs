@@ -2,10 +2,7 @@
 //! another reaction. Pure.
 
 use canonical_model::{
-    DocumentId,
-    capabilities::CreditBasis,
-    document::DocumentKind,
-    order::HoldKind,
+    DocumentId, capabilities::CreditBasis, document::DocumentKind, order::HoldKind,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -19,8 +16,8 @@ use super::{
 use crate::{
     effects,
     store::{
-        CreditClaim, CreditKey, CreditMovement, DocumentChange, EffectChange, NewEffect, Owner, StockClaim, StockKey,
-        StockMovement, StreamKind,
+        CreditClaim, CreditKey, CreditMovement, DocumentChange, EffectChange, NewEffect, Owner,
+        StockClaim, StockKey, StockMovement, StreamKind,
     },
 };
 
@@ -49,16 +46,27 @@ pub struct Reaction {
 }
 
 /// What an event asks for, given the order before and after it.
-pub fn react(before: Option<&OrderState>, after: &OrderState, event: &OrderEvent, around: Surroundings) -> Reaction {
+pub fn react(
+    before: Option<&OrderState>,
+    after: &OrderState,
+    event: &OrderEvent,
+    around: Surroundings,
+) -> Reaction {
     let mut reaction = Reaction::default();
     let owner = owner(after);
     match event {
         OrderEvent::Received(received) => claim(&mut reaction, received, owner),
-        OrderEvent::Held(_) if before.is_some_and(|before| before.create == CreateStage::Waiting) => {
+        OrderEvent::Held(_)
+            if before.is_some_and(|before| before.create == CreateStage::Waiting) =>
+        {
             reaction.documents.extend(acknowledgment(after, "held"));
         }
         OrderEvent::HoldReleased(released) if released.kind == HoldKind::Credit => {
-            reaction.credit.push(CreditMovement::Claim(credit_claim(&after.order, owner, true)));
+            reaction.credit.push(CreditMovement::Claim(credit_claim(
+                &after.order,
+                owner,
+                true,
+            )));
         }
         OrderEvent::Retried(_) => reaction.effects.push(resume(after, around)),
         OrderEvent::Accepted(accepted) => accept(&mut reaction, after, accepted, around),
@@ -89,24 +97,42 @@ pub fn react(before: Option<&OrderState>, after: &OrderState, event: &OrderEvent
 
 /// Who holds an order's claims.
 pub fn owner(state: &OrderState) -> Owner {
-    Owner { kind: StreamKind::Order, id: state.order_id().0 }
+    Owner {
+        kind: StreamKind::Order,
+        id: state.order_id().0,
+    }
 }
 
 fn claim(reaction: &mut Reaction, received: &Received, owner: Owner) {
     if let Some(reservation) = received.reservation_id {
-        let held = Owner { kind: StreamKind::Reservation, id: reservation.0 };
-        reaction.stock.push(StockMovement::Release { owner: held, line: None });
+        let held = Owner {
+            kind: StreamKind::Reservation,
+            id: reservation.0,
+        };
+        reaction.stock.push(StockMovement::Release {
+            owner: held,
+            line: None,
+        });
     }
-    let claims = received.stock.iter().map(|need| StockMovement::Claim(stock_claim(received, need, owner)));
+    let claims = received
+        .stock
+        .iter()
+        .map(|need| StockMovement::Claim(stock_claim(received, need, owner)));
     reaction.stock.extend(claims);
     if received.credit.claimed && !received.credit.levels.is_empty() {
-        reaction.credit.push(CreditMovement::Claim(credit_claim(received, owner, false)));
+        reaction
+            .credit
+            .push(CreditMovement::Claim(credit_claim(received, owner, false)));
     }
 }
 
 fn stock_claim(received: &Received, need: &ClaimedStock, owner: Owner) -> StockClaim {
     StockClaim {
-        key: StockKey::new(received.company.clone(), need.item.clone(), need.site.clone()),
+        key: StockKey::new(
+            received.company.clone(),
+            need.item.clone(),
+            need.site.clone(),
+        ),
         owner,
         line: need.line,
         day: need.day,
@@ -116,7 +142,10 @@ fn stock_claim(received: &Received, need: &ClaimedStock, owner: Owner) -> StockC
 
 fn credit_claim(received: &Received, owner: Owner, forced: bool) -> CreditClaim {
     let company = &received.company;
-    let level = |account| CreditKey { company: company.clone(), account };
+    let level = |account| CreditKey {
+        company: company.clone(),
+        account,
+    };
     CreditClaim {
         levels: received.credit.levels.iter().cloned().map(level).collect(),
         owner,
@@ -143,7 +172,9 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
 
 fn end(reaction: &mut Reaction, after: &OrderState, purpose: &'static str) {
     let owner = owner(after);
-    reaction.stock.push(StockMovement::Release { owner, line: None });
+    reaction
+        .stock
+        .push(StockMovement::Release { owner, line: None });
     reaction.credit.push(CreditMovement::Release { owner });
     reaction.documents.extend(acknowledgment(after, purpose));
 }
@@ -170,7 +201,10 @@ fn cancel_in_erp(after: &OrderState, around: Surroundings) -> EffectChange {
 }
 
 fn release_to_warehouses(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
-    let waiting = after.releases.iter().filter(|release| release.stage == ReleaseStage::Waiting);
+    let waiting = after
+        .releases
+        .iter()
+        .filter(|release| release.stage == ReleaseStage::Waiting);
     reaction.effects.extend(waiting.map(|release| {
         EffectChange::New(NewEffect {
             kind: effects::RELEASE_TO_WAREHOUSE,
@@ -183,7 +217,10 @@ fn release_to_warehouses(reaction: &mut Reaction, after: &OrderState, around: Su
 }
 
 fn resume(after: &OrderState, around: Surroundings) -> EffectChange {
-    EffectChange::ResumeStopped { order_id: after.order_id(), due_at: around.now }
+    EffectChange::ResumeStopped {
+        order_id: after.order_id(),
+        due_at: around.now,
+    }
 }
 
 /// What the channel owes its partner, where the order came in a document. The order stands in it as it is now, so that

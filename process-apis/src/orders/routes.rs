@@ -1,4 +1,4 @@
-//! Routes of orders: take one, list them, read one and its time line.
+//! Routes of orders: take one, list them, read one. An order's time line is read with the events.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use axum::{
 };
 use canonical_model::{
     AccountId, OrderId, PurchaseOrderNumber,
-    event::EventPage,
     order::{OrderStatus, SalesOrder, SalesOrderAccepted, SalesOrderPage, SalesOrderRequest},
 };
 use serde::Deserialize;
@@ -32,7 +31,7 @@ use crate::{
     error::store_problem,
     idempotency::{Answer, Keyed, Once, WorkError},
     state::AppState,
-    store::{EventFilter, OrderFilter, Store},
+    store::{OrderFilter, Store},
 };
 
 /// The routes.
@@ -40,25 +39,34 @@ pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create_order, list_orders))
         .routes(routes!(get_order))
-        .routes(routes!(list_order_events))
 }
 
 /// The accounts a caller may see, as the store filters by them.
 pub fn visible(caller: &CallContext) -> Option<Vec<AccountId>> {
     match &caller.accounts {
         AccountScope::All => None,
-        AccountScope::List(accounts) => {
-            Some(accounts.iter().filter_map(|account| AccountId::new(account.as_str()).ok()).collect())
-        }
+        AccountScope::List(accounts) => Some(
+            accounts
+                .iter()
+                .filter_map(|account| AccountId::new(account.as_str()).ok())
+                .collect(),
+        ),
     }
 }
 
 /// The order, if it is of the caller's company and accounts: any other looks like none.
-pub async fn visible_order(store: &dyn Store, caller: &CallContext, id: OrderId) -> Result<OrderState, Problem> {
-    let state = change::load(store, id).await.map_err(|error| match accept::change_problem(error) {
-        WorkError::Problem(problem) => problem,
-        WorkError::KeyUsed(_) => Problem::not_found(),
-    })?;
+pub async fn visible_order(
+    store: &dyn Store,
+    caller: &CallContext,
+    id: OrderId,
+) -> Result<OrderState, Problem> {
+    let state =
+        change::load(store, id)
+            .await
+            .map_err(|error| match accept::change_problem(error) {
+                WorkError::Problem(problem) => problem,
+                WorkError::KeyUsed(_) => Problem::not_found(),
+            })?;
     let state = state.ok_or_else(Problem::not_found)?;
     if caller.company.as_deref() != Some(state.order.company.as_str()) {
         return Err(Problem::not_found());
@@ -101,9 +109,12 @@ async fn create_order(
     Ok(response)
 }
 
-/// An answer whose body has a version, with its ETag.
+/// An answer whose body has a version, with its `ETag`.
 pub fn with_etag(answer: Answer) -> Response {
-    let version = answer.body.get("version").and_then(serde_json::Value::as_u64);
+    let version = answer
+        .body
+        .get("version")
+        .and_then(serde_json::Value::as_u64);
     let mut response = answer.into_response();
     if let Some(version) = version {
         Etag::version(version).insert(response.headers_mut());
@@ -140,7 +151,10 @@ async fn list_orders(
     Query(search): Query<OrderSearch>,
 ) -> Result<Json<SalesOrderPage>, Problem> {
     caller.require("orders:read")?;
-    let page = PageQuery { limit: search.limit, cursor: search.cursor };
+    let page = PageQuery {
+        limit: search.limit,
+        cursor: search.cursor,
+    };
     let filter = OrderFilter {
         accounts: accounts_asked(&caller, search.account),
         purchase_order_number: search.purchase_order_number,
@@ -149,7 +163,10 @@ async fn list_orders(
     };
     let page = page_of_orders(store.as_ref(), &caller, filter, &page).await?;
     let page = page.map(|state| projection::sales_order(&state));
-    Ok(Json(SalesOrderPage { items: page.items, next: page.next }))
+    Ok(Json(SalesOrderPage {
+        items: page.items,
+        next: page.next,
+    }))
 }
 
 /// The accounts to list: the one asked for if the caller may see it, else all of the caller's. A foreign one lists
@@ -172,9 +189,19 @@ pub async fn page_of_orders(
     let call = Call::for_caller(caller, Lane::Browse)?;
     let limit = page.limit()?;
     let probe = u16::try_from(limit.saturating_add(1)).unwrap_or(u16::MAX);
-    let filter = OrderFilter { before: page.after()?, limit: probe, ..filter };
-    let found = store.orders(&call.company, filter).await.map_err(|error| store_problem(&error))?;
-    let states = found.into_iter().map(|found| change::read(found.state)).collect::<Result<Vec<_>, _>>();
+    let filter = OrderFilter {
+        before: page.after()?,
+        limit: probe,
+        ..filter
+    };
+    let found = store
+        .orders(&call.company, filter)
+        .await
+        .map_err(|error| store_problem(&error))?;
+    let states = found
+        .into_iter()
+        .map(|found| change::read(found.state))
+        .collect::<Result<Vec<_>, _>>();
     let states = states.map_err(|error| Problem::internal(&error))?;
     Page::from_probe(states, limit, OrderState::order_id)
 }
@@ -197,44 +224,4 @@ async fn get_order(
     let mut headers = HeaderMap::new();
     Etag::version(state.version).insert(&mut headers);
     Ok((headers, Json(projection::sales_order(&state))))
-}
-
-/// Which of an order's events to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct TimeLine {
-    /// After this feed position: `next` of the page before; 0 if not given.
-    #[serde(default)]
-    after: u64,
-    /// How many at most, 1 to 200; 50 if not given.
-    limit: Option<u32>,
-}
-
-/// Lists what happened to an order.
-#[utoipa::path(
-    get, path = "/v1/orders/{order_id}/events", tag = "orders", operation_id = "list_order_events",
-    security(("call_context" = ["orders:read"])),
-    params(("order_id" = OrderId, Path, description = "The order"), TimeLine),
-    responses((status = 200, description = "Its events, oldest first", body = EventPage)),
-)]
-async fn list_order_events(
-    State(store): State<Arc<dyn Store>>,
-    caller: Caller,
-    Path(id): Path<OrderId>,
-    Query(line): Query<TimeLine>,
-) -> Result<Json<EventPage>, Problem> {
-    caller.require("orders:read")?;
-    let state = visible_order(store.as_ref(), &caller, id).await?;
-    let limit = PageQuery { limit: line.limit, cursor: None }.limit()?;
-    let filter = EventFilter {
-        after: line.after,
-        limit: u16::try_from(limit).unwrap_or(u16::MAX),
-        company: Some(state.order.company.clone()),
-        subject: Some(id.0),
-        ..EventFilter::default()
-    };
-    let events = store.events(filter).await.map_err(|error| store_problem(&error))?;
-    let next = events.last().map_or(line.after, |event| event.position);
-    Ok(Json(EventPage { events, next }))
 }

@@ -90,13 +90,20 @@ impl OrderState {
     /// Where it stands: derived from holds and quantities alone.
     pub fn status(&self) -> OrderStatus {
         let sum = |part: fn(&LineQuantities) -> Decimal| {
-            self.quantities.iter().map(part).fold(Decimal::ZERO, Decimal::saturating_add)
+            self.quantities
+                .iter()
+                .map(part)
+                .fold(Decimal::ZERO, Decimal::saturating_add)
         };
         let ended = sum(|q| q.rejected.saturating_add(q.cancelled));
         let alive = sum(LineQuantities::accounted).saturating_sub(ended);
         let shipped = sum(|q| q.shipped);
         if alive.is_zero() {
-            return if sum(|q| q.cancelled).is_zero() { OrderStatus::Rejected } else { OrderStatus::Cancelled };
+            return if sum(|q| q.cancelled).is_zero() {
+                OrderStatus::Rejected
+            } else {
+                OrderStatus::Cancelled
+            };
         }
         if !self.holds.is_empty() {
             OrderStatus::Held
@@ -115,7 +122,10 @@ impl OrderState {
 
     /// Whether it has ended without being shipped: it then frees its purchase order.
     pub fn is_closed(&self) -> bool {
-        matches!(self.status(), OrderStatus::Rejected | OrderStatus::Cancelled)
+        matches!(
+            self.status(),
+            OrderStatus::Rejected | OrderStatus::Cancelled
+        )
     }
 
     /// Whether a hold of this kind stands.
@@ -125,14 +135,24 @@ impl OrderState {
 
     /// Where its release at a site stands.
     pub fn release_stage(&self, site: &SiteId) -> Option<ReleaseStage> {
-        self.releases.iter().find(|release| release.site == *site).map(|release| release.stage)
+        self.releases
+            .iter()
+            .find(|release| release.site == *site)
+            .map(|release| release.stage)
     }
 
     /// The sites that ship something covered, each once.
     pub fn shipping_sites(&self) -> Vec<SiteId> {
-        let covered = self.order.lines.iter().filter(|line| line.problems.is_empty()).flat_map(|line| &line.schedule);
-        let mut sites: Vec<SiteId> =
-            covered.filter(|part| part.cover != Cover::LeadTime).map(|part| part.site.clone()).collect();
+        let covered = self
+            .order
+            .lines
+            .iter()
+            .filter(|line| line.problems.is_empty())
+            .flat_map(|line| &line.schedule);
+        let mut sites: Vec<SiteId> = covered
+            .filter(|part| part.cover != Cover::LeadTime)
+            .map(|part| part.site.clone())
+            .collect();
         sites.sort();
         sites.dedup();
         sites

@@ -1,8 +1,8 @@
 //! Orders for tests.
 
 use canonical_model::{
-    AccountId, CompanyId, Currency, DocumentId, ItemNumber, Money, OrderId, OrderReference, PurchaseOrderNumber,
-    Quantity, ShipToId, SiteId, UnitOfMeasure, UnitPrice,
+    AccountId, CompanyId, Currency, DocumentId, ItemNumber, Money, OrderId, OrderReference,
+    PurchaseOrderNumber, Quantity, ShipToId, SiteId, UnitOfMeasure, UnitPrice,
     account::{Address, ShipTo},
     basket::{LinePrice, LineProblem, LineProblemCode, PriceBasis},
     capabilities::CreditBasis,
@@ -27,7 +27,11 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn around() -> Surroundings {
-    Surroundings { now: now(), serialize_creates_by_account: false, credit_basis: CreditBasis::Order }
+    Surroundings {
+        now: now(),
+        serialize_creates_by_account: false,
+        credit_basis: CreditBasis::Order,
+    }
 }
 
 pub(crate) fn site(name: &str) -> SiteId {
@@ -50,18 +54,29 @@ fn part(at: &str, quantity: Decimal, cover: Cover) -> ScheduleLine {
 
 /// A line of ten: six from EAST, three from WEST, one that nothing covers.
 pub(crate) fn line(number: u32) -> ReceivedLine {
-    let unit_price = UnitPrice { amount: dec!(2.50), currency: Currency::USD, unit: UnitOfMeasure::EACH };
+    let unit_price = UnitPrice {
+        amount: dec!(2.50),
+        currency: Currency::USD,
+        unit: UnitOfMeasure::EACH,
+    };
     ReceivedLine {
         line: number,
         buyer_line: None,
-        identifiers: vec![ItemIdentifier { scheme: ItemScheme::SellerPartNumber, value: format!("SKU-{number}") }],
+        identifiers: vec![ItemIdentifier {
+            scheme: ItemScheme::SellerPartNumber,
+            value: format!("SKU-{number}"),
+        }],
         item: Some(ItemNumber::new(format!("SKU-{number}")).unwrap()),
         description: Some("A thing".to_owned()),
         ordered: each(dec!(10)),
         price: Some(LinePrice {
             total: Money::new(dec!(25.00), Currency::USD),
             unit_price,
-            basis: PriceBasis::Record { level: PriceLevel::List, record: "P-1".to_owned(), contract: None },
+            basis: PriceBasis::Record {
+                level: PriceLevel::List,
+                record: "P-1".to_owned(),
+                contract: None,
+            },
         }),
         schedule: vec![
             part("EAST", dec!(6), Cover::Stock),
@@ -80,7 +95,12 @@ pub(crate) fn rejected_line(number: u32) -> ReceivedLine {
         pointer: format!("/lines/{}", number - 1),
         detail: "It is no longer sold.".to_owned(),
     };
-    ReceivedLine { schedule: Vec::new(), base_quantities: Vec::new(), problems: vec![problem], ..line(number) }
+    ReceivedLine {
+        schedule: Vec::new(),
+        base_quantities: Vec::new(),
+        problems: vec![problem],
+        ..line(number)
+    }
 }
 
 pub(crate) fn received(lines: Vec<ReceivedLine>) -> Received {
@@ -121,11 +141,18 @@ pub(crate) fn received(lines: Vec<ReceivedLine>) -> Received {
         }),
         quote_id: None,
         reservation_id: None,
-        stock: lines.iter().filter(|line| line.problems.is_empty()).map(stock).collect(),
+        stock: lines
+            .iter()
+            .filter(|line| line.problems.is_empty())
+            .map(stock)
+            .collect(),
         lines,
         total: Money::new(dec!(25.00), Currency::USD),
         credit: CreditNeed {
-            levels: vec![AccountId::new("ACME").unwrap(), AccountId::new("GROUP").unwrap()],
+            levels: vec![
+                AccountId::new("ACME").unwrap(),
+                AccountId::new("GROUP").unwrap(),
+            ],
             amount: dec!(25.00),
             limit_is_exclusive: false,
             claimed: true,
@@ -157,7 +184,10 @@ pub(crate) fn taking(kinds: &[HoldKind]) -> Vec<OrderEvent> {
             placed_at: now(),
         };
         let holds = (1_u32..).zip(kinds).map(hold).collect();
-        events.push(OrderEvent::Held(Held { holds, not_released: None }));
+        events.push(OrderEvent::Held(Held {
+            holds,
+            not_released: None,
+        }));
     }
     events
 }
