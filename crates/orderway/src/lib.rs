@@ -1,0 +1,7 @@
+//! Orderway on one machine: the sandbox's ERP, WMS and token issuer, a fault proxy in front of each backend, and the
+//! three layers, all on loopback in one process. For laptops, demonstrations and tests; production runs the three
+//! binaries.
+
+pub mod estate;
+
+pub use estate::{Addresses, Estate, EstateConfig};
