@@ -1,15 +1,22 @@
-//! The binary of `experience-apis`: serves, or checks its configuration, or prints its contract.
+//! The binary of `experience-apis`: serves, checks its configuration, prints its contract, or hashes a secret.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::{Read as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use experience_apis::{Deps, LAYER, build, config::Config, router};
 use service_runtime::{
     config::{Environment, load},
-    openapi, server, telemetry,
+    openapi, secret_hash, server, telemetry,
 };
 use tokio_util::sync::CancellationToken;
+
+/// The longest secret that is ever compared.
+const MOST_SECRET: u64 = 1_024;
 
 /// The experience layer of Orderway: portal and EDI.
 #[derive(Parser)]
@@ -30,6 +37,8 @@ enum Command {
     CheckConfig,
     /// Prints the contract (`OpenAPI` 3.1).
     Openapi,
+    /// Reads a partner's secret from standard input, and prints the hash for its profile.
+    HashSecret,
 }
 
 fn main() -> ExitCode {
@@ -55,7 +64,24 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             print("the configuration is sound\n")
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?),
+        Command::HashSecret => hash_secret(),
     }
+}
+
+fn hash_secret() -> anyhow::Result<()> {
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(MOST_SECRET.saturating_add(2));
+    input
+        .read_to_string(&mut text)
+        .context("the secret cannot be read from standard input")?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    let fits = u64::try_from(secret.len()).is_ok_and(|length| (16..=MOST_SECRET).contains(&length));
+    anyhow::ensure!(
+        fits,
+        "give a secret of 16 to {MOST_SECRET} bytes on standard input"
+    );
+    let hash = secret_hash::hash_secret(secret)?;
+    print(&format!("{hash}\n"))
 }
 
 #[tokio::main]

@@ -182,7 +182,7 @@ fn judge_group(
 
 impl Judged {
     /// The same interchange under a control number that another one had.
-    pub(super) fn as_duplicate(mut self) -> Self {
+    pub(super) fn into_duplicate(mut self) -> Self {
         let message = format!(
             "Another interchange had ISA13 {}.",
             self.header.control_number

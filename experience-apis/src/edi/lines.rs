@@ -19,6 +19,8 @@ use super::profile::{PastDates, Profile, UnitAbsent};
 const REQUESTED: [&str; 4] = ["002", "106", "063", "010"];
 /// The longest product number in canonical words.
 const LONGEST_NUMBER: usize = 40;
+/// The longest number of a buyer's line.
+const LONGEST_LINE: usize = 20;
 
 /// All lines.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +103,12 @@ struct Translated {
 }
 
 fn translate(profile: &Profile, line: &Line, currency: Currency) -> Result<Translated, String> {
+    let assigned = line.assigned_id.as_deref().unwrap_or_default();
+    if assigned.chars().count() > LONGEST_LINE {
+        return Err(format!(
+            "its number (PO101) is longer than {LONGEST_LINE} characters"
+        ));
+    }
     let identifiers = identifiers(profile, line)?;
     let unit = unit_of(profile, line)?;
     let basis = unit::price_basis(line.price_basis.as_deref()).ok_or_else(|| {

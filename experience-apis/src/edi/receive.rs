@@ -121,7 +121,7 @@ async fn store(
         Err(CallError(HopError::Problem(problem)))
             if problem.code == "duplicate-control-number" =>
         {
-            let judged = judged.as_duplicate();
+            let judged = judged.into_duplicate();
             let again = request(
                 state,
                 profile,

@@ -45,7 +45,7 @@ pub(super) async fn render(
         DocumentKind::FunctionalAcknowledgment => {
             let kept: Acknowledge = kept(document)?;
             let judged = if kept.duplicate {
-                judged.as_duplicate()
+                judged.into_duplicate()
             } else {
                 judged
             };

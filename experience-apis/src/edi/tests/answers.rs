@@ -7,6 +7,7 @@ use canonical_model::{
 };
 use jiff::civil::date;
 use rust_decimal::dec;
+use serde_json::json;
 
 use super::{Interchange, World, purchase_order, stub::half};
 
@@ -114,4 +115,29 @@ async fn an_order_number_with_our_delimiters_in_it_is_never_altered() {
         world.stub.documents().last().unwrap().state,
         DocumentState::Ready
     );
+}
+
+#[tokio::test]
+async fn the_answer_after_a_hold_replaces_the_first() {
+    let world = World::new().await;
+    world
+        .post(Interchange::new(42).order(&purchase_order("PO-1")).text())
+        .await;
+    world.settle().await;
+    let event = |kind: &str, sequence: u64| {
+        json!({"specversion": "1.0", "id": uuid::Uuid::nil(), "source": "/orderway", "type": kind, "subject": "order",
+            "time": "2026-03-02T09:00:00Z", "datacontenttype": "application/json", "sequence": sequence,
+            "position": sequence, "correlationid": "c", "traceparent": "t", "data": {}})
+    };
+    let held = event("com.orderway.order.held.v1", 2);
+    world.stub.events.lock().unwrap().push(held);
+    world.stub.owe_order("held", |order| {
+        order.status = OrderStatus::Held;
+        order.version = 2;
+    });
+    world.stub.owe_order("accepted", |order| order.version = 3);
+    assert_eq!(world.work(Direction::Outbound).await, [Ok(()), Ok(())]);
+    let texts = world.stub.answers();
+    assert!(texts[0].contains("~BAK*00*AH*PO-1*"), "{}", texts[0]);
+    assert!(texts[1].contains("~BAK*05*AD*PO-1*"), "{}", texts[1]);
 }

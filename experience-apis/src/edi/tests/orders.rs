@@ -87,6 +87,20 @@ async fn an_order_is_placed_in_the_partner_s_name_with_all_it_says() {
 }
 
 #[tokio::test]
+async fn an_order_continues_the_request_that_brought_it() {
+    let world = World::new().await;
+    let answer = world
+        .post(Interchange::new(42).order(&purchase_order("PO-1")).text())
+        .await;
+    world.settle().await;
+    let placed = world.stub.placed();
+    assert_eq!(
+        answer.header("orderway-correlation-id"),
+        Some(placed[0].context.correlation_id.as_str())
+    );
+}
+
+#[tokio::test]
 async fn refused_lines_are_answered_with_their_reasons() {
     let world = World::new().await;
     let errors = json!([{"pointer": "/lines/1/identifiers", "code": "unknown-item", "detail": "ACM-9002 names no product."}]);

@@ -70,6 +70,8 @@ pub(super) struct Stub {
     pub(super) refusals: Mutex<VecDeque<(u16, Value)>>,
     /// The next order is said to have been taken before.
     pub(super) duplicate: Mutex<bool>,
+    /// What had happened to the orders.
+    pub(super) events: Mutex<Vec<Value>>,
     /// What the next calls that give a document its bytes answer instead.
     pub(super) content_failures: Mutex<VecDeque<u16>>,
     /// Bytes that were sent for documents, kept or not.
@@ -87,6 +89,7 @@ impl Stub {
             memory: Mutex::default(),
             refusals: Mutex::default(),
             duplicate: Mutex::default(),
+            events: Mutex::default(),
             content_failures: Mutex::default(),
             rendered: Mutex::default(),
             clock: clock.clone(),
@@ -104,10 +107,7 @@ impl Stub {
             .route("/v1/documents/{id}/confirm", post(confirm))
             .route("/v1/orders", post(place))
             .route("/v1/orders/{id}", get(order))
-            .route(
-                "/v1/orders/{id}/events",
-                get(|| async { Json(json!({"events": [], "next": 0})) }),
-            )
+            .route("/v1/orders/{id}/events", get(events))
             .layer(from_fn_with_state(verifier, require_context))
             .with_state(Arc::clone(&stub));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -483,6 +483,10 @@ async fn order(State(stub): Shared, Path(id): Path<OrderId>) -> Response {
     let memory = stub.memory.lock().unwrap();
     let found = memory.orders.iter().find(|order| order.order_id == id);
     found.map_or_else(not_found, |found| Json(found).into_response())
+}
+
+async fn events(State(stub): Shared) -> Response {
+    Json(json!({"events": *stub.events.lock().unwrap(), "next": 9})).into_response()
 }
 
 async fn place(
