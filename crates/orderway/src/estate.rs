@@ -41,7 +41,13 @@ impl Addresses {
     /// Free ports on loopback.
     pub const fn any() -> Self {
         let any = loopback(0);
-        Self { system: any, process: any, experience: any, erp_proxy: [any, any], wms_proxy: [any, any] }
+        Self {
+            system: any,
+            process: any,
+            experience: any,
+            erp_proxy: [any, any],
+            wms_proxy: [any, any],
+        }
     }
 
     /// The usual ports, moved up by `offset`.
@@ -95,47 +101,162 @@ pub struct Estate {
     pub process_url: String,
     /// Base URL of `experience-apis`.
     pub experience_url: String,
-    experience: Layer,
-    process: Layer,
-    system: Layer,
+    layers: Layers,
+    plan: Plan,
+}
+
+/// What the layers are started from, the first time and again.
+struct Plan {
+    addresses: Addresses,
+    config_dir: PathBuf,
+    partners_dir: PathBuf,
+    store: PathBuf,
+    settings: Vec<(String, String)>,
+    policies: Option<Policies>,
+    clock: Clock,
+    erp_key: String,
+    wms_token: String,
+}
+
+/// The layers that run, and their base URLs.
+struct Layers {
+    system: (Layer, String),
+    process: (Layer, String),
+    experience: (Layer, String),
 }
 
 impl Estate {
     /// Starts everything, from the backends up.
     pub async fn start(config: EstateConfig) -> anyhow::Result<Self> {
-        let EstateConfig { sandbox, addresses, config_dir, partners_dir, store, settings, policies, clock } = config;
+        let EstateConfig {
+            sandbox,
+            addresses,
+            config_dir,
+            partners_dir,
+            store,
+            settings,
+            policies,
+            clock,
+        } = config;
         let (erp_key, wms_token) = (sandbox.erp_key.clone(), sandbox.wms_token.clone());
         let sandbox = Sandbox::start(sandbox).await?;
         let erp_proxy = proxy(&sandbox.erp_url(), addresses.erp_proxy).await?;
         let wms_proxy = proxy(&sandbox.wms_url(), addresses.wms_proxy).await?;
 
-        let with = |own: Vec<(&str, String)>| -> Environment {
-            let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
-            own.chain(settings.iter().cloned()).collect()
+        let plan = Plan {
+            addresses,
+            config_dir,
+            partners_dir,
+            store,
+            settings,
+            policies,
+            clock,
+            erp_key,
+            wms_token,
         };
-        let (listener, system_url) = listen(addresses.system, "--port-offset").await?;
-        let environment = with(vec![
-            ("ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__BASE_URL", erp_proxy.url()),
-            ("ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__API_KEY", erp_key),
-            ("ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__BASE_URL", wms_proxy.url()),
-            ("ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__TOKEN", wms_token),
-        ]);
-        let system = start_system(&config_dir, &environment, clock.clone(), listener)?;
+        let layers = plan.start(&sandbox, [&erp_proxy, &wms_proxy]).await?;
+        Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
+    }
 
-        let (listener, process_url) = listen(addresses.process, "--port-offset").await?;
-        let environment = with(vec![
+    fn of(
+        sandbox: RunningSandbox,
+        [erp_proxy, wms_proxy]: [FaultProxy; 2],
+        layers: Layers,
+        plan: Plan,
+    ) -> Self {
+        Self {
+            sandbox,
+            erp_proxy,
+            wms_proxy,
+            system_url: layers.system.1.clone(),
+            process_url: layers.process.1.clone(),
+            experience_url: layers.experience.1.clone(),
+            layers,
+            plan,
+        }
+    }
+
+    /// Stops everything, from the top down, each layer after its requests are answered.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.layers.stop().await?;
+        self.erp_proxy.stop().await;
+        self.wms_proxy.stop().await;
+        self.sandbox.stop().await;
+        Ok(())
+    }
+
+    /// Stops the layers and starts them again on the same store; the backends and their proxies go on. A port 0 takes
+    /// another free one.
+    pub async fn restart_layers(self) -> anyhow::Result<Self> {
+        let Self {
+            sandbox,
+            erp_proxy,
+            wms_proxy,
+            layers,
+            plan,
+            ..
+        } = self;
+        layers.stop().await?;
+        let layers = plan.start(&sandbox, [&erp_proxy, &wms_proxy]).await?;
+        Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
+    }
+}
+
+impl Plan {
+    async fn start(
+        &self,
+        sandbox: &RunningSandbox,
+        [erp, wms]: [&FaultProxy; 2],
+    ) -> anyhow::Result<Layers> {
+        let (config_dir, clock) = (&self.config_dir, &self.clock);
+        let (listener, system_url) = listen(self.addresses.system, "--port-offset").await?;
+        let environment = self.environment(vec![
+            ("ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__BASE_URL", erp.url()),
+            (
+                "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__API_KEY",
+                self.erp_key.clone(),
+            ),
+            (
+                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__BASE_URL",
+                wms.url(),
+            ),
+            (
+                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__TOKEN",
+                self.wms_token.clone(),
+            ),
+        ]);
+        let system = start_system(config_dir, &environment, clock.clone(), listener)?;
+
+        let (listener, process_url) = listen(self.addresses.process, "--port-offset").await?;
+        let environment = self.environment(vec![
             ("ORDERWAY_PROCESS__SYSTEM__BASE_URL", system_url.clone()),
-            ("ORDERWAY_PROCESS__STORE__PATH", path_text(&store)?),
+            ("ORDERWAY_PROCESS__STORE__PATH", path_text(&self.store)?),
         ]);
-        let process = start_process(&config_dir, &environment, policies, clock.clone(), listener).await?;
+        let process = start_process(
+            config_dir,
+            &environment,
+            self.policies.clone(),
+            clock.clone(),
+            listener,
+        )
+        .await?;
 
-        let (listener, experience_url) = listen(addresses.experience, "--port-offset").await?;
+        let (listener, experience_url) = listen(self.addresses.experience, "--port-offset").await?;
         let issuer = sandbox.issuer_url();
-        let environment = with(vec![
+        let environment = self.environment(vec![
             ("ORDERWAY_EXPERIENCE__DEVELOPMENT", "true".to_owned()),
-            ("ORDERWAY_EXPERIENCE__PROCESS__BASE_URL", process_url.clone()),
-            ("ORDERWAY_EXPERIENCE__CONTEXT__PROCESS_KEY", "development-only-experience-to-process-key".to_owned()),
-            ("ORDERWAY_EXPERIENCE__EDI__PARTNERS_DIR", path_text(&partners_dir)?),
+            (
+                "ORDERWAY_EXPERIENCE__PROCESS__BASE_URL",
+                process_url.clone(),
+            ),
+            (
+                "ORDERWAY_EXPERIENCE__CONTEXT__PROCESS_KEY",
+                "development-only-experience-to-process-key".to_owned(),
+            ),
+            (
+                "ORDERWAY_EXPERIENCE__EDI__PARTNERS_DIR",
+                path_text(&self.partners_dir)?,
+            ),
             (
                 "ORDERWAY_EXPERIENCE__ISSUERS",
                 format!(
@@ -144,36 +265,47 @@ impl Estate {
                 ),
             ),
         ]);
-        let experience = start_experience(&config_dir, &environment, clock, listener)?;
-        Ok(Self { sandbox, erp_proxy, wms_proxy, system_url, process_url, experience_url, experience, process, system })
+        let experience = start_experience(config_dir, &environment, clock.clone(), listener)?;
+        Ok(Layers {
+            system: (system, system_url),
+            process: (process, process_url),
+            experience: (experience, experience_url),
+        })
     }
 
-    /// Stops everything, from the top down, each layer after its requests are answered.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        self.experience.stop().await?;
-        self.process.stop().await?;
-        self.system.stop().await?;
-        self.erp_proxy.stop().await;
-        self.wms_proxy.stop().await;
-        self.sandbox.stop().await;
-        Ok(())
+    /// What the estate itself decides, and over it what it was told.
+    fn environment(&self, own: Vec<(&str, String)>) -> Environment {
+        let own = own
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        own.chain(self.settings.iter().cloned()).collect()
     }
+}
 
-    /// Stops the layers and leaves the backends, with what they have.
-    pub async fn stop_layers(self) -> anyhow::Result<RunningSandbox> {
-        self.experience.stop().await?;
-        self.process.stop().await?;
-        self.system.stop().await?;
-        Ok(self.sandbox)
+impl Layers {
+    /// From the top down, each after its requests are answered.
+    async fn stop(self) -> anyhow::Result<()> {
+        self.experience.0.stop().await?;
+        self.process.0.stop().await?;
+        self.system.0.stop().await
     }
 }
 
 fn path_text(path: &Path) -> anyhow::Result<String> {
-    path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8: choose another path", path.display()))
+    path.to_str()
+        .map(str::to_owned)
+        .with_context(|| format!("{} is not UTF-8: choose another path", path.display()))
 }
 
-async fn proxy(target: &str, [address, control_address]: [SocketAddr; 2]) -> anyhow::Result<FaultProxy> {
-    let config = FaultConfig { address, control_address, ..FaultConfig::default() };
+async fn proxy(
+    target: &str,
+    [address, control_address]: [SocketAddr; 2],
+) -> anyhow::Result<FaultProxy> {
+    let config = FaultConfig {
+        address,
+        control_address,
+        ..FaultConfig::default()
+    };
     Ok(FaultProxy::start(target, config).await?)
 }
 
@@ -189,12 +321,18 @@ fn start_system(
     clock: Clock,
     listener: TcpListener,
 ) -> anyhow::Result<Layer> {
-    let config: system_apis::config::Config = load(system_apis::LAYER, Some(config_dir), environment)?;
+    let config: system_apis::config::Config =
+        load(system_apis::LAYER, Some(config_dir), environment)?;
     telemetry::init(system_apis::LAYER, &config.log);
-    let deps = system_apis::Deps { clock, ..system_apis::Deps::default() };
+    let deps = system_apis::Deps {
+        clock,
+        ..system_apis::Deps::default()
+    };
     let readiness = deps.readiness.clone();
     let (router, background) = system_apis::build(config, deps)?;
-    Ok(Layer::serve(listener, router, readiness, |stop| background.run(stop)))
+    Ok(Layer::serve(listener, router, readiness, |stop| {
+        background.run(stop)
+    }))
 }
 
 async fn start_process(
@@ -204,16 +342,24 @@ async fn start_process(
     clock: Clock,
     listener: TcpListener,
 ) -> anyhow::Result<Layer> {
-    let config: process_apis::config::Config = load(process_apis::LAYER, Some(config_dir), environment)?;
+    let config: process_apis::config::Config =
+        load(process_apis::LAYER, Some(config_dir), environment)?;
     telemetry::init(process_apis::LAYER, &config.log);
     let policies = match policies {
         Some(policies) => policies,
         None => Policies::load(Some(config_dir))?,
     };
-    let deps = process_apis::Deps { clock, policies, ..process_apis::Deps::default() };
+    let deps = process_apis::Deps {
+        clock,
+        policies,
+        ..process_apis::Deps::default()
+    };
     let readiness = deps.readiness.clone();
-    let (router, background) = tokio::task::spawn_blocking(move || process_apis::build(config, deps)).await??;
-    Ok(Layer::serve(listener, router, readiness, |stop| background.run(stop)))
+    let (router, background) =
+        tokio::task::spawn_blocking(move || process_apis::build(config, deps)).await??;
+    Ok(Layer::serve(listener, router, readiness, |stop| {
+        background.run(stop)
+    }))
 }
 
 fn start_experience(
@@ -222,12 +368,18 @@ fn start_experience(
     clock: Clock,
     listener: TcpListener,
 ) -> anyhow::Result<Layer> {
-    let config: experience_apis::config::Config = load(experience_apis::LAYER, Some(config_dir), environment)?;
+    let config: experience_apis::config::Config =
+        load(experience_apis::LAYER, Some(config_dir), environment)?;
     telemetry::init(experience_apis::LAYER, &config.log);
-    let deps = experience_apis::Deps { clock, ..experience_apis::Deps::default() };
+    let deps = experience_apis::Deps {
+        clock,
+        ..experience_apis::Deps::default()
+    };
     let readiness = deps.readiness.clone();
     let (router, background) = experience_apis::build(config, deps)?;
-    Ok(Layer::serve(listener, router, readiness, |stop| background.run(stop)))
+    Ok(Layer::serve(listener, router, readiness, |stop| {
+        background.run(stop)
+    }))
 }
 
 /// A layer that serves, and what runs beside it.
@@ -254,7 +406,11 @@ impl Layer {
         let serving = tokio::spawn(async move {
             server::serve(listener, router, ServerOptions::default(), shutdown).await;
         });
-        Self { stop, serving, background }
+        Self {
+            stop,
+            serving,
+            background,
+        }
     }
 
     async fn stop(mut self) -> anyhow::Result<()> {

@@ -58,7 +58,8 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let scratch = tempfile::tempdir().context("there is no place for a temporary store: give --data-dir")?;
+    let scratch =
+        tempfile::tempdir().context("there is no place for a temporary store: give --data-dir")?;
     let data = arguments.data_dir.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
 
@@ -69,9 +70,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     sandbox.wms_address = loopback(7102 + offset);
     sandbox.issuer_address = loopback(7103 + offset);
     let layers = ["SYSTEM", "PROCESS", "EXPERIENCE"];
-    let log = layers.map(|layer| (format!("ORDERWAY_{layer}__LOG__LEVEL"), arguments.log.clone()));
+    let log = layers.map(|layer| {
+        (
+            format!("ORDERWAY_{layer}__LOG__LEVEL"),
+            arguments.log.clone(),
+        )
+    });
     let mut settings = Vec::from(log);
-    settings.push(("ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__CREATE_CLASS".to_owned(), name_of(arguments.create_class)));
+    settings.push((
+        "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__CREATE_CLASS".to_owned(),
+        name_of(arguments.create_class),
+    ));
     let estate = Estate::start(EstateConfig {
         sandbox,
         addresses: Addresses::usual(offset),

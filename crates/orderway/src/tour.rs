@@ -33,7 +33,11 @@ pub(crate) async fn run(estate: &Estate, clock: &Clock) -> anyhow::Result<()> {
     let edi = edi_order(estate, &http, now).await?;
     say("What the ERP has now:\n")?;
     for number in [portal, edi] {
-        let order = estate.sandbox.erp.order(&number).with_context(|| format!("the ERP has no order {number}"))?;
+        let order = estate
+            .sandbox
+            .erp
+            .order(&number)
+            .with_context(|| format!("the ERP has no order {number}"))?;
         say(&format!(
             "  sales order {}: {} of account {}, {} line(s), reference {}\n",
             order.number,
@@ -49,7 +53,11 @@ pub(crate) async fn run(estate: &Estate, clock: &Clock) -> anyhow::Result<()> {
 async fn portal_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow::Result<String> {
     say("1. A storefront orders for ACME through the portal.\n")?;
     let token = token(estate, http).await?;
-    let call = |request: RequestBuilder| request.bearer_auth(&token).header("Orderway-Account", "ACME");
+    let call = |request: RequestBuilder| {
+        request
+            .bearer_auth(&token)
+            .header("Orderway-Account", "ACME")
+    };
     let url = |path: &str| format!("{}/portal/v1{path}", estate.experience_url);
 
     let product = answer(call(http.get(url("/products/SKU-0002")))).await?;
@@ -65,7 +73,9 @@ async fn portal_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow:
         {"item": "SKU-0001", "quantity": {"value": "2", "unit": "XCT"}},
     ]);
     let key = format!("tour-quote-{}", now.as_nanosecond());
-    let quote = call(http.post(url("/quotes"))).header("Idempotency-Key", key).json(&json!({"lines": lines}));
+    let quote = call(http.post(url("/quotes")))
+        .header("Idempotency-Key", key)
+        .json(&json!({"lines": lines}));
     let quote = answer(quote).await?;
     say(&format!(
         "   It asks for a quote: {} in all, locked until {}.\n",
@@ -78,7 +88,10 @@ async fn portal_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow:
         .header("Prefer", "wait=20")
         .json(&json!({"purchase_order_number": po, "quote_id": quote.get("quote_id"), "lines": lines}));
     let order = answer(order).await?;
-    ensure!(text(&order, "/status") != "held", "the order is held: {order}");
+    ensure!(
+        text(&order, "/status") != "held",
+        "the order is held: {order}"
+    );
     say(&format!(
         "   It orders as {po}: durable as {}, total {}, now {}.\n",
         text(&order, "/order_reference"),
@@ -88,7 +101,10 @@ async fn portal_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow:
     let id = text(&order, "/order_id");
     let order = answer(call(http.get(url(&format!("/orders/{id}"))))).await?;
     let number = text(&order, "/sales_order_number");
-    ensure!(!number.is_empty(), "the ERP has not confirmed the order: {order}");
+    ensure!(
+        !number.is_empty(),
+        "the ERP has not confirmed the order: {order}"
+    );
     say(&format!(
         "   The ERP has it as sales order {number}; line 1 arrives on {}.\n\n",
         text(&order, "/lines/0/schedule/0/promised_delivery_date")
@@ -102,15 +118,24 @@ async fn edi_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow::Re
     say(&indented(&document))?;
     let url = |path: &str| format!("{}/edi/v1/{}{path}", estate.experience_url, PARTNER.0);
     let call = |request: RequestBuilder| request.basic_auth(PARTNER.0, Some(PARTNER.1));
-    let sent = call(http.post(url("/interchanges"))).header("Content-Type", "application/edi-x12").body(document);
+    let sent = call(http.post(url("/interchanges")))
+        .header("Content-Type", "application/edi-x12")
+        .body(document);
     let acknowledgment = body(sent).await?;
     say("   The answer is a 997: the syntax is understood, and the bytes are kept.\n")?;
     say(&indented(&acknowledgment))?;
 
     for _ in 0..LOOKS {
         let mailbox = answer(call(http.get(url("/mailbox")))).await?;
-        let documents = mailbox.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        for entry in documents.iter().filter(|entry| text(entry, "/kind") == "order_acknowledgment") {
+        let documents = mailbox
+            .get("items")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        for entry in documents
+            .iter()
+            .filter(|entry| text(entry, "/kind") == "order_acknowledgment")
+        {
             let id = text(entry, "/document_id");
             let content = body(call(http.get(url(&format!("/mailbox/{id}"))))).await?;
             answer(call(http.post(url(&format!("/mailbox/{id}/confirm"))))).await?;
@@ -118,9 +143,15 @@ async fn edi_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow::Re
             say(&indented(&content))?;
             let po = format!("EDI-{}", now.as_millisecond());
             let orders = estate.sandbox.erp.orders();
-            let order = orders.into_iter().find(|order| order.purchase_order_number == po && !order.blocked);
-            let order = order.with_context(|| format!("the ERP has no released order for {po}: {content}"))?;
-            say(&format!("   The ERP has it as sales order {}.\n\n", order.number))?;
+            let order = orders
+                .into_iter()
+                .find(|order| order.purchase_order_number == po && !order.blocked);
+            let order = order
+                .with_context(|| format!("the ERP has no released order for {po}: {content}"))?;
+            say(&format!(
+                "   The ERP has it as sales order {}.\n\n",
+                order.number
+            ))?;
             return Ok(order.number);
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -146,7 +177,11 @@ async fn token(estate: &Estate, http: &Client) -> anyhow::Result<String> {
         ("client_id", "acme-buyer"),
         ("client_secret", "acme-buyer-secret"),
     ];
-    let answer = answer(http.post(format!("{}/token", estate.sandbox.issuer_url())).form(&form)).await?;
+    let answer = answer(
+        http.post(format!("{}/token", estate.sandbox.issuer_url()))
+            .form(&form),
+    )
+    .await?;
     Ok(text(&answer, "/access_token"))
 }
 
@@ -163,16 +198,28 @@ async fn answer(request: RequestBuilder) -> anyhow::Result<Value> {
 }
 
 fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn money(value: &Value, pointer: &str) -> String {
-    format!("{} {}", text(value, &format!("{pointer}/amount")), text(value, &format!("{pointer}/currency")))
+    format!(
+        "{} {}",
+        text(value, &format!("{pointer}/amount")),
+        text(value, &format!("{pointer}/currency"))
+    )
 }
 
 fn indented(document: &str) -> String {
-    let segments = document.split(['~', '\n', '\r']).filter(|segment| !segment.trim().is_empty());
-    segments.map(|segment| format!("      {}~\n", segment.trim())).collect()
+    let segments = document
+        .split(['~', '\n', '\r'])
+        .filter(|segment| !segment.trim().is_empty());
+    segments
+        .map(|segment| format!("      {}~\n", segment.trim()))
+        .collect()
 }
 
 /// Says what to open and what to try, before it waits to be told to stop.
