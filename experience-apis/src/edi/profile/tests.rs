@@ -2,28 +2,29 @@
 
 use std::{fs, path::PathBuf};
 
+use tempfile::TempDir;
+
 use super::{OnWarning, load};
 
 const DEMO: &str = include_str!("../../../../config/partners/acme-edi.toml");
 
-fn folder(files: &[(&str, &str)]) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("orderway-profiles-{}", uuid::Uuid::new_v4()));
-    fs::create_dir(&folder).unwrap();
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        fs::write(folder.join(name), text).unwrap();
+        fs::write(folder.path().join(name), text).unwrap();
     }
     folder
 }
 
 fn faults(files: &[(&str, &str)], development: bool) -> Vec<String> {
-    let error = load(&folder(files), development).unwrap_err();
+    let error = load(folder(files).path(), development).unwrap_err();
     error.0.iter().map(|fault| fault.key.clone()).collect()
 }
 
 #[test]
 fn the_demo_profile_is_sound_in_development_only() {
     let partners = load(
-        &folder(&[("acme-edi.toml", DEMO), ("README.md", "no profile")]),
+        folder(&[("acme-edi.toml", DEMO), ("README.md", "no profile")]).path(),
         true,
     )
     .unwrap();
@@ -69,7 +70,7 @@ fn all_faults_of_all_files_are_told_at_once() {
 #[test]
 fn a_fault_never_quotes_a_hash() {
     let error = load(
-        &folder(&[("acme-edi.toml", &DEMO.replace("label = ", "lable = "))]),
+        folder(&[("acme-edi.toml", &DEMO.replace("label = ", "lable = "))]).path(),
         true,
     )
     .unwrap_err();

@@ -9,7 +9,7 @@ use jiff::civil::date;
 use rust_decimal::dec;
 use serde_json::json;
 
-use super::{Interchange, World, purchase_order, stub::half};
+use super::{Interchange, World, facts::half, purchase_order};
 
 async fn answer(purpose: &str, change: impl FnOnce(&mut SalesOrder)) -> String {
     let world = World::new().await;
@@ -140,4 +140,32 @@ async fn the_answer_after_a_hold_replaces_the_first() {
     let texts = world.stub.answers();
     assert!(texts[0].contains("~BAK*00*AH*PO-1*"), "{}", texts[0]);
     assert!(texts[1].contains("~BAK*05*AD*PO-1*"), "{}", texts[1]);
+}
+
+#[tokio::test]
+async fn a_hold_that_nobody_wants_to_hear_of_is_not_offered() {
+    let silent =
+        |profile: &str| profile.replace("acknowledge_holds = true", "acknowledge_holds = false");
+    let world = World::agreed(silent).await;
+    world
+        .post(Interchange::new(42).order(&purchase_order("PO-1")).text())
+        .await;
+    world.settle().await;
+    world
+        .stub
+        .owe_order("held", |order| order.status = OrderStatus::Held);
+    world.stub.owe_order("accepted", |order| order.version = 3);
+    assert_eq!(world.work(Direction::Outbound).await, [Ok(()), Ok(())]);
+    let states: Vec<DocumentState> = world
+        .stub
+        .documents()
+        .iter()
+        .skip(2)
+        .map(|document| document.state)
+        .collect();
+    assert_eq!(states, [DocumentState::Delivered, DocumentState::Ready]);
+    assert!(
+        world.stub.answers()[1].contains("~BAK*00*AD*PO-1*"),
+        "the first that is heard of"
+    );
 }

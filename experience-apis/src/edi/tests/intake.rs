@@ -184,3 +184,13 @@ async fn a_test_interchange_is_acknowledged_and_never_books() {
     let real = world.post(sound().text()).await;
     assert!(real.text().contains("~AK5*A~"), "{}", real.text());
 }
+
+#[tokio::test]
+async fn while_a_partner_is_set_up_its_production_is_refused() {
+    let world =
+        World::agreed(|profile| profile.replace("test_mode = false", "test_mode = true")).await;
+    let answer = world.post(sound().text()).await;
+    assert!(answer.text().contains("*R*020~"), "{}", answer.text());
+    world.settle().await;
+    assert!(world.stub.placed().is_empty());
+}

@@ -9,7 +9,7 @@ use jiff::civil::{Date, date};
 use rstest::rstest;
 use rust_decimal::dec;
 
-use super::{Interchange, stub::acme};
+use super::{Interchange, facts::acme};
 use crate::edi::{
     agreement::{ReceivedOrder, judge},
     lines::lines,

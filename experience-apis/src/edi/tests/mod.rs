@@ -2,13 +2,14 @@
 
 mod answers;
 mod documents;
+mod facts;
 mod intake;
 mod mailbox;
 mod mapping;
 mod orders;
 mod stub;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -21,6 +22,7 @@ use crate::{Background, Deps, build, config::Config, state::AppState};
 use stub::Stub;
 
 const KEY: &str = "an experience to process key of 32+ bytes";
+const PROFILE: &str = include_str!("../../../../config/partners/acme-edi.toml");
 const NOW: &str = "2026-03-02T09:30:00Z";
 
 /// The channel and what stands behind it.
@@ -60,6 +62,13 @@ impl Answer {
 
 impl World {
     async fn new() -> Self {
+        Self::agreed(|profile| profile.to_owned()).await
+    }
+
+    /// A world in which something else was agreed with the partner.
+    async fn agreed(change: impl FnOnce(&str) -> String) -> Self {
+        let partners = tempfile::tempdir().unwrap();
+        std::fs::write(partners.path().join("acme-edi.toml"), change(PROFILE)).unwrap();
         let (clock, _hands) = Clock::fixed(NOW.parse().unwrap());
         let stub = Stub::start(clock.clone()).await;
         let mut config = Config {
@@ -68,8 +77,7 @@ impl World {
             ..Config::default()
         };
         config.context.process_key = Secret::from(KEY.to_owned());
-        config.edi.partners_dir =
-            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/partners"));
+        config.edi.partners_dir = partners.path().to_owned();
         config.edi.max_body = service_runtime::config::ByteSize::bytes(64 * 1024);
         let deps = Deps {
             clock,
