@@ -134,7 +134,7 @@ async fn edi_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow::Re
             .unwrap_or_default();
         for entry in documents
             .iter()
-            .filter(|entry| text(entry, "/kind") == "order_acknowledgment")
+            .filter(|entry| text(entry, "/transaction_set") == "855")
         {
             let id = text(entry, "/document_id");
             let content = body(call(http.get(url(&format!("/mailbox/{id}"))))).await?;
