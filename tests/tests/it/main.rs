@@ -1,4 +1,21 @@
 //! The integration tests: one binary, from outside where they can.
 #![cfg(test)]
 
+mod bad_input;
+mod bad_interchange;
+mod channels_agree;
+mod config_files;
+mod contracts;
+mod error_pages;
+mod findings;
+mod holds;
 mod house_rules;
+mod isolation;
+mod once;
+mod order_path;
+mod reservations;
+mod restart;
+mod slow_erp;
+mod support;
+mod tokens;
+mod trace;
