@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
+use super::strict::Strict;
 use crate::layers::BodyTimedOut;
 use crate::problem::{FieldError, Problem, chain, codes};
 
@@ -94,7 +95,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     check_depth(text)?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|error| {
         let pointer = pointer_of(error.path());
         fault(pointer, error.inner())
     })?;
@@ -221,6 +222,8 @@ mod tests {
         "unknown-value"
     )]
     #[case(r#"{"number":"1","lines":[],"a/b":1}"#, "/a~1b", "unknown-field")]
+    #[case(r#"["1",[]]"#, "", "wrong-type")]
+    #[case(r#"{"number":"1","lines":[["a","EA"]]}"#, "/lines/0", "wrong-type")]
     fn a_wrong_field_is_named(#[case] body: &str, #[case] pointer: &str, #[case] code: &str) {
         let problem = parse_json::<Order>(body.as_bytes()).unwrap_err();
         assert_eq!(problem.status, 400);

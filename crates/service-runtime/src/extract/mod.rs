@@ -3,6 +3,7 @@
 mod headers;
 mod json;
 mod params;
+mod strict;
 
 pub use headers::{Etag, IdempotencyKey, IfMatch, Prefer};
 pub use json::{Json, parse_json, read_body};
