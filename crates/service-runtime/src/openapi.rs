@@ -6,7 +6,9 @@ use axum::routing::get;
 use http::{HeaderValue, header};
 use serde_json::Value;
 use tower_http::set_header::SetResponseHeaderLayer;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
 };
@@ -81,6 +83,11 @@ pub fn complete(api: &mut OpenApi, info: &ContractInfo) {
         .version(info.version)
         .description(Some(info.description))
         .build();
+    // Where there is one way to prove who calls, it holds for every operation that names none.
+    if let [scheme] = info.security {
+        let scopes: [&str; 0] = [];
+        api.security = Some(vec![SecurityRequirement::new(scheme.scheme().0, scopes)]);
+    }
     let components = api.components.get_or_insert_with(Components::new);
     for scheme in info.security {
         let (name, scheme) = scheme.scheme();
@@ -107,8 +114,18 @@ pub fn complete(api: &mut OpenApi, info: &ContractInfo) {
             responses
                 .entry("default".to_owned())
                 .or_insert_with(|| RefOr::T(problem_response()));
+            for (status, response) in responses.iter_mut() {
+                if let (true, RefOr::T(response)) = (is_failure(status), response) {
+                    // Whatever media type it was declared with.
+                    response.content = problem_response().content;
+                }
+            }
         }
     }
+}
+
+fn is_failure(status: &str) -> bool {
+    status == "default" || status.starts_with(['4', '5'])
 }
 
 fn problem_response() -> Response {
@@ -168,7 +185,8 @@ mod tests {
     use tower::ServiceExt;
     use utoipa_axum::routes;
 
-    #[utoipa::path(get, path = "/v1/things", responses((status = 200, description = "All", body = String)))]
+    #[utoipa::path(get, path = "/v1/things", responses((status = 200, description = "All", body = String),
+        (status = 409, description = "Taken", body = Problem)))]
     async fn list_things() -> &'static str {
         "none"
     }
@@ -201,6 +219,37 @@ mod tests {
         assert_eq!(
             document["components"]["securitySchemes"]["bearer"]["scheme"],
             "bearer"
+        );
+    }
+
+    #[test]
+    fn a_failure_is_a_problem_however_it_was_declared() {
+        let (_, api) = contract();
+        let document = serde_json::to_value(&api).unwrap();
+        let taken = &document["paths"]["/v1/things"]["get"]["responses"]["409"];
+        assert_eq!(taken["description"], "Taken");
+        let media: Vec<_> = taken["content"].as_object().unwrap().keys().collect();
+        assert_eq!(media, [MEDIA_TYPE]);
+    }
+
+    #[test]
+    fn the_only_scheme_holds_for_operations_that_name_none() {
+        let only = ContractInfo {
+            security: &[Security::CallContext],
+            ..INFO
+        };
+        let (_, one) = finish(
+            OpenApiRouter::<()>::new().routes(routes!(list_things)),
+            &only,
+        );
+        let one = serde_json::to_value(&one).unwrap();
+        assert_eq!(
+            one["security"][0],
+            serde_json::json!({ "call_context": [] })
+        );
+        assert_eq!(
+            serde_json::to_value(contract().1).unwrap()["security"],
+            Value::Null
         );
     }
 
