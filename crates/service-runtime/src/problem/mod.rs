@@ -250,10 +250,11 @@ impl IntoResponse for Problem {
         if let Some(after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_seconds(after)));
         }
-        if status == StatusCode::UNAUTHORIZED {
-            let challenge =
-                HeaderValue::from_static("Bearer realm=\"orderway\", error=\"invalid_token\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        if let Some(challenge) = challenge(status) {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
         }
         let body = *self.0;
         let report = ProblemReport {
@@ -263,6 +264,15 @@ impl IntoResponse for Problem {
         };
         response.extensions_mut().insert(report);
         response
+    }
+}
+
+/// How to come back with a credential that is enough (RFC 6750, 3).
+fn challenge(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::UNAUTHORIZED => Some("Bearer realm=\"orderway\", error=\"invalid_token\""),
+        StatusCode::FORBIDDEN => Some("Bearer realm=\"orderway\", error=\"insufficient_scope\""),
+        _ => None,
     }
 }
 

@@ -36,6 +36,9 @@ async fn a_refused_caller_is_told_how_to_authenticate() {
     let response = Problem::unauthenticated("Send a token.").into_response();
     assert_eq!(response.status(), 401);
     assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
+    let response = Problem::forbidden("Ask for the scope.").into_response();
+    let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str();
+    assert!(challenge.unwrap().contains("insufficient_scope"));
 }
 
 #[tokio::test]
