@@ -104,6 +104,18 @@ fn classify(error: HopError, kind: Kind) -> SystemError {
     }
 }
 
+/// The parameters that were refused, where they are those of the query: a cursor is the layer below's own.
+fn unusable(error: &HopError) -> Option<SystemError> {
+    let HopError::Problem(problem) = error else {
+        return None;
+    };
+    let errors = problem.errors.clone();
+    let is_of_the_query =
+        !errors.is_empty() && errors.iter().all(|fault| fault.pointer.starts_with('?'));
+    let refused = [400, 422].contains(&problem.status);
+    (refused && is_of_the_query).then_some(SystemError::Parameter { errors })
+}
+
 /// The ERP's number of the order that is there already.
 fn number_of_existing(error: &HopError) -> Option<ErpOrderNumber> {
     let HopError::Problem(problem) = error else {
@@ -193,7 +205,13 @@ impl SystemApis for SystemClient {
         call: &Call,
         search: &ProductSearch,
     ) -> Result<ProductPage, SystemError> {
-        self.get(call, &search_path(search)).await
+        let found = self
+            .request(Method::GET, call, &search_path(search))
+            .send()
+            .await;
+        found
+            .and_then(|response| response.json())
+            .map_err(|error| unusable(&error).unwrap_or_else(|| classify(error, Kind::Read)))
     }
 
     async fn products_query(
@@ -317,7 +335,7 @@ impl SystemApis for SystemClient {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use service_runtime::problem::ErrorCode;
+    use service_runtime::problem::{ErrorCode, FieldError};
 
     use super::*;
 
@@ -388,6 +406,25 @@ mod tests {
         let number = number_of_existing(&HopError::Problem(conflict)).unwrap();
         assert_eq!(number.as_str(), "0000100001");
         assert_eq!(number_of_existing(&problem("backend-rejected", 422)), None);
+    }
+
+    #[test]
+    fn a_cursor_that_is_none_is_the_callers_fault() {
+        let cursor = FieldError::new("?cursor", "invalid-cursor", "Use `next` of a page.");
+        let refused = |fault: &FieldError| {
+            HopError::Problem(
+                Problem::invalid_request("No cursor of ours.").with_error(fault.clone()),
+            )
+        };
+        let unusable = unusable(&refused(&cursor)).unwrap();
+        let told = Problem::from(unusable);
+        assert_eq!(
+            (told.status, told.errors.as_slice()),
+            (400, [cursor].as_slice())
+        );
+        let ours = FieldError::new("/items", "wrong-type", "A list.");
+        assert_eq!(super::unusable(&refused(&ours)), None);
+        assert_eq!(super::unusable(&problem("backend-unavailable", 503)), None);
     }
 
     #[test]

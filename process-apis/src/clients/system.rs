@@ -18,7 +18,7 @@ use canonical_model::{
 use jiff::{SignedDuration, Timestamp};
 use service_runtime::{
     context::{AccountScope, CallContext, LayerIdentity},
-    problem::{Problem, codes},
+    problem::{FieldError, Problem, codes},
 };
 
 /// The order in which a backend's budget is given out, most urgent first.
@@ -146,6 +146,12 @@ pub enum SystemError {
     /// Certainly not done: no time was left to begin.
     #[error("no time was left to ask the system of record")]
     DeadlineExceeded,
+    /// A parameter of the caller's own, handed on as it was given, cannot be used.
+    #[error("a parameter that was handed on cannot be used")]
+    Parameter {
+        /// Which, and what to send instead.
+        errors: Vec<FieldError>,
+    },
     /// The answer is not one this layer understands, or the question was refused as malformed.
     #[error("the answer of the system of record cannot be used: {detail}")]
     Protocol {
@@ -174,6 +180,10 @@ impl From<SystemError> for Problem {
             ),
             SystemError::DeadlineExceeded => {
                 Self::new(codes::TIMEOUT, "No time was left to ask the system of record; try again with more.")
+            }
+            SystemError::Parameter { errors } => {
+                let detail = "Correct the query parameter named in `errors` and send it again.";
+                errors.iter().cloned().fold(Self::invalid_request(detail), Self::with_error)
             }
             SystemError::Protocol { .. } => Self::new(
                 crate::baskets::codes::BACKEND_PROTOCOL,

@@ -40,6 +40,7 @@ fn retry_after(error: &SystemError) -> Option<jiff::SignedDuration> {
         | SystemError::Conflict { .. }
         | SystemError::OutcomeUnknown
         | SystemError::DeadlineExceeded
+        | SystemError::Parameter { .. }
         | SystemError::Protocol { .. } => None,
     }
 }
@@ -175,12 +176,13 @@ impl Worker {
             }
             Step::HasNone => self.end(held, &Command::ErpHasNone).await?,
             Step::Refused(detail) => {
-                self.stop(held, &Command::ErpRejected { detail, retries }, progress)
-                    .await?
+                let command = Command::ErpRejected { detail, retries };
+                self.stop(held, &command, progress, progress).await?
             }
             Step::Unknown(detail) => {
-                self.stop(held, &Command::ErpUnknown { detail, retries }, progress)
-                    .await?
+                let command = Command::ErpUnknown { detail, retries };
+                let stopped = create_order::stopped(progress.clone());
+                self.stop(held, &command, &stopped, progress).await?
             }
             Step::Wait(pause) => self.wait(held, pause, value).await?,
             Step::Finished => self.write(held.done()).await?,
@@ -245,7 +247,7 @@ impl Worker {
                         detail,
                         retries: state.retries,
                     };
-                    return self.stop(held, &command, &progress).await;
+                    return self.stop(held, &command, &progress, &progress).await;
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
                 Step::Finished => return self.write(held.done()).await,
@@ -275,7 +277,9 @@ impl Worker {
                 Step::Begin => {
                     let (now, value) = (self.clock.now(), written(&progress)?);
                     let command = Command::BeginRelease { site: site.clone() };
-                    self.settle(held, &command, |_| held.later(now, value.clone(), true))
+                    // Where another effect of the same site was first, it sees to the release.
+                    progress.begun = self
+                        .settle(held, &command, |_| held.later(now, value.clone(), true))
                         .await?;
                     Observation::Fresh
                 }
@@ -319,7 +323,7 @@ impl Worker {
                         certain,
                         retries: state.retries,
                     };
-                    return self.stop(held, &command, &progress).await;
+                    return self.stop(held, &command, &progress, &progress).await;
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
                 Step::Finished => return self.write(held.done()).await,
@@ -377,20 +381,21 @@ impl Worker {
         Ok(())
     }
 
-    /// A person is needed: the effect waits until the order is retried or cancelled. Where that has happened meanwhile,
-    /// it goes on at once.
-    async fn stop(
+    /// A person is needed: the effect waits, with `stopped` written down, until the order is retried or cancelled.
+    /// Where that has happened meanwhile, it goes on at once, from `progress`.
+    async fn stop<P: Serialize + Sync>(
         &self,
         held: &Held,
         command: &Command,
-        progress: &impl Serialize,
+        stopped: &P,
+        progress: &P,
     ) -> Result<(), EffectError> {
-        let value = written(progress)?;
+        let value = written(stopped)?;
         if !self
             .settle(held, command, |_| held.stopped(value.clone()))
             .await?
         {
-            self.write(held.later(self.clock.now(), value, false))
+            self.write(held.later(self.clock.now(), written(progress)?, false))
                 .await?;
         }
         Ok(())
