@@ -10,11 +10,11 @@ service_runtime::error_codes! {
     /// It was consumed, or it expired.
     pub RESERVATION_NOT_HELD = ("reservation-not-held", 409, "The reservation holds nothing any more", false);
     /// The system of record refused for a business reason.
-    pub BACKEND_REJECTED = ("backend-rejected", 422, "The system of record refused", false);
+    pub BACKEND_REJECTED = ("backend-rejected", 422, "The backend refused this", false);
     /// The system of record has it already, or in another state.
-    pub BACKEND_CONFLICT = ("backend-conflict", 409, "The system of record has it in another state", false);
+    pub BACKEND_CONFLICT = ("backend-conflict", 409, "The backend has this reference already", false);
     /// It is not known whether the system of record did it.
-    pub BACKEND_OUTCOME_UNKNOWN = ("backend-outcome-unknown", 504, "The outcome is not known", false);
+    pub BACKEND_OUTCOME_UNKNOWN = ("backend-outcome-unknown", 504, "It is not known whether the backend did this", false);
     /// The system of record gave an answer that cannot be used.
-    pub BACKEND_PROTOCOL = ("backend-protocol", 502, "The system of record gave an unusable answer", true);
+    pub BACKEND_PROTOCOL = ("backend-protocol", 502, "The backend's answer makes no sense", true);
 }
