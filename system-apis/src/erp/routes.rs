@@ -31,7 +31,7 @@ const MOST_ACCOUNTS: usize = 200;
 const MOST_ITEMS: usize = 5_000;
 const MOST_STOCK_PAIRS: usize = 20_000;
 const MOST_LINES: usize = 5_000;
-const MOST_SEARCH: usize = 100;
+const MOST_SEARCH: usize = 200;
 
 /// The ERP's routes.
 pub fn router() -> OpenApiRouter<AppState> {
