@@ -5,7 +5,6 @@ mod head_scan;
 mod timed_io;
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use futures_util::future::Either;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -128,6 +128,7 @@ pub async fn serve(
         per_ip: Arc::default(),
         stop: CancellationToken::new(),
         cut: CancellationToken::new(),
+        begun: TaskTracker::new(),
         options,
     });
     let connections = TaskTracker::new();
@@ -148,7 +149,13 @@ pub async fn serve(
     drop(listener);
     connections.close();
     server.stop.cancel();
-    if tokio::time::timeout(server.options.drain_timeout, connections.wait())
+    // A task that is begun later has a connection that is waited for.
+    server.begun.close();
+    let drained = async {
+        connections.wait().await;
+        server.begun.wait().await;
+    };
+    if tokio::time::timeout(server.options.drain_timeout, drained)
         .await
         .is_ok()
     {
@@ -160,6 +167,7 @@ pub async fn serve(
     );
     server.cut.cancel();
     connections.wait().await;
+    server.begun.wait().await;
     Drained::Forced
 }
 
@@ -169,8 +177,10 @@ struct Server {
     per_ip: Arc<Mutex<HashMap<IpAddr, usize>>>,
     /// No new requests on any connection.
     stop: CancellationToken,
-    /// No connection any more.
+    /// No connection and no request any more.
     cut: CancellationToken,
+    /// Requests that go on without their client.
+    begun: TaskTracker,
     options: ServerOptions,
 }
 
@@ -200,13 +210,40 @@ impl Server {
         })
     }
 
+    /// Begins the request at once, and gives its answer. What changes something runs in a task of its own: a client that
+    /// hangs up right after sending has its request carried out. What only reads ends with its reader.
+    fn answer(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, Cut>> + use<> {
+        let changes = !request.method().is_safe();
+        let answer = self.router.clone().oneshot(request);
+        let begun = if changes {
+            let cut = self.cut.clone();
+            let task = async move { cut.run_until_cancelled_owned(answer).await };
+            Either::Left(self.begun.spawn(task))
+        } else {
+            Either::Right(answer)
+        };
+        async move {
+            match begun {
+                Either::Left(task) => match task.await {
+                    Ok(Some(Ok(response))) => Ok(response),
+                    Ok(None) | Err(_) => Err(Cut),
+                },
+                Either::Right(answer) => match answer.await {
+                    Ok(response) => Ok(response),
+                },
+            }
+        }
+    }
+
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
         // Answers are written whole; waiting to fill a packet only adds delay.
         drop(stream.set_nodelay(true));
         let phase = Phase::new(Instant::now() + self.options.header_timeout);
         let io = TimedIo::new(stream, Arc::clone(&phase), &self.options);
         let idle = self.options.idle_timeout;
-        let router = self.router.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let ambiguous = phase.busy();
             let mut request = request.map(Body::new);
@@ -214,14 +251,15 @@ impl Server {
                 request.extensions_mut().insert(AmbiguousHead);
             }
             request.extensions_mut().insert(ConnectInfo(peer));
-            let (router, phase) = (router.clone(), Arc::clone(&phase));
+            let phase = Arc::clone(&phase);
+            let answer = self.answer(request);
             async move {
-                let mut response: Response<Body> = router.oneshot(request).await?;
+                let mut response = answer.await?;
                 if ambiguous {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
-                Ok::<_, Infallible>(response.map(|body| PhaseBody::new(body, phase, idle)))
+                Ok::<_, Cut>(response.map(|body| PhaseBody::new(body, phase, idle)))
             }
         });
         let mut builder = http1::Builder::new();
@@ -245,6 +283,11 @@ impl Server {
         }
     }
 }
+
+/// A request was ended with the server, unanswered.
+#[derive(Debug, thiserror::Error)]
+#[error("the server has ended before the request was answered")]
+struct Cut;
 
 /// One connection of an address, counted while it is open.
 struct Counted {

@@ -268,3 +268,68 @@ async fn a_client_that_does_not_read_is_cut() {
         .expect("the answer is given up");
     drop(stream);
 }
+
+#[rstest]
+#[case::while_it_is_worked_on(false)]
+#[case::before_it_is_looked_at(true)]
+#[tokio::test]
+async fn what_changes_something_is_carried_out_without_its_client(#[case] at_once: bool) {
+    let (begun, go_on, done) = (
+        Arc::new(Notify::new()),
+        Arc::new(Notify::new()),
+        Arc::new(Notify::new()),
+    );
+    let seen = (Arc::clone(&begun), Arc::clone(&go_on), Arc::clone(&done));
+    let handler = move |body: String| async move {
+        let (begun, go_on, done) = seen;
+        begun.notify_one();
+        go_on.notified().await;
+        assert_eq!(body, "order");
+        done.notify_one();
+    };
+    let server = TestServer::start(
+        Router::new().route("/", post(handler)),
+        ServerOptions::default(),
+    )
+    .await;
+    let mut stream = server.connect().await;
+    let request = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\norder";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    if !at_once {
+        begun.notified().await;
+    }
+    drop(stream);
+    if at_once {
+        begun.notified().await;
+    }
+    // A server that is told to stop waits for it, too.
+    server.stop();
+    go_on.notify_one();
+    tokio::time::timeout(SOON, done.notified())
+        .await
+        .expect("the request is carried out");
+    assert_eq!(server.ended().await, Drained::Clean);
+}
+
+#[tokio::test]
+async fn what_only_reads_ends_with_its_reader() {
+    let (begun, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (started, told) = (Arc::clone(&begun), Arc::clone(&gone));
+    let handler = move || async move {
+        let _guard = Gone(told);
+        started.notify_one();
+        std::future::pending::<()>().await;
+    };
+    let server = TestServer::start(
+        Router::new().route("/", get(handler)),
+        ServerOptions::default(),
+    )
+    .await;
+    let mut stream = server.connect().await;
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    begun.notified().await;
+    drop(stream);
+    tokio::time::timeout(SOON, gone.notified())
+        .await
+        .expect("nobody waits for it any more");
+}
