@@ -48,10 +48,13 @@ pub struct Progress {
     pub refusal: Option<String>,
     /// Orders to cancel, since another was chosen.
     pub surplus: Vec<ErpOrderNumber>,
+    /// Orders that the ERP cancelled since none is wanted any more; its search may go on showing them, or never have
+    /// shown them.
+    pub cancelled: Vec<ErpOrderNumber>,
     /// How often a person had it tried again.
     pub retries_seen: u32,
-    /// Until when ghosts have been looked for.
-    pub swept_until: Option<Timestamp>,
+    /// Whether a person was asked to look since then.
+    pub person_asked: bool,
 }
 
 /// A call that was begun.
@@ -181,6 +184,14 @@ pub fn begun(mut progress: Progress, call: Mutation, until: Timestamp) -> Progre
     progress
 }
 
+/// Notes that the effect stops and a person is asked to look.
+pub fn stopped(progress: Progress) -> Progress {
+    Progress {
+        person_asked: true,
+        ..progress
+    }
+}
+
 struct Planner<'a> {
     s: Situation<'a>,
     p: Progress,
@@ -233,6 +244,9 @@ impl Planner<'_> {
             Observation::CancelDone(number) => {
                 self.p.failures = 0;
                 self.p.surplus.retain(|other| *other != number);
+                if !self.s.accepted {
+                    self.p.cancelled.push(number);
+                }
                 self.resume()
             }
             Observation::CancelRefused(number, detail) => self.cancel_refused(&number, &detail),
@@ -240,14 +254,15 @@ impl Planner<'_> {
     }
 
     /// A person had it tried again: what was counted against it counts no more. A blind ERP was looked at by that
-    /// person, since nobody else can.
+    /// person, since nobody else can; a buyer who cancels before anybody was asked has looked at nothing.
     fn heed_person(&mut self) {
         if self.p.retries_seen >= self.s.retries {
             return;
         }
-        let looked_at = self.s.class == CreateClass::Blind;
+        let looked_at = self.s.class == CreateClass::Blind && self.p.person_asked;
         self.p = Progress {
             retries_seen: self.s.retries,
+            person_asked: false,
             unknowns: 0,
             searches: 0,
             failures: 0,
@@ -320,7 +335,7 @@ impl Planner<'_> {
         if !self.p.may_exist && self.s.chosen.is_none() {
             return Step::HasNone;
         }
-        match (self.s.class, self.p.unknown_since, self.p.known.clone()) {
+        match (self.s.class, self.p.unknown_since, self.still_there(&[])) {
             (CreateClass::Blind, None, Some(known)) => Step::Cancel(known),
             (CreateClass::Blind, None, None) => Step::HasNone,
             (CreateClass::Blind, Some(_), _) => {
@@ -337,6 +352,15 @@ impl Planner<'_> {
                 Step::List
             }
         }
+    }
+
+    /// An order that is ours for certain, that was not cancelled and does not stand in the list: the search lags behind.
+    fn still_there(&self, listed: &[ErpOrder]) -> Option<ErpOrderNumber> {
+        let mut ours = self.p.known.iter().chain(self.s.chosen);
+        let seen = |number: &ErpOrderNumber| {
+            self.p.cancelled.contains(number) || listed.iter().any(|order| order.number == *number)
+        };
+        ours.find(|number| !seen(number)).cloned()
     }
 
     fn list_when_quiet(&self, since: Timestamp) -> Step {
@@ -419,16 +443,7 @@ impl Planner<'_> {
             return self.resume();
         }
         if !self.s.wanted {
-            return match (
-                live.first(),
-                self.p
-                    .unknown_since
-                    .map(|since| self.list_when_quiet(since)),
-            ) {
-                (Some(order), _) => Step::Cancel(order.number.clone()),
-                (None, Some(Step::Wait(pause))) => Step::Wait(pause),
-                (None, _) => Step::HasNone,
-            };
+            return self.listed_unwanted(orders, &live);
         }
         if let Some(chosen) = self.s.chosen {
             let found = orders.iter().find(|order| order.number == *chosen);
@@ -455,6 +470,25 @@ impl Planner<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Whatever the ERP has is cancelled, one after the other; only then, and when nothing can come any more, it has none.
+    fn listed_unwanted(&self, orders: &[ErpOrder], live: &[&ErpOrder]) -> Step {
+        let stands = live
+            .iter()
+            .map(|order| &order.number)
+            .find(|number| !self.p.cancelled.contains(number));
+        if let Some(number) = stands.cloned().or_else(|| self.still_there(orders)) {
+            return Step::Cancel(number);
+        }
+        match self
+            .p
+            .unknown_since
+            .map(|since| self.list_when_quiet(since))
+        {
+            Some(Step::Wait(pause)) => Step::Wait(pause),
+            _ => Step::HasNone,
         }
     }
 

@@ -99,6 +99,9 @@ impl Doer {
         if let Step::Choose(number) = &step {
             self.chosen = Some(number.clone());
         }
+        if matches!(step, Step::Unknown(_)) {
+            self.progress = stopped(self.progress.clone());
+        }
         if step == Step::Create {
             self.progress = begun(self.progress.clone(), Mutation::Create, self.now);
         }
@@ -354,6 +357,53 @@ fn one_that_is_not_wanted_any_more_is_never_begun_and_undone_where_it_was() {
     assert_eq!(doer.step(Observation::CancelDone(number(1))), Step::List);
     let gone = Observation::Listed(vec![order(1, ErpOrderState::Cancelled)]);
     assert_eq!(doer.step(gone), Step::HasNone);
+}
+
+#[test]
+fn one_that_is_not_wanted_is_cancelled_by_the_number_the_erp_gave_though_its_search_lags() {
+    for class in [
+        CreateClass::Unique,
+        CreateClass::Staged,
+        CreateClass::Searchable,
+    ] {
+        let mut doer = Doer::new(class);
+        doer.step(Observation::Fresh);
+        doer.wanted = false;
+        let created = Observation::Created(order(1, ErpOrderState::Open));
+        assert_eq!(doer.step(created), Step::Cancel(number(1)));
+        assert!(waits(&doer.step(Observation::Failed { retry_after: None })));
+        assert_eq!(doer.later(1), Step::List);
+        let unseen = doer.step(Observation::Listed(Vec::new()));
+        assert_eq!(unseen, Step::Cancel(number(1)), "{class:?}");
+        assert_eq!(doer.step(Observation::CancelDone(number(1))), Step::List);
+        // The search still shows it as it was.
+        let stale = Observation::Listed(vec![order(1, ErpOrderState::Open)]);
+        assert_eq!(doer.step(stale), Step::HasNone, "{class:?}");
+    }
+}
+
+#[test]
+fn blind_cancels_what_it_knows_once() {
+    let mut doer = Doer::new(CreateClass::Blind);
+    doer.step(Observation::Fresh);
+    doer.wanted = false;
+    let created = Observation::Created(order(1, ErpOrderState::Open));
+    assert_eq!(doer.step(created), Step::Cancel(number(1)));
+    assert_eq!(doer.step(Observation::CancelDone(number(1))), Step::HasNone);
+}
+
+#[test]
+fn a_buyer_who_cancels_while_a_blind_erp_does_not_answer_has_not_looked_into_it() {
+    let mut doer = Doer::new(CreateClass::Blind);
+    doer.step(Observation::Fresh);
+    assert!(matches!(doer.step(Observation::Unknown), Step::Unknown(_)));
+    // The cancellation came first: the hold was not placed, and what was written down is not that of a stop.
+    doer.progress.person_asked = false;
+    (doer.wanted, doer.retries) = (false, 1);
+    assert!(matches!(doer.later(1), Step::Unknown(_)));
+    // Now a person was asked, looks, and cancels.
+    doer.retries = 2;
+    assert_eq!(doer.later(1), Step::HasNone);
 }
 
 #[test]
