@@ -196,11 +196,23 @@ fn resume(s: Situation, p: &mut Progress) -> Step {
 
 fn found(s: Situation, p: &mut Progress, releases: Vec<WarehouseRelease>) -> Step {
     p.failures = 0;
-    let live = releases
+    let mut live: Vec<String> = releases
         .into_iter()
-        .find(|release| release.state != WarehouseReleaseState::Cancelled);
-    if let Some(release) = live {
-        return Step::Released(release.number);
+        .filter(|release| release.state != WarehouseReleaseState::Cancelled)
+        .map(|release| release.number)
+        .collect();
+    if live.len() > 1 {
+        let numbers = live.join(", ");
+        let detail = format!(
+            "The warehouse has it more than once ({numbers}): cancel all but one there, then retry the order."
+        );
+        return Step::Failed {
+            detail,
+            certain: false,
+        };
+    }
+    if let Some(number) = live.pop() {
+        return Step::Released(number);
     }
     if let Some(detail) = p.refusal.take() {
         return refused(p, detail);
@@ -331,6 +343,41 @@ mod tests {
         assert_eq!(
             next_step(situation, crashed, Observation::Fresh).0,
             Step::Search
+        );
+    }
+
+    #[test]
+    fn a_release_that_stands_twice_is_a_person_s() {
+        let begun = Progress {
+            begun: true,
+            unknown_since: Some(now()),
+            unknowns: 1,
+            ..Progress::default()
+        };
+        let second = WarehouseRelease {
+            number: "R-2".to_owned(),
+            ..release(WarehouseReleaseState::Released)
+        };
+        let found = Observation::Found(vec![
+            release(WarehouseReleaseState::Released),
+            second.clone(),
+        ]);
+        let (step, progress) = next_step(later(at(ReleaseStage::Begun), 5), begun, found);
+        let Step::Failed { detail, certain } = step else {
+            panic!("{step:?}")
+        };
+        assert!(!certain && detail.contains("R-1, R-2"), "{detail}");
+        // One was cancelled, and it was tried again.
+        let retried = Situation {
+            retries: 1,
+            ..later(at(ReleaseStage::Begun), 60)
+        };
+        let (step, progress) = next_step(retried, progress, Observation::Fresh);
+        assert_eq!(step, Step::Search);
+        let one = Observation::Found(vec![release(WarehouseReleaseState::Cancelled), second]);
+        assert_eq!(
+            next_step(retried, progress, one).0,
+            Step::Released("R-2".to_owned())
         );
     }
 
