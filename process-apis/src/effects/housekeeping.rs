@@ -6,7 +6,7 @@ use service_runtime::telemetry::error_chain;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::{promise::reservations, state::AppState};
+use crate::{promise::reservations, state::AppState, store::StoreError};
 
 /// So many reservations end at a time.
 const BATCH: u16 = 200;
@@ -40,16 +40,25 @@ async fn expire_reservations(state: &AppState, stop: &CancellationToken) {
 async fn sweep(state: &AppState, stop: &CancellationToken) {
     let mut ticks = every(state.config.housekeeping.sweep_every.get());
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        match state.store.sweep(state.clock.now()).await {
-            Ok(0) => {}
-            Ok(deleted) => tracing::debug!(deleted, "rows past their time are deleted"),
-            Err(error) => {
-                let error = error_chain(&error);
-                tracing::warn!(
-                    error,
-                    "rows past their time could not be deleted; it is tried again"
-                );
-            }
+        if let Err(error) = sweep_all(state, stop).await {
+            let error = error_chain(&error);
+            tracing::warn!(
+                error,
+                "rows past their time could not be deleted; it is tried again"
+            );
         }
     }
+}
+
+/// A share at a time, so that other commands get their turn, until nothing is past its time: more may come in a
+/// period than one share holds.
+async fn sweep_all(state: &AppState, stop: &CancellationToken) -> Result<(), StoreError> {
+    while !stop.is_cancelled() {
+        let deleted = state.store.sweep(state.clock.now()).await?;
+        if deleted == 0 {
+            break;
+        }
+        tracing::debug!(deleted, "rows past their time are deleted");
+    }
+    Ok(())
 }
