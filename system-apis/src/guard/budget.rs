@@ -43,7 +43,8 @@ pub struct Budget {
     /// Callers outside the order lane wait here for the one place they have at the gate.
     rest: Mutex<()>,
     in_flight: Arc<Semaphore>,
-    waiting: AtomicU32,
+    waiting_orders: AtomicU32,
+    waiting_rest: AtomicU32,
     record: StdMutex<Record>,
 }
 
@@ -110,7 +111,8 @@ impl Budget {
             gate: Mutex::new(Instant::now()),
             rest: Mutex::new(()),
             in_flight: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))),
-            waiting: AtomicU32::new(0),
+            waiting_orders: AtomicU32::new(0),
+            waiting_rest: AtomicU32::new(0),
             record: StdMutex::new(Record::default()),
         }
     }
@@ -126,11 +128,16 @@ impl Budget {
                 retry_after: until - now,
             });
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.policy.waiting {
-            drop(Waiting(&self.waiting));
+        // Counted apart: buyers who look around may fill their own queue, never that of the orders.
+        let queue = match lane {
+            Lane::Order => &self.waiting_orders,
+            Lane::Checkout | Lane::Browse | Lane::Bulk => &self.waiting_rest,
+        };
+        let before = queue.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(queue);
+        if before >= self.policy.waiting {
             return Err(Refused::QueueFull);
         }
-        let _waiting = Waiting(&self.waiting);
         timeout_at(deadline, self.next_slot(lane))
             .await
             .unwrap_or(Err(Refused::TooLate))
@@ -209,7 +216,10 @@ impl Budget {
             calls_last_second: u32::try_from(recent).unwrap_or(u32::MAX),
             in_flight_limit: self.policy.in_flight.get(),
             in_flight: self.policy.in_flight.get().saturating_sub(free),
-            waiting: self.waiting.load(Ordering::Relaxed),
+            waiting: self
+                .waiting_orders
+                .load(Ordering::Relaxed)
+                .saturating_add(self.waiting_rest.load(Ordering::Relaxed)),
             paused_ms: u64::try_from(paused.as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -342,5 +352,24 @@ mod tests {
         );
         let refused = [a.err(), b.err(), c.err()];
         assert!(refused.contains(&Some(Refused::QueueFull)), "{refused:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_full_of_others_turns_no_order_away() {
+        let budget = budget(1, 10, 2);
+        drop(budget.slot(Lane::Browse, soon(1)).await.unwrap());
+        let browsing = [(); 2].map(|()| {
+            let budget = Arc::clone(&budget);
+            tokio::spawn(async move { budget.slot(Lane::Browse, soon(30)).await.map(drop) })
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(
+            budget.slot(Lane::Checkout, soon(30)).await.unwrap_err(),
+            Refused::QueueFull
+        );
+        assert!(budget.slot(Lane::Order, soon(30)).await.is_ok());
+        for task in browsing {
+            task.await.unwrap().unwrap();
+        }
     }
 }

@@ -16,7 +16,7 @@ pub struct BudgetPolicy {
     pub calls_per_second: NonZeroU32,
     /// Calls under way at a time.
     pub in_flight: NonZeroU32,
-    /// Calls that may wait for their slot; more are refused at once.
+    /// Calls that may wait for their slot; more are refused at once. Orders are counted apart from the rest.
     pub waiting: u32,
 }
 
