@@ -25,6 +25,10 @@ use super::{
 };
 use crate::connector::ConnectorError;
 
+/// The share of a call's time that it may spend waiting for its slot: a call begun at the last moment would use up the
+/// budget, be cut off, and look like a failure of the backend.
+const WAIT_PERCENT: u32 = 75;
+
 /// What a call does there, which decides what may follow a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -32,6 +36,13 @@ pub enum Kind {
     Read,
     /// It changes something: never made twice, and cut off in the middle its outcome is unknown.
     Mutation,
+}
+
+/// Until when a call may begin and must have ended.
+#[derive(Clone, Copy)]
+struct Time {
+    begin_by: Instant,
+    end: Instant,
 }
 
 /// How a caller wants to be served.
@@ -146,7 +157,13 @@ impl Operation {
         F: Fn(Started) -> Fut,
         Fut: Future<Output = Result<T, ConnectorError>>,
     {
-        let end = terms.deadline.min(Instant::now() + self.timeout);
+        let now = Instant::now();
+        let end = terms.deadline.min(now + self.timeout);
+        let wait = end.saturating_duration_since(now) * WAIT_PERCENT / 100;
+        let time = Time {
+            begin_by: now + wait,
+            end,
+        };
         let pass = self.breaker.pass().map_err(|retry_after| {
             self.refused(
                 terms.lane,
@@ -154,14 +171,14 @@ impl Operation {
                 GuardError::CircuitOpen { retry_after },
             )
         })?;
-        let first = self.attempt(&pass, terms.lane, end, &call).await?;
+        let first = self.attempt(&pass, terms.lane, time, &call).await?;
         let last = match first {
             Err(ConnectorError::Unavailable(_))
                 if self.kind == Kind::Read
-                    && Instant::now() < end
+                    && Instant::now() < time.begin_by
                     && self.guard.retries().spend() =>
             {
-                self.attempt(&pass, terms.lane, end, &call).await?
+                self.attempt(&pass, terms.lane, time, &call).await?
             }
             first => first,
         };
@@ -177,7 +194,7 @@ impl Operation {
         &self,
         pass: &Pass,
         lane: Lane,
-        end: Instant,
+        time: Time,
         call: &F,
     ) -> Result<Result<(T, Started), ConnectorError>, GuardError>
     where
@@ -187,7 +204,7 @@ impl Operation {
         let slot = self
             .guard
             .budget()
-            .slot(lane, end)
+            .slot(lane, time.begin_by)
             .await
             .map_err(|refused| self.refused_slot(lane, refused))?;
         if pass.is_void() {
@@ -204,7 +221,7 @@ impl Operation {
             as_of: self.guard.clock().now(),
             at: Instant::now(),
         };
-        let answer = timeout_at(end, call(started))
+        let answer = timeout_at(time.end, call(started))
             .await
             .unwrap_or_else(|elapsed| {
                 Err(match self.kind {

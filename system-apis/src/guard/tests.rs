@@ -450,3 +450,25 @@ async fn a_call_that_panics_fails_its_callers_and_nobody_after_them() {
         ConnectorError::OutcomeUnknown(_)
     )));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_too_long_to_be_answered_in_time_is_not_begun() {
+    let operation = guard(1).operation("create_order", Kind::Mutation, Duration::from_secs(20));
+    let create = |deadline| {
+        let terms = Terms {
+            deadline,
+            ..terms()
+        };
+        // Well, and slower than what is left at the last moment.
+        let call = |_started| sleep(Duration::from_millis(100)).map(Ok);
+        operation.run(terms, call)
+    };
+    let now = Instant::now();
+    assert!(create(now + Duration::from_secs(10)).await.is_ok());
+    // The next slot comes 1.05 s after the first.
+    let late = create(now + Duration::from_millis(1_100))
+        .await
+        .unwrap_err();
+    assert!(matches!(late, GuardError::DeadlineExceeded), "{late:?}");
+    assert!(create(now + Duration::from_secs(10)).await.is_ok());
+}
