@@ -76,7 +76,11 @@ impl ErpBackend {
                 .unit_price
                 .total(&line.quantity)
                 .and_then(|amount| total.checked_add(amount))
-                .map_err(|error| contradiction(error.to_string()))?;
+                // It is created, so nobody may conclude that it is not.
+                .map_err(|error| {
+                    let unknown = ConnectorError::OutcomeUnknown(error.into());
+                    GuardError::Connector(Arc::new(unknown))
+                })?;
         }
         let staged = self.connector.capabilities().create_class == CreateClass::Staged;
         Ok(ErpOrder {
