@@ -81,7 +81,7 @@ async fn receive_interchanges(
     body: Body,
 ) -> Result<Response, Problem> {
     check_media_type(&headers)?;
-    let Ok(_upload) = Arc::clone(&state.edi.uploads).try_acquire_owned() else {
+    let Ok(upload) = Arc::clone(&state.edi.uploads).try_acquire_owned() else {
         let problem = Problem::new(
             generic::OVERLOADED,
             "Too many files are being read; send it again in a moment.",
@@ -90,8 +90,12 @@ async fn receive_interchanges(
     };
     let limit = state.config.edi.max_body.as_usize();
     let bytes = read_body(&headers, body, limit).await?;
-    // In a task of its own: a partner that hangs up after sending loses nothing.
-    let work = receive_all(state, profile, bytes);
+    // In a task of its own: a partner that hangs up after sending loses nothing. The file counts until it is dealt with.
+    let work = async move {
+        let received = receive_all(state, profile, bytes).await;
+        drop(upload);
+        received
+    };
     let task = match RequestScope::current() {
         Some(scope) => tokio::spawn(Arc::new(scope.detached()).run(work)),
         None => tokio::spawn(work),
