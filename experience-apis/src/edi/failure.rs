@@ -20,6 +20,12 @@ pub(super) enum Failure {
     AnswersNothing,
     #[error("the transaction is not in the inbound document, or the agreement no longer takes it")]
     NoTransaction,
+    #[error(
+        "its orders were acknowledged, and the agreement no longer takes them: restore the partner's profile, or answer it by hand"
+    )]
+    NoLongerTaken,
+    #[error("its lease is nearly over; the rest is taken under the next one")]
+    LeaseOver,
     #[error("no acknowledgement is due for the inbound document")]
     NothingDue,
     #[error("the document cannot be written")]

@@ -1,6 +1,6 @@
 //! An interchange as it comes in: judged, stored with what it is owed, and acknowledged from what was stored.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use canonical_model::{
 };
 use edi::x12::ReadOptions;
 use service_runtime::{http_client::HopError, trace::RequestScope};
+use tokio::time::Instant;
 
 use super::{
     Channel, MEDIA_TYPE,
@@ -23,6 +24,9 @@ use super::{
     take,
 };
 use crate::{clients::process::CallError, state::AppState};
+
+/// How long orders are taken under the lease that came with storing, which is 30 s.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// What became of an interchange.
 pub(super) struct Received {
@@ -235,7 +239,13 @@ fn carry_on(state: &AppState, profile: &Arc<Profile>, stored: &StoredDocument, b
         |scope| scope.detached(),
     );
     let work = async move {
-        if let Err(failure) = take::orders(&state, &profile, &document, lease, bytes).await {
+        let leased = take::Leased {
+            document: &document,
+            lease,
+            bytes,
+            until: Instant::now() + AT_ONCE,
+        };
+        if let Err(failure) = take::orders(&state, &profile, leased).await {
             tracing::warn!(document_id = %document.document_id, cause = told(&failure), "orders wait for another attempt");
         }
         drop(permit);

@@ -16,6 +16,7 @@ use rand::Rng as _;
 use service_runtime::{
     context::CallContext, extract::IdempotencyKey, http_client::HopError, problem::Problem,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -38,29 +39,50 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Takes all orders of a document and answers it.
+/// A stored document on which work is begun.
+pub(super) struct Leased<'a> {
+    /// The document.
+    pub(super) document: &'a Document,
+    /// Under which it may be answered.
+    pub(super) lease: Uuid,
+    /// Its content.
+    pub(super) bytes: Bytes,
+    /// Until then another order may be begun: before the lease ends, so that nobody works beside us.
+    pub(super) until: Instant,
+}
+
+/// Takes all orders of a document that books, and answers it.
 pub(super) async fn orders(
     state: &AppState,
     profile: &Arc<Profile>,
-    document: &Document,
-    lease: Uuid,
-    bytes: Bytes,
+    leased: Leased<'_>,
 ) -> Result<(), Failure> {
+    let Leased {
+        document,
+        lease,
+        bytes,
+        until,
+    } = leased;
     let judged = state.edi.judge(profile, bytes).await?;
+    // It was stored because it books: answering it now without its orders would lose them.
+    if !judged.books() {
+        return Err(Failure::NoLongerTaken);
+    }
+    let context = context::of_partner(profile);
+    let desk = Desk {
+        state,
+        profile,
+        document,
+        account: state.process.account(&context, &profile.account).await?,
+        context,
+        today: TimeZone::UTC.to_datetime(document.created_at).date(),
+    };
     let mut owed = Vec::new();
-    if judged.books() {
-        let context = context::of_partner(profile);
-        let desk = Desk {
-            state,
-            profile,
-            document,
-            account: state.process.account(&context, &profile.account).await?,
-            context,
-            today: TimeZone::UTC.to_datetime(document.created_at).date(),
-        };
-        for order in &judged.orders {
-            owed.extend(desk.take(&judged, order).await?);
+    for order in &judged.orders {
+        if Instant::now() >= until {
+            return Err(Failure::LeaseOver);
         }
+        owed.extend(desk.take(&judged, order).await?);
     }
     let answer = AnswerDocument { lease, owed };
     let context = context::of_partner(profile);

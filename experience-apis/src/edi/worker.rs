@@ -25,6 +25,10 @@ use crate::{LAYER, clients::process::CallError, state::AppState};
 
 /// How long a document is ours; also how soon a failed one is tried again.
 const LEASE_SECONDS: u16 = 60;
+/// How long orders of one are taken, counted from its lease.
+const WORK: Duration = Duration::from_secs(50);
+/// Accounts named in one call: the context that carries them has a size.
+const MOST_ACCOUNTS: usize = 200;
 /// How long the layer below waits for work before it answers empty.
 const WAIT_SECONDS: u16 = 20;
 /// An empty answer sooner than this was not waited for.
@@ -41,17 +45,19 @@ pub(super) async fn run(state: AppState, shutdown: CancellationToken) {
         accounts.insert(profile.account.as_str().to_owned());
     }
     for (company, accounts) in companies {
-        for direction in [Direction::Inbound, Direction::Outbound] {
-            let accounts: Vec<String> = accounts.iter().cloned().collect();
-            let desk = Desk {
-                state: state.clone(),
-                company: company.clone(),
-                accounts,
-                direction,
-            };
-            let shutdown = shutdown.clone();
-            let scope = Arc::new(RequestScope::background(LAYER));
-            state.edi.begun.spawn(scope.run(desk.lease_until(shutdown)));
+        let accounts: Vec<String> = accounts.into_iter().collect();
+        for accounts in accounts.chunks(MOST_ACCOUNTS) {
+            for direction in [Direction::Inbound, Direction::Outbound] {
+                let desk = Desk {
+                    state: state.clone(),
+                    company: company.clone(),
+                    accounts: accounts.to_vec(),
+                    direction,
+                };
+                let shutdown = shutdown.clone();
+                let scope = Arc::new(RequestScope::background(LAYER));
+                state.edi.begun.spawn(scope.run(desk.lease_until(shutdown)));
+            }
         }
     }
     shutdown.cancelled().await;
@@ -59,7 +65,7 @@ pub(super) async fn run(state: AppState, shutdown: CancellationToken) {
     state.edi.begun.wait().await;
 }
 
-/// One company's documents of one direction.
+/// Documents of one company and direction, and of some accounts.
 struct Desk {
     state: AppState,
     company: String,
@@ -122,13 +128,14 @@ impl Desk {
 
     /// Waits for a free hand, and leaves the document to it.
     async fn begin(&self, document: Document) {
+        let leased = Instant::now();
         let Ok(permit) = Arc::clone(&self.state.edi.work).acquire_owned().await else {
             return;
         };
         let state = self.state.clone();
         let scope = Arc::new(scope_of(&document));
         self.state.edi.begun.spawn(scope.run(async move {
-            if let Err(failure) = carry_on(&state, &document).await {
+            if let Err(failure) = carry_on(&state, &document, leased).await {
                 tracing::warn!(
                     document_id = %document.document_id,
                     cause = told(&failure),
@@ -156,8 +163,12 @@ fn scope_of(document: &Document) -> RequestScope {
     }
 }
 
-/// Carries one leased document on.
-pub(super) async fn carry_on(state: &AppState, document: &Document) -> Result<(), Failure> {
+/// Carries on a document that was leased at this instant.
+pub(super) async fn carry_on(
+    state: &AppState,
+    document: &Document,
+    begun: Instant,
+) -> Result<(), Failure> {
     let profile = state
         .edi
         .partner(&document.partner)
@@ -170,7 +181,13 @@ pub(super) async fn carry_on(state: &AppState, document: &Document) -> Result<()
                 .ok_or(Failure::NoContent(None))?;
             let bytes = Bytes::from(decode(content)?);
             let lease = document.lease.ok_or(Failure::NoContent(None))?;
-            take::orders(state, profile, document, lease, bytes).await
+            let leased = take::Leased {
+                document,
+                lease,
+                bytes,
+                until: begun + WORK,
+            };
+            take::orders(state, profile, leased).await
         }
         Direction::Outbound => render::render(state, profile, document).await,
     }

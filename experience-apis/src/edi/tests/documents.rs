@@ -112,10 +112,8 @@ async fn a_duplicate_s_refusal_is_rendered_by_another_instance_too() {
     );
 }
 
-#[tokio::test]
-async fn what_nobody_carries_on_the_workers_do_and_they_stop_when_told() {
-    let world = World::new().await;
-    // The first attempt fails as long as it lasts, as if the instance had gone.
+/// Sends an order whose first attempt fails as long as it lasts, as if the instance had gone.
+async fn take_in_vain(world: &World) {
     for _ in 0..3 {
         let unavailable = serde_json::json!({"type": "x", "title": "x", "status": 503, "code": "contention", "retryable": true});
         world
@@ -129,6 +127,44 @@ async fn what_nobody_carries_on_the_workers_do_and_they_stop_when_told() {
         .post(Interchange::new(42).order(&purchase_order("PO-1")).text())
         .await;
     world.settle().await;
+}
+
+#[tokio::test]
+async fn orders_that_were_acknowledged_outlive_a_change_of_the_agreement() {
+    let world = World::new().await;
+    take_in_vain(&world).await;
+    let attempts = world.stub.placed().len();
+    let narrowed =
+        |profile: &str| profile.replace("versions = [\"004010\"", "versions = [\"009000\"");
+    let changed = world.agreed_anew(narrowed);
+    let [Err(told)] = &*changed.work(Direction::Inbound).await else {
+        panic!("answered without its orders")
+    };
+    assert!(told.contains("restore the partner's profile"), "{told}");
+    assert_eq!(world.stub.inbound()[0].state, DocumentState::Received);
+    assert_eq!(world.work(Direction::Inbound).await, [Ok(())]);
+    assert_eq!(world.stub.placed().len(), attempts + 1);
+}
+
+#[tokio::test]
+async fn no_order_is_begun_when_the_lease_is_nearly_over() {
+    let world = World::new().await;
+    take_in_vain(&world).await;
+    let attempts = world.stub.placed().len();
+    let document = world.stub.lease_all(Direction::Inbound).remove(0);
+    let long_ago = tokio::time::Instant::now()
+        .checked_sub(std::time::Duration::from_secs(55))
+        .unwrap();
+    let late = super::super::worker::carry_on(world.state(), &document, long_ago).await;
+    assert!(late.is_err());
+    assert_eq!(world.stub.placed().len(), attempts);
+    assert_eq!(world.work(Direction::Inbound).await, [Ok(())]);
+}
+
+#[tokio::test]
+async fn what_nobody_carries_on_the_workers_do_and_they_stop_when_told() {
+    let world = World::new().await;
+    take_in_vain(&world).await;
     assert_eq!(
         world.stub.inbound()[0].state,
         DocumentState::Received,

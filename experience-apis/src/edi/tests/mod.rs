@@ -67,10 +67,19 @@ impl World {
 
     /// A world in which something else was agreed with the partner.
     async fn agreed(change: impl FnOnce(&str) -> String) -> Self {
+        let (clock, _hands) = Clock::fixed(NOW.parse().unwrap());
+        Self::before(Stub::start(clock).await, change)
+    }
+
+    /// The same partner's documents, after something else was agreed.
+    fn agreed_anew(&self, change: impl FnOnce(&str) -> String) -> Self {
+        Self::before(Arc::clone(&self.stub), change)
+    }
+
+    fn before(stub: Arc<Stub>, change: impl FnOnce(&str) -> String) -> Self {
         let partners = tempfile::tempdir().unwrap();
         std::fs::write(partners.path().join("acme-edi.toml"), change(PROFILE)).unwrap();
-        let (clock, _hands) = Clock::fixed(NOW.parse().unwrap());
-        let stub = Stub::start(clock.clone()).await;
+        let clock = stub.clock.clone();
         let mut config = Config {
             development: true,
             process: HopConfig::new(stub.address.clone()),
@@ -142,7 +151,8 @@ impl World {
     ) -> Vec<Result<(), String>> {
         let mut done = Vec::new();
         for document in self.stub.lease_all(direction) {
-            let carried = super::worker::carry_on(self.state(), &document).await;
+            let leased = tokio::time::Instant::now();
+            let carried = super::worker::carry_on(self.state(), &document, leased).await;
             done.push(carried.map_err(|failure| super::failure::told(&failure)));
         }
         done

@@ -69,7 +69,7 @@ pub(super) struct Stub {
     pub(super) content_failures: Mutex<VecDeque<u16>>,
     /// Bytes that were sent for documents, kept or not.
     pub(super) rendered: Mutex<Vec<(DocumentId, Vec<u8>)>>,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 type Shared = State<Arc<Stub>>;
