@@ -18,6 +18,15 @@ use serde::{Deserialize, Serialize};
 use crate::extract::Json;
 
 const CHECK_TIME: Duration = Duration::from_secs(1);
+const LIVE: &str = "/livez";
+const STARTED: &str = "/startupz";
+const READY: &str = "/readyz";
+
+/// Whether it is the address of a probe: those are answered however much there is to do, since an instance that is
+/// busy must not be taken for one that is dead.
+pub(crate) fn is_probe(path: &str) -> bool {
+    [LIVE, STARTED, READY].contains(&path)
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -157,9 +166,9 @@ impl Readiness {
 /// The three probes.
 pub fn router(readiness: Readiness) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok" }))
-        .route("/startupz", get(startupz))
-        .route("/readyz", get(readyz))
+        .route(LIVE, get(|| async { "ok" }))
+        .route(STARTED, get(startupz))
+        .route(READY, get(readyz))
         .with_state(readiness)
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
+use crate::health;
 use crate::problem::{Problem, codes};
 use crate::trace::{Deadline, RequestScope};
 
@@ -70,12 +71,15 @@ fn ambiguity(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Problem
     Some(Problem::invalid_request(detail))
 }
 
-/// Takes a slot or answers at once.
+/// Takes a slot or answers at once; probes need none.
 pub(super) async fn shed(
     State(slots): State<Arc<Semaphore>>,
     request: Request,
     next: Next,
 ) -> Response {
+    if health::is_probe(request.uri().path()) {
+        return next.run(request).await;
+    }
     match slots.try_acquire() {
         Ok(_slot) => next.run(request).await,
         Err(_) => Problem::new(

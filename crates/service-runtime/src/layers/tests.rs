@@ -33,6 +33,7 @@ fn app(change: impl FnOnce(&mut LayerOptions)) -> Router {
             "/trace",
             get(|| async { RequestScope::current().unwrap().trace.trace_id_hex() }),
         )
+        .merge(crate::health::router(crate::health::Readiness::new()))
         .route("/panic", get(panics))
         .route("/hang", get(std::future::pending::<()>));
     standard(routes, options)
@@ -179,6 +180,9 @@ async fn the_excess_is_told_to_come_back() {
     tokio::time::timeout(Duration::from_secs(10), refused)
         .await
         .unwrap();
+    let alive = request("GET", "/livez").body(Body::empty()).unwrap();
+    let (response, _) = send(app, alive).await;
+    assert_eq!(response.status(), 200, "a busy instance is not a dead one");
     hanging.abort();
 }
 
