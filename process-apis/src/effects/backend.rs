@@ -185,7 +185,11 @@ fn came<T>(answer: Result<T, SystemError>) -> Came<T> {
             Came::NotDone(retry_after)
         }
         Err(SystemError::DeadlineExceeded) => Came::NotDone(None),
-        Err(SystemError::OutcomeUnknown | SystemError::Protocol { .. }) => Came::Unknown,
+        Err(
+            SystemError::OutcomeUnknown
+            | SystemError::Parameter { .. }
+            | SystemError::Protocol { .. },
+        ) => Came::Unknown,
     }
 }
 
