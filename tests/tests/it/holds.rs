@@ -5,7 +5,7 @@ use sandbox::{AccountChange, fault::FaultPlan};
 use serde_json::{Value, json};
 use tests::{Acknowledged, PurchaseOrder, Setup, World, texts, until};
 
-use crate::support::{CREATE, decimal, expect, live, order, outage, struck, the_live_one};
+use crate::support::{CREATE, decimal, expect, live, order, struck, the_live_one, throttled};
 
 /// So much of SKU-0002 that BOREALIS goes over its limit.
 async fn too_much(world: &World) -> anyhow::Result<String> {
@@ -146,7 +146,7 @@ async fn what_the_erp_refuses_waits_for_a_person_and_is_tried_again() -> anyhow:
     let world = World::start().await?;
     let erp = &world.estate.sandbox.erp;
     let buyer = world.portal_user("acme-buyer", "ACME")?;
-    world.estate.erp_proxy.set_plan(outage(CREATE))?;
+    world.estate.erp_proxy.set_plan(throttled(CREATE))?;
     let placed = buyer
         .post("/orders", "k", &order("PO-1", &[("SKU-0002", "1", "EA")]))
         .await?;

@@ -57,6 +57,15 @@ pub(crate) fn outage(path: &str) -> FaultPlan {
     FaultPlan::of_rules(vec![FaultRule::new(path, fault)])
 }
 
+/// Everything of this path is told to come back in a second: it is certain that nothing was done.
+pub(crate) fn throttled(path: &str) -> FaultPlan {
+    let fault = Fault::Status {
+        status: 429,
+        retry_after_s: Some(1),
+    };
+    FaultPlan::of_rules(vec![FaultRule::new(path, fault)])
+}
+
 /// How often the one rule of a plan has struck.
 pub(crate) fn struck(proxy: &sandbox::fault::FaultProxy) -> u64 {
     proxy.rules().iter().map(|rule| rule.applied).sum()
