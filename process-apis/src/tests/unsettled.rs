@@ -1,14 +1,17 @@
 //! Unknown outcomes, for each class of ERP: none lost, none created twice.
 
-use canonical_model::{capabilities::CreateClass, erp_order::ErpOrderState};
+use canonical_model::{OrderId, capabilities::CreateClass, erp_order::ErpOrderState};
 use jiff::SignedDuration;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     erp::Fate,
     harness::{Layer, clerk, order},
 };
-use crate::effects::worker::Worker;
+use crate::{
+    effects::{RELEASE_TO_WAREHOUSE, worker::Worker},
+    store::{Cause, Commit, EffectChange, NewEffect},
+};
 
 #[tokio::test]
 async fn staged_with_a_lost_answer_releases_exactly_one_and_cancels_the_rest() {
@@ -183,4 +186,47 @@ async fn a_warehouse_is_searched_before_it_is_told_again() {
             reference
         );
     }
+}
+
+#[tokio::test]
+async fn of_two_effects_for_one_site_one_tells_the_warehouse() {
+    for _ in 0..10 {
+        let layer = Layer::without_worker(CreateClass::Unique);
+        let id = layer.place("k", &order("PO-1", "SKU-1", "5")).await.id();
+        take_one(&layer).await.await.unwrap();
+        add_release(&layer, id.parse().unwrap()).await;
+        // Both have read that the warehouse is still to be told before either writes that it is.
+        let (first, second) = (take_one(&layer).await, take_one(&layer).await);
+        first.await.unwrap();
+        second.await.unwrap();
+        assert_eq!(layer.erp.calls("create_release"), 1);
+        let seen = layer.get(&clerk(), &format!("/v1/orders/{id}")).await;
+        assert_eq!(seen.body["status"], "released");
+    }
+}
+
+/// One more effect for EAST, as a refused cancellation writes it.
+async fn add_release(layer: &Layer, order_id: OrderId) {
+    let at = layer.state.clock.now();
+    let effect = NewEffect {
+        kind: RELEASE_TO_WAREHOUSE,
+        order_id,
+        payload: json!({"site": "EAST"}),
+        due_at: at,
+        serial_key: None,
+    };
+    let cause = Cause {
+        company: "NWI".parse().unwrap(),
+        at,
+        principal: "process-apis".to_owned(),
+        channel: "portal".to_owned(),
+        correlation_id: "c-1".to_owned(),
+        traceparent: String::new(),
+    };
+    let commit = Commit {
+        cause: Some(cause),
+        effects: vec![EffectChange::New(effect)],
+        ..Commit::default()
+    };
+    layer.state.store.commit(commit).await.unwrap();
 }
