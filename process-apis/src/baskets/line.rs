@@ -22,7 +22,7 @@ use crate::{
     policy::{BasketPolicy, PricePolicy},
     pricing::{
         Ratio,
-        resolve::{Asked, resolve},
+        resolve::{Asked, in_full, resolve},
     },
 };
 
@@ -266,7 +266,7 @@ fn mismatch(
     let text = |price: &UnitPrice| {
         format!(
             "{} {} per {}",
-            price.amount.normalize(),
+            in_full(price.amount.normalize(), price.currency),
             price.currency.code(),
             price.unit
         )

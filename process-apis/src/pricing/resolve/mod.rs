@@ -9,6 +9,7 @@ use canonical_model::{
     Currency, Quantity, QuoteId, UnitPrice,
     basket::PriceBasis,
     decision::{DecisionStep, RejectedAlternative},
+    money,
     price::{PriceRecord, PriceSchedule},
     product::Product,
 };
@@ -210,7 +211,7 @@ const fn rule_of(winner: &Candidate<'_>) -> &'static str {
 fn resolved(winner: &Candidate<'_>, asked: &Asked<'_>) -> Resolved {
     Resolved {
         unit_price: UnitPrice {
-            amount: winner.amount,
+            amount: in_full(winner.amount, asked.currency),
             currency: asked.currency,
             unit: asked.quantity.unit,
         },
@@ -220,6 +221,15 @@ fn resolved(winner: &Candidate<'_>, asked: &Asked<'_>) -> Resolved {
             contract: winner.record.contract.clone(),
         },
     }
+}
+
+/// With at least the digits in which the currency is paid, and all that it has beyond them.
+pub fn in_full(mut amount: Decimal, currency: Currency) -> Decimal {
+    let digits = money::scale(currency);
+    if amount.scale() < digits {
+        amount.rescale(digits);
+    }
+    amount
 }
 
 fn use_lock(

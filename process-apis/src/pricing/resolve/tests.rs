@@ -75,6 +75,15 @@ fn each(value: Decimal) -> Quantity {
     Quantity::new(value, UnitOfMeasure::EACH)
 }
 
+#[rstest]
+#[case(dec!(78.7), "78.70")]
+#[case(dec!(78), "78.00")]
+#[case(dec!(0.00335), "0.00335")]
+fn a_price_has_at_least_the_digits_of_its_currency(#[case] price: Decimal, #[case] shown: &str) {
+    let (amount, _) = price_of(each(dec!(1)), vec![record("R", PriceLevel::List, price)]);
+    assert_eq!(amount.unwrap().to_string(), shown);
+}
+
 #[test]
 fn levels_win_in_their_order_even_where_they_cost_more() {
     let levels = [
