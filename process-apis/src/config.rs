@@ -9,6 +9,8 @@ use service_runtime::{
     telemetry::LogConfig,
 };
 
+use crate::documents::DocumentsConfig;
+
 /// What begins a key that stands in a committed file and protects nothing.
 const DEVELOPMENT_KEY: &str = "development-only";
 
@@ -42,6 +44,9 @@ pub struct Config {
     /// What is tidied up.
     #[serde(default)]
     pub housekeeping: HousekeepingConfig,
+    /// The limits of channel documents.
+    #[serde(default)]
+    pub documents: DocumentsConfig,
 }
 
 fn usual_listen() -> SocketAddr {
@@ -185,6 +190,12 @@ impl Validate for Config {
         }
         faults.within("system", &self.system);
         faults.within("effects", &self.effects);
+        faults.within("documents", &self.documents);
+        faults.check(
+            self.documents.body_limit <= self.requests.max_body,
+            "documents.body_limit",
+            "give at most requests.max_body, which is looked at first",
+        );
         let every = [
             self.housekeeping.reservations_every,
             self.housekeeping.sweep_every,
@@ -244,6 +255,7 @@ mod tests {
             (usual.concurrency, usual.lease)
         );
         assert_eq!(config.store.path, StoreConfig::default().path);
+        assert_eq!(config.documents, DocumentsConfig::default());
     }
 
     #[test]
@@ -257,6 +269,13 @@ mod tests {
         let open = Environment::from([("ORDERWAY_PROCESS__LISTEN", "0.0.0.0:7002")]);
         let faults = committed(&open).unwrap_err().to_string();
         assert!(faults.contains("loopback"), "{faults}");
+    }
+
+    #[test]
+    fn a_document_that_no_request_could_bring_is_refused() {
+        let environment = Environment::from([("ORDERWAY_PROCESS__DOCUMENTS__BODY_LIMIT", "17MiB")]);
+        let faults = committed(&environment).unwrap_err().to_string();
+        assert!(faults.contains("documents.body_limit"), "{faults}");
     }
 
     #[test]

@@ -12,8 +12,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    LAYER, baskets, catalog, credit, decisions, documents, events, exceptions, orders, pricing,
-    promise, quotes, state::AppState,
+    LAYER, baskets, catalog, credit, decisions,
+    documents::{self, DocumentsConfig},
+    events, exceptions, orders, pricing, promise, quotes,
+    state::AppState,
 };
 
 const INFO: ContractInfo = ContractInfo {
@@ -30,7 +32,7 @@ pub fn router(
     verifier: ContextVerifier,
     readiness: Readiness,
 ) -> Result<Router, serde_json::Error> {
-    let (routes, contract) = openapi::finish(api(), &INFO);
+    let (routes, contract) = openapi::finish(api(state.config.documents), &INFO);
     let routes: Router = routes
         .route_layer(from_fn_with_state(verifier, require_context))
         .with_state(state.clone())
@@ -49,10 +51,10 @@ pub fn router(
 
 /// The published contract of the layer: what is not in it does not exist.
 pub fn contract() -> OpenApi {
-    openapi::finish(api(), &INFO).1
+    openapi::finish(api(DocumentsConfig::default()), &INFO).1
 }
 
-fn api() -> OpenApiRouter<AppState> {
+fn api(documents: DocumentsConfig) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(catalog::router())
         .merge(pricing::router())
@@ -63,6 +65,6 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(orders::router())
         .merge(exceptions::router())
         .merge(decisions::router())
-        .merge(documents::router())
+        .merge(documents::router(documents))
         .merge(events::router())
 }

@@ -10,7 +10,7 @@ mod service;
 mod tests;
 
 pub use config::DocumentsConfig;
-pub use routes::{router, router_with};
+pub use routes::router;
 
 service_runtime::error_codes! {
     /// An outbound document without bytes, or an inbound one.

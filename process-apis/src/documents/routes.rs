@@ -26,18 +26,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{config::DocumentsConfig, service::Documents};
 use crate::store::{DocumentFilter, Store};
 
-/// The routes of documents, within the usual limits.
-pub fn router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    Arc<dyn Store>: FromRef<S>,
-    Clock: FromRef<S>,
-{
-    router_with(DocumentsConfig::default())
-}
-
-/// The routes of documents, within configured limits.
-pub fn router_with<S>(config: DocumentsConfig) -> OpenApiRouter<S>
+/// The routes of documents, within these limits.
+pub fn router<S>(config: DocumentsConfig) -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<dyn Store>: FromRef<S>,

@@ -11,7 +11,7 @@ use service_runtime::{
 };
 use uuid::Uuid;
 
-use super::{DocumentsConfig, router, router_with};
+use super::{DocumentsConfig, router};
 use crate::events::harness::{Harness, buyer, caller};
 
 const SCOPE: &[&str] = &["documents:write"];
@@ -35,7 +35,7 @@ async fn store(harness: &Harness, key: &str, content: &str) -> (StatusCode, Valu
 
 #[tokio::test]
 async fn what_is_stored_again_is_answered_with_the_first_and_what_it_owes() {
-    let harness = Harness::new(router());
+    let harness = Harness::new(router(DocumentsConfig::default()));
     let (status, first) = store(&harness, "isa/1", "SVNBMQ==").await;
     assert_eq!(status, StatusCode::CREATED, "{first}");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn what_is_stored_again_is_answered_with_the_first_and_what_it_owes() {
 
 #[tokio::test]
 async fn an_acknowledgment_is_rendered_waits_in_the_mailbox_and_is_confirmed() {
-    let harness = Harness::new(router());
+    let harness = Harness::new(router(DocumentsConfig::default()));
     let (_, stored) = store(&harness, "isa/1", "SVNBMQ==").await;
     let id = stored["owed"][0]["document_id"]
         .as_str()
@@ -146,7 +146,7 @@ async fn an_acknowledgment_is_rendered_waits_in_the_mailbox_and_is_confirmed() {
 
 #[tokio::test]
 async fn an_inbound_document_is_carried_on_by_another_when_its_lease_ends() {
-    let harness = Harness::new(router());
+    let harness = Harness::new(router(DocumentsConfig::default()));
     let (_, stored) = store(&harness, "isa/1", "SVNBMQ==").await;
     let ask = json!({"direction": "inbound", "limit": 10, "seconds": 30});
     let path = "/v1/documents/leases";
@@ -198,7 +198,7 @@ async fn an_inbound_document_is_carried_on_by_another_when_its_lease_ends() {
 
 #[tokio::test]
 async fn who_waits_for_work_is_woken_by_it() {
-    let harness = Arc::new(Harness::new(router()));
+    let harness = Arc::new(Harness::new(router(DocumentsConfig::default())));
     let waiting = tokio::spawn({
         let harness = Arc::clone(&harness);
         let ask = json!({"direction": "inbound", "limit": 10, "seconds": 30, "wait_seconds": 30});
@@ -221,7 +221,7 @@ async fn who_waits_for_work_is_woken_by_it() {
 
 #[tokio::test]
 async fn a_foreign_document_is_not_there() {
-    let harness = Harness::new(router());
+    let harness = Harness::new(router(DocumentsConfig::default()));
     let (_, stored) = store(&harness, "isa/1", "SVNBMQ==").await;
     let path = format!(
         "/v1/documents/{}",
@@ -297,7 +297,7 @@ async fn a_foreign_document_is_not_there() {
 
 #[tokio::test]
 async fn all_faults_are_told_at_once_and_pages_follow_each_other() {
-    let harness = Harness::new(router());
+    let harness = Harness::new(router(DocumentsConfig::default()));
     let wrong = json!({"partner": "", "account": "A-1", "content_base64": "", "media_type": "x\u{7}",
         "duplicate_keys": ["ok", ""], "work": true, "owed": []});
     let (status, problem) = harness.post(&channel(), "/v1/documents", wrong).await;
@@ -356,7 +356,7 @@ async fn a_body_may_be_as_large_as_configured_and_no_larger() {
         body_limit: ByteSize::bytes(limit),
         ..DocumentsConfig::default()
     };
-    let harness = Harness::new(router_with(config));
+    let harness = Harness::new(router(config));
     let empty = interchange("isa/1", "").to_string().len();
     let room = usize::try_from(limit).unwrap() - empty;
     let (status, _) = store(&harness, "isa/1", &"A".repeat(room / 4 * 4)).await;
