@@ -25,7 +25,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use axum::Router;
 use service_runtime::{
@@ -47,6 +47,9 @@ use crate::{
 
 /// The layer's name in logs, metrics and files.
 pub const LAYER: &str = "process-apis";
+
+/// The exit code of a process whose store has failed for good: its supervisor starts it again, and that recovers.
+pub const STORE_FAILED: u8 = 70;
 
 /// What the surroundings give: a binary takes the defaults, a test its own.
 #[derive(Clone, Default)]
@@ -79,10 +82,24 @@ pub enum BuildError {
 /// What runs beside the requests: effects, and what is tidied up.
 pub struct Background {
     state: AppState,
+    store: Option<Arc<SqliteStore>>,
 }
 
 impl Background {
-    /// Runs until told to stop, then until what was begun has come to its end.
+    /// Completes when the store has failed for good: nothing is taken any more, and only a restart recovers. The
+    /// process is then to end, with [`STORE_FAILED`].
+    pub fn store_failed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let failed = self.store.as_ref().map(|store| store.failed());
+        async move {
+            match failed {
+                // An error: the writer is gone without a word, which is no better.
+                Some(mut failed) => drop(failed.wait_for(|failed| *failed).await),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Runs until told to stop, then until what was begun has come to its end; then it closes the store.
     pub async fn run(self, shutdown: CancellationToken) {
         let worker = Worker::new(&self.state);
         tokio::join!(
@@ -91,14 +108,26 @@ impl Background {
         );
         // Orders that are being taken: requests only await them.
         self.state.once.drain().await;
+        if let Some(store) = self.store {
+            store.close().await;
+        }
     }
 }
 
 /// Puts the layer together over its `SQLite` file: its routes with all middleware, and what runs beside them. Nothing is
 /// listened on and nothing is started. Blocks while the file is opened.
 pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
-    let store = open_store(&config)?;
-    build_on(Arc::new(store), config, deps)
+    let store = Arc::new(open_store(&config)?);
+    let shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
+    let (router, background) = build_on(shared, config, deps)?;
+    let store = Some(store);
+    Ok((
+        router,
+        Background {
+            store,
+            ..background
+        },
+    ))
 }
 
 /// Opens the store's file, makes it and its directory where there is none, and brings its schema up.
@@ -110,7 +139,7 @@ pub fn open_store(config: &Config) -> Result<SqliteStore, BuildError> {
     SqliteStore::open(path).map_err(BuildError::Store)
 }
 
-/// The same over a store that is open already.
+/// The same over a store that is open already, and that its owner closes.
 pub fn build_on(
     store: Arc<dyn Store>,
     config: Config,
@@ -141,7 +170,7 @@ pub fn build_on(
     register_checks(&state, &deps.readiness);
     deps.readiness.set_started();
     let router = router::router(&state, verifier, deps.readiness).map_err(BuildError::Contract)?;
-    Ok((router, Background { state }))
+    Ok((router, Background { state, store: None }))
 }
 
 fn register_checks(state: &AppState, readiness: &Readiness) {

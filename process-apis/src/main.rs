@@ -1,11 +1,13 @@
 //! The binary of `process-apis`: serves, or checks its configuration, brings up the store's schema, or prints its
 //! contract.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use process_apis::{Deps, LAYER, build, config::Config, open_store, policy::Policies, router};
+use process_apis::{
+    Deps, LAYER, STORE_FAILED, build, config::Config, open_store, policy::Policies, router,
+};
 use service_runtime::{
     config::{ConfigError, Environment, load},
     openapi, server, telemetry,
@@ -35,7 +37,7 @@ enum Command {
     Openapi,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let directory = arguments.config_dir.as_deref();
     let read = || -> Result<(Config, Policies), ConfigError> {
@@ -47,23 +49,24 @@ fn main() -> anyhow::Result<()> {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             let (config, policies) = read()?;
-            serve(config, policies)
+            return serve(config, policies);
         }
         Command::CheckConfig => {
             read()?;
-            print("the configuration is sound\n")
+            print("the configuration is sound\n")?;
         }
         Command::Migrate => {
             let (config, _) = read()?;
             drop(open_store(&config)?);
-            print("the schema of the store is up to date\n")
+            print("the schema of the store is up to date\n")?;
         }
-        Command::Openapi => print(&openapi::normalise(&router::contract())?),
+        Command::Openapi => print(&openapi::normalise(&router::contract())?)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[tokio::main]
-async fn serve(config: Config, policies: Policies) -> anyhow::Result<()> {
+async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
     telemetry::init(LAYER, &config.log);
     if config.development {
         tracing::warn!("development mode: keys from public files, loopback only");
@@ -78,18 +81,29 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<()> {
     let (router, background) = tokio::task::spawn_blocking(move || build(config, deps)).await??;
     tracing::info!(%listen, "process-apis listen");
     let stop = CancellationToken::new();
+    let (failed, has_failed) = (CancellationToken::new(), background.store_failed());
     let background = tokio::spawn(background.run(stop.clone()));
-    let shutdown = async move {
-        server::shutdown_signal().await;
-        readiness.drain();
+    let shutdown = {
+        let failed = failed.clone();
+        async move {
+            tokio::select! {
+                () = server::shutdown_signal() => {}
+                () = has_failed => failed.cancel(),
+            }
+            readiness.drain();
+        }
     };
     let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
     stop.cancel();
     background
         .await
         .context("the background work ended badly")?;
+    if failed.is_cancelled() {
+        tracing::error!(?drained, "process-apis have stopped: the store has failed");
+        return Ok(ExitCode::from(STORE_FAILED));
+    }
     tracing::info!(?drained, "process-apis have stopped");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

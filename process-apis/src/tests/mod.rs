@@ -7,6 +7,26 @@ mod holds;
 mod taking;
 mod unsettled;
 
+#[tokio::test]
+async fn a_drained_layer_has_let_go_of_its_file_though_its_routes_live() {
+    let directory = tempfile::tempdir().unwrap();
+    let config_dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let environment = service_runtime::config::Environment::default();
+    let mut config: crate::config::Config =
+        service_runtime::config::load(crate::LAYER, Some(&config_dir), &environment).unwrap();
+    config.store.path = directory.path().join("data.sqlite");
+    let (_router, background) = crate::build(config.clone(), crate::Deps::default()).unwrap();
+    let failed = tokio::spawn(background.store_failed());
+    assert!(crate::open_store(&config).is_err(), "it is this layer's");
+    let stop = tokio_util::sync::CancellationToken::new();
+    stop.cancel();
+    assert!(!failed.is_finished());
+    background.run(stop).await;
+    crate::open_store(&config).unwrap();
+    // A writer that is gone without a word is told too: nothing more is taken.
+    failed.await.unwrap();
+}
+
 #[test]
 fn every_error_code_is_unique_and_has_its_page() {
     let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors");
