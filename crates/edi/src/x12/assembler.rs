@@ -234,9 +234,10 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
                 shown(text(1)),
                 group.sets.len()
             );
+            // A set may be missing from what arrived: none of the others is taken for the whole.
             group
                 .faults
-                .push(Fault::error(GroupError::SetCount, position, message));
+                .push(Fault::reject(GroupError::SetCount, position, message));
         }
         if !same(text(2), &group.control_number) {
             let message = format!(

@@ -275,7 +275,7 @@ fn items_13_to_15_group_trailers_must_agree() {
     let with = |from: &str, to: &str| answer(order(&BODY).replace(from, to).as_bytes());
     assert_eq!(
         with("GE*1*7", "GE*3*7"),
-        "AK1*PO*7\nAK2*850*0001\nAK5*A\nAK9*E*3*1*1*5"
+        "AK1*PO*7\nAK2*850*0001\nAK5*A\nAK9*R*3*1*0*5"
     );
     assert_eq!(
         with("GE*1*7", "GE*1*8"),
