@@ -317,7 +317,7 @@ async fn wrong_texts(findings: &mut Findings, user: &PortalUser, operation: &str
         ("nothing", Vec::new()),
         ("half of it", good.as_bytes()[..good.len() / 2].to_vec()),
         ("something behind it", format!("{good}{good}").into_bytes()),
-        ("a comma too many", good.replace("]}", "],}").into_bytes()),
+        ("a comma too many", good.replace("}]", "},]").into_bytes()),
         ("single quotes", good.replace('"', "'").into_bytes()),
         ("a byte that is no UTF-8", invalid),
         (
@@ -705,14 +705,14 @@ async fn wrong_order_fields(findings: &mut Findings, user: &PortalUser) {
             json!("usd"),
             400,
             "invalid-request",
-            "invalid-value",
+            "unknown-value",
         ),
         (
             "/currency",
             json!("DOLLAR"),
             400,
             "invalid-request",
-            "invalid-value",
+            "unknown-value",
         ),
         (
             "/currency",
@@ -1218,6 +1218,15 @@ async fn what_is_just_within_the_limits_is_taken() {
         200,
         "5,000 lines: {}",
         shortened(&answer.text)
+    );
+    let words = user
+        .get(&format!("/products?search={}", "w".repeat(200)))
+        .await
+        .unwrap();
+    assert_eq!(
+        words.status, 200,
+        "200 characters to search for: {}",
+        words.text
     );
     let key = "k".repeat(255);
     let quoted = user.post("/quotes", &key, &sound("/quotes")).await.unwrap();

@@ -187,7 +187,7 @@ async fn events(world: &World) -> Value {
     let context = signed(hop, EXPERIENCE_TO_PROCESS);
     let answer = answer_of(world.http.get(url).header(CONTEXT_HEADER, context)).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    answer.json()["items"].clone()
+    answer.json()["events"].clone()
 }
 
 /// A context that allows everything, signed for a hop with a key, right or wrong.
