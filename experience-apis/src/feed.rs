@@ -105,15 +105,16 @@ impl Feed {
         }
     }
 
-    /// Reads the feed until told to stop, from its cursor on, whatever broke in between. The first time it reads what
-    /// there is, a page at a time: nobody waits for old news, so that changes nothing.
+    /// Reads the feed until told to stop, from its cursor on, whatever broke in between. It begins after the newest
+    /// event there is, by a first call that does not wait: nobody here waits for what happened before.
     pub async fn run(self, process: ProcessClient, shutdown: CancellationToken) {
-        let mut cursor = 0;
+        let mut cursor = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let scope = Arc::new(RequestScope::background(LAYER));
             let context = layer_context(scope.correlation_id.clone());
-            let poll = scope.run(process.events(&context, cursor, DECISIVE, PAGE, POLL_WAIT));
+            let wait = cursor.map_or(Duration::ZERO, |_| POLL_WAIT);
+            let poll = scope.run(process.events(&context, cursor, DECISIVE, PAGE, wait));
             let answer = tokio::select! {
                 () = shutdown.cancelled() => return,
                 answer = poll => answer,
@@ -121,7 +122,7 @@ impl Feed {
             match answer {
                 Ok(page) => {
                     page.events.iter().for_each(|event| self.publish(event));
-                    cursor = page.next;
+                    cursor = Some(page.next);
                     self.0.connected.store(true, Ordering::Relaxed);
                     pause = FIRST_PAUSE;
                 }

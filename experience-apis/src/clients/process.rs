@@ -267,19 +267,20 @@ impl ProcessClient {
         once(call.idempotency_key(key.as_str())).await
     }
 
-    /// The events of some types after a position, waiting for some as long as said.
+    /// The events of some types after a position (`None` = after the newest there is), waiting for some as long as said.
     pub async fn events(
         &self,
         context: &CallContext,
-        after: u64,
+        after: Option<u64>,
         types: &[&str],
         limit: u16,
         wait: Duration,
     ) -> Answer<EventPage> {
+        let after = after.map_or_else(|| "latest".to_owned(), |position| position.to_string());
         let path = with_query(
             "/v1/events",
             &[
-                ("after", Some(&after.to_string())),
+                ("after", Some(&after)),
                 ("types", Some(&types.join(","))),
                 ("limit", Some(&limit.to_string())),
                 ("wait", Some(&wait.as_secs().to_string())),

@@ -42,9 +42,10 @@ where
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventSearch {
-    /// Events after this position; 0 = from the beginning.
+    /// Events after this position; 0 = from the beginning, `latest` = after the newest there is.
     #[serde(default)]
-    pub after: u64,
+    #[param(value_type = String, example = "0")]
+    pub after: After,
     /// How many at most, 1 to 500; 100 unless said.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u16>,
@@ -54,6 +55,36 @@ pub struct EventSearch {
     pub wait: u16,
     /// Only these types, separated by commas: `order.received`, or in full `com.orderway.order.received.v1`.
     pub types: Option<String>,
+}
+
+/// Where reading of the feed begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum After {
+    /// After a position.
+    Position(u64),
+    /// After the newest event there is: what happened before is not asked for.
+    Latest,
+}
+
+impl Default for After {
+    fn default() -> Self {
+        Self::Position(0)
+    }
+}
+
+impl TryFrom<String> for After {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "latest" => Ok(Self::Latest),
+            position => position
+                .parse()
+                .map(Self::Position)
+                .map_err(|_error| "give a position, a whole number, or `latest`"),
+        }
+    }
 }
 
 /// What to read of an order's time line.
@@ -85,8 +116,12 @@ async fn list_events(
     Query(search): Query<EventSearch>,
 ) -> Result<Json<EventPage>, Problem> {
     let wait = at_most("?wait", search.wait, MOST_WAIT)?;
+    let after = match search.after {
+        After::Position(position) => position,
+        After::Latest => *store.position().borrow(),
+    };
     let filter = EventFilter {
-        after: search.after,
+        after,
         limit: limit(search.limit)?,
         types: types(search.types.as_deref())?,
         ..feed_reach(&caller)?

@@ -93,6 +93,10 @@ async fn reading_goes_on_where_it_ended() {
     );
     assert_eq!(positions(&harness, &own, "?after=4").await, (vec![], 4));
     assert_eq!(positions(&harness, &own, "?after=99").await, (vec![], 99));
+    assert_eq!(
+        positions(&harness, &own, "?after=latest").await,
+        (vec![], 4)
+    );
     let types = "?types=order.held,com.orderway.order.accepted.v1";
     assert_eq!(positions(&harness, &own, types).await, (vec![2, 4], 4));
     for wrong in ["?limit=0", "?limit=501", "?wait=31", "?types=,"] {
@@ -102,6 +106,11 @@ async fn reading_goes_on_where_it_ended() {
             StatusCode::UNPROCESSABLE_ENTITY,
             "{wrong}: {problem}"
         );
+    }
+    for unreadable in ["?after=newest", "?after=-1"] {
+        let (status, problem) = harness.get(&own, &format!("/v1/events{unreadable}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{unreadable}: {problem}");
+        assert!(problem.to_string().contains("latest"), "{problem}");
     }
 }
 

@@ -193,11 +193,16 @@ async fn poll(stub: &Inner, query: &str, context: &CallContext) -> Response {
     if broken {
         return (StatusCode::SERVICE_UNAVAILABLE, "down").into_response();
     }
+    let mut feed = stub.feed.subscribe();
     let after = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("after="))
-        .map_or(0, |after| after.parse::<usize>().unwrap());
-    let mut feed = stub.feed.subscribe();
+        .unwrap();
+    if after == "latest" {
+        let next = feed.borrow().len();
+        return axum::Json(json!({"events": [], "next": next})).into_response();
+    }
+    let after = after.parse::<usize>().unwrap();
     let more = feed.wait_for(|events| events.len() > after);
     let events: Vec<CloudEvent> = match tokio::time::timeout(Duration::from_secs(25), more).await {
         Ok(events) => events.unwrap().iter().skip(after).cloned().collect(),
