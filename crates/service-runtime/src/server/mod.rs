@@ -243,6 +243,7 @@ impl Server {
         drop(stream.set_nodelay(true));
         let phase = Phase::new(Instant::now() + self.options.header_timeout);
         let io = TimedIo::new(stream, Arc::clone(&phase), &self.options);
+        let waits = Arc::clone(&phase);
         let idle = self.options.idle_timeout;
         let service = service_fn(move |request: Request<Incoming>| {
             let ambiguous = phase.busy();
@@ -274,6 +275,10 @@ impl Server {
                 biased;
                 () = self.cut.cancelled() => return,
                 () = self.stop.cancelled(), if !stopping => {
+                    // Clients open some in reserve; hyper would wait for their first head.
+                    if waits.is_untouched() {
+                        return;
+                    }
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }

@@ -30,6 +30,7 @@ enum Waiting {
 /// What a connection waits for, shared by its reader, its service and its answer's body.
 pub(super) struct Phase {
     waiting: Mutex<Waiting>,
+    first: Waiting,
     /// hyper reads again only when something comes: the end of an answer must wake it to start the
     /// clock of the idle connection.
     reader: AtomicWaker,
@@ -38,8 +39,10 @@ pub(super) struct Phase {
 
 impl Phase {
     pub(super) fn new(first_byte: Instant) -> Arc<Self> {
+        let first = Waiting::Request(first_byte);
         Arc::new(Self {
-            waiting: Mutex::new(Waiting::Request(first_byte)),
+            waiting: Mutex::new(first),
+            first,
             reader: AtomicWaker::new(),
             ambiguous: AtomicBool::new(false),
         })
@@ -49,6 +52,11 @@ impl Phase {
     pub(super) fn busy(&self) -> bool {
         self.set(Waiting::Busy);
         self.ambiguous.load(Ordering::Acquire)
+    }
+
+    /// Not a byte has come yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.get() == self.first
     }
 
     fn get(&self) -> Waiting {

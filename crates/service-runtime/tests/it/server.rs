@@ -221,6 +221,23 @@ async fn a_handler_that_never_ends_does_not_stop_a_drain() {
 }
 
 #[tokio::test]
+async fn a_connection_in_reserve_does_not_hold_up_a_drain() {
+    let options = ServerOptions {
+        header_timeout: Duration::from_secs(600),
+        drain_timeout: Duration::from_secs(5),
+        ..ServerOptions::default()
+    };
+    let server = TestServer::start(router(), options).await;
+    let mut used = server.connect().await;
+    let reserve = server.connect().await;
+    used.write_all(GET.as_bytes()).await.unwrap();
+    read_until(&mut used, "well").await;
+    server.stop();
+    assert_eq!(server.ended().await, Drained::Clean);
+    drop(reserve);
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_told_with_what_to_do() {
     let first = bind(([127, 0, 0, 1], 0).into(), "--listen").await.unwrap();
     let address = first.local_addr().unwrap();
