@@ -249,8 +249,8 @@ impl World {
         })
     }
 
-    /// Stops everything in order.
+    /// Stops the layers in order, and the backends where they are.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.estate.stop().await
+        self.estate.stop_layers().await
     }
 }

@@ -179,10 +179,18 @@ impl Estate {
     /// Stops everything, from the top down, each layer after its requests are answered.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.layers.stop().await?;
-        self.erp_proxy.stop().await;
-        self.wms_proxy.stop().await;
-        self.sandbox.stop().await;
+        // Connections of theirs that nothing was ever sent on are waited for a little: all at once.
+        tokio::join!(
+            self.erp_proxy.stop(),
+            self.wms_proxy.stop(),
+            self.sandbox.stop()
+        );
         Ok(())
+    }
+
+    /// Stops the layers in order, and the backends where they are.
+    pub async fn stop_layers(self) -> anyhow::Result<()> {
+        self.layers.stop().await
     }
 
     /// Stops the layers and starts them again on the same store; the backends and their proxies go on. A port 0 takes
