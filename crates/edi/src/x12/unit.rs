@@ -94,10 +94,12 @@ pub fn from_unece(unece: &str) -> Option<&'static str> {
 pub fn price_basis(code: Option<&str>) -> Option<u32> {
     match code {
         None | Some("" | "CA" | "CT" | "DI" | "QT" | "RT" | "ST" | "UM" | "WH") => Some(1),
-        Some("PE" | "QE" | "RE" | "TE" | "WE") => Some(1),
-        Some("RD" | "TD" | "WD") => Some(12),
-        Some("HP" | "QH" | "RC" | "TC" | "WC") => Some(100),
-        Some("QS" | "RM" | "TM" | "TP" | "WM") => Some(1_000),
+        Some("AP" | "CP" | "DR" | "ES" | "FX" | "NC" | "NT" | "PQ" | "PR" | "RS" | "SR") => Some(1),
+        Some("LE" | "PE" | "QE" | "RE" | "TE" | "WE") => Some(1),
+        Some("PN") => Some(10),
+        Some("LD" | "PD" | "RD" | "TD" | "WD") => Some(12),
+        Some("HP" | "LC" | "QH" | "RC" | "TC" | "WC") => Some(100),
+        Some("LM" | "QS" | "RM" | "TM" | "TP" | "WM") => Some(1_000),
         Some("TT") => Some(10_000),
         Some(_) => None,
     }
@@ -144,6 +146,17 @@ mod tests {
     #[test]
     fn a_price_basis_is_known_or_nothing() {
         assert_eq!(price_basis(None), Some(1));
+        let per = [
+            ("NT", 1),
+            ("LE", 1),
+            ("PN", 10),
+            ("LD", 12),
+            ("LC", 100),
+            ("LM", 1_000),
+        ];
+        for (code, units) in per {
+            assert_eq!(price_basis(Some(code)), Some(units), "{code}");
+        }
         assert_eq!(
             (
                 price_basis(Some("HP")),
