@@ -90,7 +90,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if config.development {
         tracing::warn!("development mode: one host, no TLS, loopback only");
     }
-    let listen = config.listen;
+    let (listen, development) = (config.listen, config.development);
     let deps = Deps::default();
     let readiness = deps.readiness.clone();
     let (router, background) = build(config, deps)?;
@@ -98,10 +98,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!(%listen, "experience-apis listen");
     let stop = CancellationToken::new();
     let background = tokio::spawn(background.run(stop.clone()));
-    let shutdown = async move {
-        server::shutdown_signal().await;
-        readiness.drain();
-    };
+    let shutdown = server::drain_signal(readiness, development);
     let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
     stop.cancel();
     background

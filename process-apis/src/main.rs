@@ -71,7 +71,7 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
     if config.development {
         tracing::warn!("development mode: keys from public files, loopback only");
     }
-    let listen = config.listen;
+    let (listen, development) = (config.listen, config.development);
     let deps = Deps {
         policies,
         ..Deps::default()
@@ -87,7 +87,7 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
         let failed = failed.clone();
         async move {
             tokio::select! {
-                () = server::shutdown_signal() => {}
+                () = server::drain_signal(readiness.clone(), development) => {}
                 () = has_failed => failed.cancel(),
             }
             readiness.drain();

@@ -54,7 +54,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if config.development {
         tracing::warn!("development mode: keys from public files, loopback only");
     }
-    let listen = config.listen;
+    let (listen, development) = (config.listen, config.development);
     let deps = Deps::default();
     let readiness = deps.readiness.clone();
     let (router, background) = build(config, deps)?;
@@ -62,10 +62,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!(%listen, "system-apis listen");
     let stop = CancellationToken::new();
     let background = tokio::spawn(background.run(stop.clone()));
-    let shutdown = async move {
-        server::shutdown_signal().await;
-        readiness.drain();
-    };
+    let shutdown = server::drain_signal(readiness, development);
     let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
     stop.cancel();
     background

@@ -331,12 +331,19 @@ impl Drop for Counted {
     }
 }
 
-/// Completes some time after SIGTERM or Ctrl-C: the instance says at once that it is not ready, and
-/// goes on serving for `pause`, in which load balancers take note.
-pub async fn drain_signal(readiness: Readiness, pause: Duration) {
+/// How long an instance that goes away still takes requests, in which load balancers take note.
+const DRAIN_PAUSE: Duration = Duration::from_secs(3);
+
+/// Completes after SIGTERM or Ctrl-C.
+///
+/// The instance says at once that it is not ready; in production it goes on serving for three seconds,
+/// since load balancers send it requests until they have noticed.
+pub async fn drain_signal(readiness: Readiness, development: bool) {
     shutdown_signal().await;
     readiness.drain();
-    tokio::time::sleep(pause).await;
+    if !development {
+        tokio::time::sleep(DRAIN_PAUSE).await;
+    }
 }
 
 /// Completes on SIGTERM or Ctrl-C; a second one ends the process at once.
