@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use crate::findings::{Findings, answer_of, generous_world, shortened, trace_of};
 
-const ITEMS: &[&str] = &["SKU-0001", "SKU-0002", "SKU-0003"];
+pub(crate) const ITEMS: &[&str] = &["SKU-0001", "SKU-0002", "SKU-0003"];
 /// The operations with a body.
-const OPERATIONS: [&str; 4] = ["/basket-checks", "/quotes", "/reservations", "/orders"];
+pub(crate) const OPERATIONS: [&str; 4] = ["/basket-checks", "/quotes", "/reservations", "/orders"];
 
 /// A body that every operation would take.
-fn sound(operation: &str) -> Value {
+pub(crate) fn sound(operation: &str) -> Value {
     let mut body = json!({"lines": [
         {"item": "SKU-0001", "quantity": {"value": "2", "unit": "EA"}, "buyer_line": "10"},
         {"item": "SKU-0002", "quantity": {"value": "1"}},
@@ -31,7 +31,11 @@ fn posting(user: &PortalUser, operation: &str) -> RequestBuilder {
         .header("Content-Type", "application/json")
 }
 
-async fn send(user: &PortalUser, operation: &str, body: impl Into<reqwest::Body>) -> Answer {
+pub(crate) async fn send(
+    user: &PortalUser,
+    operation: &str,
+    body: impl Into<reqwest::Body>,
+) -> Answer {
     answer_of(posting(user, operation).body(body)).await
 }
 
@@ -47,7 +51,7 @@ fn first_fault(findings: &mut Findings, case: &str, fault: &Value) -> (String, S
 }
 
 /// A problem that names one field.
-fn names_field(
+pub(crate) fn names_field(
     findings: &mut Findings,
     case: &str,
     answer: &Answer,
@@ -156,90 +160,91 @@ async fn can_change(world: &World, user: &PortalUser) {
     assert_ne!(after.credit_used, before.credit_used);
 }
 
+/// place | what stands there | the place that is named | its code
+const SHAPES: &str = r#"
+/price | "1.00" | /price | unknown-field
+/account | "BOREALIS" | /account | unknown-field
+/lines/0/price | "0.01" | /lines/0/price | unknown-field
+/lines/1/identifiers | [] | /lines/1/identifiers | unknown-field
+/lines/0/quantity/uom | "EA" | /lines/0/quantity/uom | unknown-field
+/lines | "SKU-0001" | /lines | wrong-type
+/lines | null | /lines | wrong-type
+/lines | {} | /lines | wrong-type
+/lines/0 | "SKU-0001" | /lines/0 | wrong-type
+/lines/0 | ["SKU-0001",null,null,{"value":"1"},null,null,null] | /lines/0 | wrong-type
+/lines/0/item | 1 | /lines/0/item | wrong-type
+/lines/0/quantity | "2" | /lines/0/quantity | wrong-type
+/lines/0/quantity | ["2","EA"] | /lines/0/quantity | wrong-type
+/lines/0/quantity/value | 2 | /lines/0/quantity/value | wrong-type
+/lines/0/quantity/value | 2.5 | /lines/0/quantity/value | wrong-type
+/lines/0/quantity/value | null | /lines/0/quantity/value | wrong-type
+/lines/0/quantity/unit | ["EA"] | /lines/0/quantity/unit | wrong-type
+/lines/1/requested_delivery_date | 20261201 | /lines/1/requested_delivery_date | wrong-type
+/ship_to | {"id": "ACME-01"} | /ship_to | wrong-type
+/lines/0/quantity | {"unit": "EA"} | /lines/0/quantity/value | missing-field
+/lines/0 | {"item": "SKU-0001"} | /lines/0/quantity | missing-field"#;
+
+/// place | a text that cannot be read there
+const UNREADABLE: &str = r#"
+/lines/0/item | ""
+/lines/0/item | " SKU-0001"
+/lines/0/item | "SKU\n0001"
+/lines/0/item | "12345678901234567890123456789012345678901"
+/lines/0/quantity/unit | ""
+/lines/0/quantity/unit | "each"
+/lines/0/quantity/unit | "ea"
+/lines/0/quantity/unit | "E\u0000A"
+/lines/0/quantity/value | ""
+/lines/0/quantity/value | "a dozen"
+/lines/0/quantity/value | "1e3"
+/lines/0/quantity/value | "1,5"
+/lines/0/quantity/value | "+1"
+/lines/0/quantity/value | " 1"
+/lines/0/quantity/value | "0x1"
+/lines/0/quantity/value | "NaN"
+/lines/0/quantity/value | "1.0000000001"
+/lines/0/quantity/value | "1234567890123456789"
+/lines/0/requested_delivery_date | "tomorrow"
+/lines/0/requested_delivery_date | "2026-02-30"
+/lines/0/requested_delivery_date | "01/12/2026"
+/ship_to | ""
+/ship_to | "ACME\u000701""#;
+
+/// place | what stands there | the place that is named | its code
+const RULED_OUT: &str = r#"
+/lines/0/item | "SKU-9999" | /lines/0/item | unknown-item
+/lines/1/item | "sku-0002" | /lines/1/item | unknown-item
+/lines/0/item | "'; DROP TABLE orders; --" | /lines/0/item | unknown-item
+/lines/0 | {"buyer_part_number": "ACM-0", "quantity": {"value": "1"}} | /lines/0/buyer_part_number | unknown-item
+/lines/0 | {"gtin": "12345670", "quantity": {"value": "1"}} | /lines/0/gtin | unknown-item
+/lines/0/item | "SKU-0099" | /lines/0/item | not-orderable
+/lines/0/quantity/unit | "KGM" | /lines/0/quantity/unit | wrong-unit
+/lines/0/quantity/unit | "XYZ" | /lines/0/quantity/unit | wrong-unit
+/lines/0/quantity/value | "1.5" | /lines/0/quantity/value | wrong-unit
+/lines/0/quantity/value | "0" | /lines/0/quantity/value | quantity-out-of-range
+/lines/0/quantity/value | "0.000" | /lines/0/quantity/value | quantity-out-of-range
+/lines/0/quantity/value | "-1" | /lines/0/quantity/value | quantity-out-of-range
+/lines/0/quantity/value | "10000000" | /lines/0/quantity/value | quantity-out-of-range
+/lines/0/quantity/value | "999999999999999999" | /lines/0/quantity/value | quantity-out-of-range
+/lines/0/quantity | {"value": "9999999", "unit": "XCT"} | /lines/0/quantity/value | quantity-out-of-range
+/lines/0/requested_delivery_date | "2020-01-01" | /lines/0/requested_delivery_date | date-out-of-range
+/lines/0/requested_delivery_date | "9999-12-31" | /lines/0/requested_delivery_date | date-out-of-range
+/ship_to | "BOREALIS-01" | /ship_to | unknown-ship-to
+/ship_to | "NOWHERE" | /ship_to | unknown-ship-to"#;
+
+/// The rows of a table, and what stands in the second column.
+fn table(text: &str) -> impl Iterator<Item = (&str, Value, &str, &str)> {
+    text.trim().lines().map(|line| {
+        let mut cells = line.split(" | ");
+        let mut cell = || cells.next().unwrap_or_default();
+        let (place, value) = (cell(), serde_json::from_str(cell()).unwrap());
+        (place, value, cell(), cell())
+    })
+}
+
 /// Fields that are not known, not there, or of another type.
 async fn wrong_shapes(findings: &mut Findings, user: &PortalUser, operation: &str) {
-    let wrong: Vec<(&str, Value, &str, &str)> = vec![
-        ("/price", json!("1.00"), "/price", "unknown-field"),
-        ("/account", json!("BOREALIS"), "/account", "unknown-field"),
-        (
-            "/lines/0/price",
-            json!("0.01"),
-            "/lines/0/price",
-            "unknown-field",
-        ),
-        (
-            "/lines/1/identifiers",
-            json!([]),
-            "/lines/1/identifiers",
-            "unknown-field",
-        ),
-        (
-            "/lines/0/quantity/uom",
-            json!("EA"),
-            "/lines/0/quantity/uom",
-            "unknown-field",
-        ),
-        ("/lines", json!("SKU-0001"), "/lines", "wrong-type"),
-        ("/lines", Value::Null, "/lines", "wrong-type"),
-        ("/lines", json!({}), "/lines", "wrong-type"),
-        ("/lines/0", json!("SKU-0001"), "/lines/0", "wrong-type"),
-        ("/lines/0/item", json!(1), "/lines/0/item", "wrong-type"),
-        (
-            "/lines/0/quantity",
-            json!("2"),
-            "/lines/0/quantity",
-            "wrong-type",
-        ),
-        (
-            "/lines/0/quantity/value",
-            json!(2),
-            "/lines/0/quantity/value",
-            "wrong-type",
-        ),
-        (
-            "/lines/0/quantity/value",
-            json!(2.5),
-            "/lines/0/quantity/value",
-            "wrong-type",
-        ),
-        (
-            "/lines/0/quantity/value",
-            Value::Null,
-            "/lines/0/quantity/value",
-            "wrong-type",
-        ),
-        (
-            "/lines/0/quantity/unit",
-            json!(["EA"]),
-            "/lines/0/quantity/unit",
-            "wrong-type",
-        ),
-        (
-            "/lines/1/requested_delivery_date",
-            json!(20_261_201),
-            "/lines/1/requested_delivery_date",
-            "wrong-type",
-        ),
-        (
-            "/ship_to",
-            json!({"id": "ACME-01"}),
-            "/ship_to",
-            "wrong-type",
-        ),
-        (
-            "/lines/0/quantity",
-            json!({"unit": "EA"}),
-            "/lines/0/quantity/value",
-            "missing-field",
-        ),
-        (
-            "/lines/0",
-            json!({"item": "SKU-0001"}),
-            "/lines/0/quantity",
-            "missing-field",
-        ),
-    ];
-    for (place, value, pointer, code) in wrong {
+    for (place, value, pointer, code) in table(SHAPES) {
         let case = format!("{operation} with {place} = {value}");
         let mut body = sound(operation);
         put(&mut body, place, value);
@@ -283,6 +288,7 @@ fn put(body: &mut Value, place: &str, value: Value) {
 }
 
 /// Bodies that are no JSON, or not the JSON that is taken.
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 async fn wrong_texts(findings: &mut Findings, user: &PortalUser, operation: &str) {
     let good = sound(operation).to_string();
     let doubled = |name: &str, again: &str| {
@@ -393,36 +399,11 @@ async fn wrong_lines(findings: &mut Findings, user: &PortalUser, operation: &str
             ("/lines", "out-of-range"),
         );
     }
-    let unreadable: Vec<(&str, &str)> = vec![
-        ("/lines/0/item", ""),
-        ("/lines/0/item", " SKU-0001"),
-        ("/lines/0/item", "SKU\n0001"),
-        ("/lines/0/item", "12345678901234567890123456789012345678901"),
-        ("/lines/0/quantity/unit", ""),
-        ("/lines/0/quantity/unit", "each"),
-        ("/lines/0/quantity/unit", "ea"),
-        ("/lines/0/quantity/unit", "E\u{0}A"),
-        ("/lines/0/quantity/value", ""),
-        ("/lines/0/quantity/value", "a dozen"),
-        ("/lines/0/quantity/value", "1e3"),
-        ("/lines/0/quantity/value", "1,5"),
-        ("/lines/0/quantity/value", "+1"),
-        ("/lines/0/quantity/value", " 1"),
-        ("/lines/0/quantity/value", "0x1"),
-        ("/lines/0/quantity/value", "NaN"),
-        ("/lines/0/quantity/value", "1.0000000001"),
-        ("/lines/0/quantity/value", "1234567890123456789"),
-        ("/lines/0/requested_delivery_date", "tomorrow"),
-        ("/lines/0/requested_delivery_date", "2026-02-30"),
-        ("/lines/0/requested_delivery_date", "01/12/2026"),
-        ("/ship_to", ""),
-        ("/ship_to", "ACME\u{7}01"),
-    ];
-    for (place, text) in unreadable {
+    for (place, text, ..) in table(UNREADABLE) {
         let mut body = sound(operation);
-        put(&mut body, place, json!(text));
+        put(&mut body, place, text.clone());
         let answer = send(user, operation, body.to_string()).await;
-        let case = format!("{operation} with {place} = {text:?}");
+        let case = format!("{operation} with {place} = {text}");
         names_field(
             findings,
             &case,
@@ -475,94 +456,7 @@ async fn wrong_lines(findings: &mut Findings, user: &PortalUser, operation: &str
 
 /// Well-formed, and not to be had.
 async fn against_the_rules(findings: &mut Findings, user: &PortalUser, operation: &str) {
-    let value = "/lines/0/quantity/value";
-    let ruled_out: Vec<(&str, Value, &str, &str)> = vec![
-        (
-            "/lines/0/item",
-            json!("SKU-9999"),
-            "/lines/0/item",
-            "unknown-item",
-        ),
-        (
-            "/lines/1/item",
-            json!("sku-0002"),
-            "/lines/1/item",
-            "unknown-item",
-        ),
-        (
-            "/lines/0/item",
-            json!("'; DROP TABLE orders; --"),
-            "/lines/0/item",
-            "unknown-item",
-        ),
-        (
-            "/lines/0",
-            json!({"buyer_part_number": "ACM-0", "quantity": {"value": "1"}}),
-            "/lines/0/buyer_part_number",
-            "unknown-item",
-        ),
-        (
-            "/lines/0",
-            json!({"gtin": "12345670", "quantity": {"value": "1"}}),
-            "/lines/0/gtin",
-            "unknown-item",
-        ),
-        (
-            "/lines/0/item",
-            json!("SKU-0099"),
-            "/lines/0/item",
-            "not-orderable",
-        ),
-        (
-            "/lines/0/quantity/unit",
-            json!("KGM"),
-            "/lines/0/quantity/unit",
-            "wrong-unit",
-        ),
-        (
-            "/lines/0/quantity/unit",
-            json!("XYZ"),
-            "/lines/0/quantity/unit",
-            "wrong-unit",
-        ),
-        (value, json!("1.5"), value, "wrong-unit"),
-        (value, json!("0"), value, "quantity-out-of-range"),
-        (value, json!("0.000"), value, "quantity-out-of-range"),
-        (value, json!("-1"), value, "quantity-out-of-range"),
-        (value, json!("10000000"), value, "quantity-out-of-range"),
-        (
-            value,
-            json!("999999999999999999"),
-            value,
-            "quantity-out-of-range",
-        ),
-        (
-            "/lines/0/quantity",
-            json!({"value": "9999999", "unit": "XCT"}),
-            value,
-            "quantity-out-of-range",
-        ),
-        (
-            "/lines/0/requested_delivery_date",
-            json!("2020-01-01"),
-            "/lines/0/requested_delivery_date",
-            "date-out-of-range",
-        ),
-        (
-            "/lines/0/requested_delivery_date",
-            json!("9999-12-31"),
-            "/lines/0/requested_delivery_date",
-            "date-out-of-range",
-        ),
-        (
-            "/ship_to",
-            json!("BOREALIS-01"),
-            "/ship_to",
-            "unknown-ship-to",
-        ),
-        ("/ship_to", json!("NOWHERE"), "/ship_to", "unknown-ship-to"),
-    ];
-    for (place, wrong, pointer, code) in ruled_out {
+    for (place, wrong, pointer, code) in table(RULED_OUT) {
         let case = format!("{operation} with {place} = {wrong}");
         let mut body = sound(operation);
         put(&mut body, place, wrong);
@@ -609,45 +503,53 @@ async fn against_the_rules(findings: &mut Findings, user: &PortalUser, operation
         }
     }
     if operation == "/reservations" {
-        for (seconds, code) in [
-            (json!(-1), "wrong-type"),
-            (json!("900"), "wrong-type"),
-            (json!(1.5), "wrong-type"),
-        ] {
-            let mut body = sound(operation);
-            body["seconds"] = seconds.clone();
-            let answer = send(user, operation, body.to_string()).await;
-            let named = if seconds == json!(-1) {
-                "invalid-value"
-            } else {
-                code
-            };
-            names_field(
-                findings,
-                &format!("{operation} for {seconds} seconds"),
-                &answer,
-                (400, "invalid-request"),
-                ("/seconds", named),
-            );
-        }
-        let mut body = sound(operation);
-        body["seconds"] = json!(0);
-        let answer = send(user, operation, body.to_string()).await;
-        names_field(
-            findings,
-            "a reservation for no time",
-            &answer,
-            (422, "validation-failed"),
-            ("/seconds", "out-of-range"),
-        );
-        let mut body = sound(operation);
-        body["lines"][0]["quantity"]["value"] = json!("9000000");
-        let answer = send(user, operation, body.to_string()).await;
-        findings.problem("more than there is", &answer, 409, "insufficient-stock");
+        wrong_reservations(findings, user).await;
     }
 }
 
+/// What only reservations have.
+async fn wrong_reservations(findings: &mut Findings, user: &PortalUser) {
+    let operation = "/reservations";
+
+    for (seconds, code) in [
+        (json!(-1), "wrong-type"),
+        (json!("900"), "wrong-type"),
+        (json!(1.5), "wrong-type"),
+    ] {
+        let mut body = sound(operation);
+        body["seconds"] = seconds.clone();
+        let answer = send(user, operation, body.to_string()).await;
+        let named = if seconds == json!(-1) {
+            "invalid-value"
+        } else {
+            code
+        };
+        names_field(
+            findings,
+            &format!("{operation} for {seconds} seconds"),
+            &answer,
+            (400, "invalid-request"),
+            ("/seconds", named),
+        );
+    }
+    let mut body = sound(operation);
+    body["seconds"] = json!(0);
+    let answer = send(user, operation, body.to_string()).await;
+    names_field(
+        findings,
+        "a reservation for no time",
+        &answer,
+        (422, "validation-failed"),
+        ("/seconds", "out-of-range"),
+    );
+    let mut body = sound(operation);
+    body["lines"][0]["quantity"]["value"] = json!("9000000");
+    let answer = send(user, operation, body.to_string()).await;
+    findings.problem("more than there is", &answer, 409, "insufficient-stock");
+}
+
 /// What only orders have.
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 async fn wrong_order_fields(findings: &mut Findings, user: &PortalUser) {
     let long = "P".repeat(51);
     let wrong: Vec<(&str, Value, u16, &str, &str)> = vec![
@@ -795,454 +697,4 @@ async fn wrong_order_fields(findings: &mut Findings, user: &PortalUser) {
         (422, "order-rejected"),
         ("/lines/0/item", "unknown-item"),
     );
-}
-
-#[tokio::test]
-async fn nothing_comes_of_bad_headers_and_parameters() {
-    let world = generous_world().await;
-    let user = world.portal_user("acme-buyer", "ACME").unwrap();
-    let before = trace_of(&world, &user, "ACME", ITEMS).await;
-    let mut findings = Findings::default();
-    bad_keys(&mut findings, &user).await;
-    bad_accounts(&mut findings, &world).await;
-    bad_parameters(&mut findings, &user).await;
-    bad_addresses(&mut findings, &user).await;
-    assert_eq!(
-        trace_of(&world, &user, "ACME", ITEMS).await,
-        before,
-        "bad input did something"
-    );
-    keys_for_another_intent(&mut findings, &user).await;
-    bad_changes(&mut findings, &user).await;
-    assert_eq!(
-        world.estate.sandbox.erp.orders().len(),
-        1,
-        "bad input became an order"
-    );
-    findings.none();
-    world.stop().await.unwrap();
-}
-
-/// Every operation that takes an Idempotency-Key.
-async fn bad_keys(findings: &mut Findings, user: &PortalUser) {
-    let id = Uuid::now_v7();
-    let (release, cancel) = (
-        format!("/reservations/{id}/release"),
-        format!("/orders/{id}/cancel"),
-    );
-    for operation in ["/quotes", "/reservations", "/orders", &release, &cancel] {
-        let request = || {
-            let request = user
-                .request(Method::POST, operation)
-                .header("If-Match", "\"v1\"");
-            if operation.contains(&id.to_string()) {
-                request
-            } else {
-                request.json(&sound(operation))
-            }
-        };
-        findings.problem(
-            &format!("{operation} without a key"),
-            &answer_of(request()).await,
-            400,
-            "idempotency-key-missing",
-        );
-        let long = "k".repeat(256);
-        for key in ["", "\"\"", "two words", "tab\there", &long] {
-            let answer = answer_of(request().header("Idempotency-Key", key)).await;
-            let case = format!("{operation} with the key {key:?}");
-            names_field(
-                findings,
-                &case,
-                &answer,
-                (400, "invalid-request"),
-                ("Idempotency-Key", "invalid-value"),
-            );
-        }
-        let answer = answer_of(request().header("Idempotency-Key", "ké".as_bytes())).await;
-        names_field(
-            findings,
-            &format!("{operation} with a key beyond ASCII"),
-            &answer,
-            (400, "invalid-request"),
-            ("Idempotency-Key", "invalid-value"),
-        );
-        let answer = answer_of(
-            request()
-                .header("Idempotency-Key", "one")
-                .header("Idempotency-Key", "two"),
-        )
-        .await;
-        findings.problem(
-            &format!("{operation} with two keys"),
-            &answer,
-            400,
-            "invalid-request",
-        );
-    }
-}
-
-/// Every operation that acts for one account.
-async fn bad_accounts(findings: &mut Findings, world: &World) {
-    let token = world
-        .estate
-        .sandbox
-        .issuer
-        .forge()
-        .token("acme-buyer")
-        .unwrap();
-    let base = format!("{}/portal/v1", world.estate.experience_url);
-    let id = Uuid::now_v7();
-    let mut operations: Vec<(Method, String)> = OPERATIONS
-        .iter()
-        .map(|path| (Method::POST, (*path).to_owned()))
-        .collect();
-    for path in ["/products", "/products/SKU-0001", "/orders"] {
-        operations.push((Method::GET, path.to_owned()));
-    }
-    for path in [
-        format!("/orders/{id}"),
-        format!("/orders/{id}/timeline"),
-        format!("/quotes/{id}"),
-        format!("/reservations/{id}"),
-    ] {
-        operations.push((Method::GET, path));
-    }
-    for path in [
-        format!("/orders/{id}/cancel"),
-        format!("/reservations/{id}/release"),
-    ] {
-        operations.push((Method::POST, path));
-    }
-    for (method, path) in operations {
-        let request = |accounts: &[&str]| {
-            let request = world
-                .http
-                .request(method.clone(), format!("{base}{path}"))
-                .bearer_auth(&token);
-            let request = request
-                .header("Idempotency-Key", Uuid::now_v7().to_string())
-                .header("If-Match", "\"v1\"");
-            let request = accounts.iter().fold(request, |request, account| {
-                request.header("Orderway-Account", account.as_bytes())
-            });
-            if OPERATIONS.contains(&path.as_str()) && method == Method::POST {
-                request.json(&sound(&path))
-            } else {
-                request
-            }
-        };
-        let case = |what: &str| format!("{method} {path} {what}");
-        let answer = answer_of(request(&[])).await;
-        names_field(
-            findings,
-            &case("for no account"),
-            &answer,
-            (400, "account-required"),
-            ("Orderway-Account", "missing-header"),
-        );
-        let mut bodies = Vec::new();
-        for account in ["BOREALIS", "NOBODY", "acme", "", "ACMÉ", "ACME,BOREALIS"] {
-            let answer = answer_of(request(&[account])).await;
-            findings.problem(
-                &case(&format!("for {account:?}")),
-                &answer,
-                404,
-                "not-found",
-            );
-            bodies.push(
-                answer
-                    .text
-                    .replace(answer.header("orderway-correlation-id"), ""),
-            );
-        }
-        bodies.dedup();
-        findings.check(
-            &case("for accounts of others"),
-            bodies.len() == 1,
-            format!("the answers differ: {bodies:?}"),
-        );
-        findings.problem(
-            &case("for two accounts"),
-            &answer_of(request(&["ACME", "ACME-WEST"])).await,
-            400,
-            "invalid-request",
-        );
-    }
-}
-
-async fn bad_parameters(findings: &mut Findings, user: &PortalUser) {
-    for list in ["/products", "/orders"] {
-        for limit in ["0", "201", "65535"] {
-            let answer = user.get(&format!("{list}?limit={limit}")).await.unwrap();
-            names_field(
-                findings,
-                &format!("{list} limit {limit}"),
-                &answer,
-                (422, "validation-failed"),
-                ("?limit", "out-of-range"),
-            );
-        }
-        for limit in ["-1", "many", "", "99999999999999999999", "1.5"] {
-            let answer = user.get(&format!("{list}?limit={limit}")).await.unwrap();
-            names_field(
-                findings,
-                &format!("{list} limit {limit:?}"),
-                &answer,
-                (400, "invalid-request"),
-                ("?limit", "invalid-parameter"),
-            );
-        }
-        let long = "A".repeat(2_000);
-        for cursor in ["garbage!", "e30", "bnVsbA", "LTE", &long, "%00"] {
-            let answer = user.get(&format!("{list}?cursor={cursor}")).await.unwrap();
-            let case = format!("{list} cursor {}", &cursor[..cursor.len().min(12)]);
-            names_field(
-                findings,
-                &case,
-                &answer,
-                (400, "invalid-request"),
-                ("?cursor", "invalid-cursor"),
-            );
-        }
-        let answer = user.get(&format!("{list}?account=BOREALIS")).await.unwrap();
-        names_field(
-            findings,
-            &format!("{list} of an account"),
-            &answer,
-            (400, "invalid-request"),
-            ("?account", "invalid-parameter"),
-        );
-        let answer = user.get(&format!("{list}?limit=5&limit=6")).await.unwrap();
-        names_field(
-            findings,
-            &format!("{list} with two limits"),
-            &answer,
-            (400, "invalid-request"),
-            ("?limit", "invalid-parameter"),
-        );
-    }
-    for status in ["open", "ACCEPTED", "", "accepted,held"] {
-        let answer = user.get(&format!("/orders?status={status}")).await.unwrap();
-        names_field(
-            findings,
-            &format!("orders in status {status:?}"),
-            &answer,
-            (400, "invalid-request"),
-            ("?status", "invalid-parameter"),
-        );
-    }
-    for number in ["", "%20", "PO%0A1", &"P".repeat(51)] {
-        let answer = user
-            .get(&format!("/orders?purchase_order_number={number}"))
-            .await
-            .unwrap();
-        let case = format!("orders of the number {number:?}");
-        names_field(
-            findings,
-            &case,
-            &answer,
-            (400, "invalid-request"),
-            ("?purchase_order_number", "invalid-parameter"),
-        );
-    }
-    for search in [&"x".repeat(201), "a%00b", "%1b%5B31m"] {
-        let answer = user
-            .get(&format!("/products?search={search}"))
-            .await
-            .unwrap();
-        let case = format!("products by {}", &search[..search.len().min(12)]);
-        names_field(
-            findings,
-            &case,
-            &answer,
-            (422, "validation-failed"),
-            ("?search", "out-of-range"),
-        );
-    }
-    let answer = user.get("/products?search=%FF").await.unwrap();
-    findings.check(
-        "products by bytes that are no UTF-8",
-        answer.status.as_u16() < 500,
-        format!("{} {}", answer.status, answer.text),
-    );
-}
-
-async fn bad_addresses(findings: &mut Findings, user: &PortalUser) {
-    for path in [
-        "/orders/4711",
-        "/orders/PO-4711",
-        "/orders/%00",
-        "/orders/..%2F..%2Fv1%2Forders",
-        "/orders/00000000-0000-0000-0000-000000000000/timeline",
-        "/quotes/nil",
-        "/reservations/%FF",
-        "/products/%0A",
-        "/products/SKU-9999",
-        "/products/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-        "/accounts/%1b",
-        "/accounts/acme/credit",
-        "/accounts/BOREALIS",
-        "/holds",
-        "/decisions/0199e0a4-6c1f-7d3a-9a55-0c6f4f1d2b7e",
-        "/orders/",
-    ] {
-        findings.problem(path, &user.get(path).await.unwrap(), 404, "not-found");
-    }
-    let far = user
-        .get(&format!("/products?search={}", "x".repeat(9_000)))
-        .await
-        .unwrap();
-    findings.problem("an address of 9,000 characters", &far, 414, "uri-too-long");
-    for (method, path) in [
-        (Method::DELETE, "/orders"),
-        (Method::PUT, "/quotes"),
-        (Method::PATCH, "/products"),
-        (Method::GET, "/basket-checks"),
-    ] {
-        let answer = answer_of(user.request(method.clone(), path)).await;
-        findings.problem(
-            &format!("{method} {path}"),
-            &answer,
-            405,
-            "method-not-allowed",
-        );
-        findings.check(
-            path,
-            !answer.header("allow").is_empty(),
-            "Allow does not say what is offered",
-        );
-    }
-}
-
-/// A key that was used for something else.
-async fn keys_for_another_intent(findings: &mut Findings, user: &PortalUser) {
-    for (operation, status) in [("/quotes", 201), ("/reservations", 201), ("/orders", 202)] {
-        let body = sound(operation);
-        let first = user.post(operation, "the-same-key", &body).await.unwrap();
-        findings.check(
-            operation,
-            first.status == status,
-            format!("{} {}", first.status, first.text),
-        );
-        let again = user.post(operation, "the-same-key", &body).await.unwrap();
-        findings.check(
-            operation,
-            again.header("idempotency-replayed") == "true" && again.text == first.text,
-            format!("not the first answer: {}", again.text),
-        );
-        let mut other = body.clone();
-        other["lines"][0]["quantity"]["value"] = json!("3");
-        let reused = user.post(operation, "the-same-key", &other).await.unwrap();
-        findings.problem(
-            &format!("{operation} under a used key"),
-            &reused,
-            422,
-            "idempotency-key-reused",
-        );
-    }
-    let listed = user.get("/orders").await.unwrap();
-    findings.check(
-        "the orders",
-        listed.json()["items"]
-            .as_array()
-            .is_some_and(|items| items.len() == 1),
-        listed.text,
-    );
-    let mut other = sound("/orders");
-    other["lines"][0]["quantity"]["value"] = json!("3");
-    let doubled = user.post("/orders", "another-key", &other).await.unwrap();
-    findings.problem(
-        "the number with other content",
-        &doubled,
-        409,
-        "duplicate-purchase-order",
-    );
-    findings.check(
-        "the number with other content",
-        !doubled.at("/order_id").is_empty(),
-        "the first order is not named",
-    );
-}
-
-/// Changes of an order that is there, without knowing how it stands.
-async fn bad_changes(findings: &mut Findings, user: &PortalUser) {
-    let list = user.get("/orders").await.unwrap();
-    let order = list.at("/items/0/order_id");
-    let cancel = || {
-        user.request(Method::POST, &format!("/orders/{order}/cancel"))
-            .header("Idempotency-Key", Uuid::now_v7().to_string())
-    };
-    findings.problem(
-        "a cancellation without If-Match",
-        &answer_of(cancel()).await,
-        428,
-        "precondition-required",
-    );
-    for tag in [
-        "\"v0\"", "\"v99\"", "v1", "W/\"v1\"", "", "\"\"", "\"vx\"", "garbage",
-    ] {
-        let answer = answer_of(cancel().header("If-Match", tag)).await;
-        findings.problem(
-            &format!("a cancellation of the version {tag:?}"),
-            &answer,
-            412,
-            "precondition-failed",
-        );
-    }
-    let still = user.get(&format!("/orders/{order}")).await.unwrap();
-    findings.check(
-        "the order",
-        still.at("/status") != "cancelled",
-        "a bad cancellation cancelled it",
-    );
-}
-
-/// At the limits, and not beyond.
-#[tokio::test]
-async fn what_is_just_within_the_limits_is_taken() {
-    let world = generous_world().await;
-    let user = world.portal_user("acme-buyer", "ACME").unwrap();
-    let good = sound("/basket-checks").to_string();
-    let full = format!("{good}{}", " ".repeat(2 * 1024 * 1024 - good.len()));
-    assert_eq!(
-        send(&user, "/basket-checks", full).await.status,
-        200,
-        "2 MiB"
-    );
-    let line = json!({"item": "SKU-0001", "quantity": {"value": "1"}});
-    let most = json!({"lines": vec![line; 5_000]});
-    let answer = send(&user, "/basket-checks", most.to_string()).await;
-    assert_eq!(
-        answer.status,
-        200,
-        "5,000 lines: {}",
-        shortened(&answer.text)
-    );
-    let words = user
-        .get(&format!("/products?search={}", "w".repeat(200)))
-        .await
-        .unwrap();
-    assert_eq!(
-        words.status, 200,
-        "200 characters to search for: {}",
-        words.text
-    );
-    let key = "k".repeat(255);
-    let quoted = user.post("/quotes", &key, &sound("/quotes")).await.unwrap();
-    assert_eq!(
-        quoted.status, 201,
-        "a key of 255 characters: {}",
-        quoted.text
-    );
-    for limit in [1, 200] {
-        let page = user.get(&format!("/products?limit={limit}")).await.unwrap();
-        assert_eq!(
-            page.status,
-            200,
-            "a page of {limit}: {}",
-            shortened(&page.text)
-        );
-    }
-    world.stop().await.unwrap();
 }

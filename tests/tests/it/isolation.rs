@@ -108,6 +108,7 @@ fn masked(answer: &Answer, id: &str) -> String {
     )
 }
 
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 #[tokio::test]
 async fn a_foreign_object_is_an_absent_object_in_every_operation_of_the_portal() {
     let world = generous_world().await;

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bad_interchange;
+mod bad_requests;
 mod channels_agree;
 mod config_files;
 mod contracts;

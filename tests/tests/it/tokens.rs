@@ -39,6 +39,7 @@ fn ordering(world: &World, authorization: &[&str]) -> RequestBuilder {
 }
 
 /// Tokens that must not be believed, each with what is wrong with it.
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 fn forged(forge: &TokenForge) -> Vec<(&'static str, String)> {
     let claims = || forge.claims("acme-buyer").unwrap();
     let other = || TokenClaims {
@@ -194,6 +195,7 @@ async fn no_token_but_a_right_one_gets_in() {
     world.stop().await.unwrap();
 }
 
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 #[tokio::test]
 async fn a_token_does_what_its_scopes_and_accounts_say() {
     let world = generous_world().await;
