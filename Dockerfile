@@ -1,7 +1,9 @@
 # One image a layer: docker build --build-arg LAYER=process-apis -t orderway/process-apis .
-# LAYER is system-apis, process-apis or experience-apis.
+# LAYER is system-apis, process-apis or experience-apis. The image of the compiler has all that is needed: gcc and libc's
+# headers build SQLite and the cryptography; time zones are part of the binary.
 FROM rust:1.95-slim-bookworm AS build
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc g++ cmake && rm -rf /var/lib/apt/lists/*
+# The compiler of this image; rust-toolchain.toml would fetch its lints and formatter too.
+ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 COPY . .
 ARG LAYER
@@ -9,8 +11,13 @@ RUN test -n "$LAYER" || { echo "give --build-arg LAYER=system-apis|process-apis|
 RUN cargo build --locked --profile dist --package "$LAYER" \
     && cp "target/dist/$LAYER" /layer \
     && mkdir /data
+# What the files leave to the environment is made up, for this check only.
+RUN ORDERWAY_EXPERIENCE__CONTEXT__PROCESS_KEY="only-for-the-check-of-the-files-in-the-image" \
+    ORDERWAY_EXPERIENCE__ISSUERS='[{issuer="https://check.invalid",audience="orderway",algorithm="ES256",keys={jwks_url="https://check.invalid/jwks"}}]' \
+    /layer --config-dir config check-config
 
 FROM debian:bookworm-slim
+# Certificates, by which token issuers and backends are known.
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /layer /usr/local/bin/layer
