@@ -50,6 +50,8 @@ pub struct Assessment {
     pub stock: Vec<StockNeed>,
     /// The levels whose credit the total needs: the account and all above it.
     pub credit_levels: Vec<CreditKey>,
+    /// Whether a level is not known and the policy takes the order nevertheless.
+    pub credit_unknown: bool,
     /// The credit position that rules: the one with the least available.
     pub credit: Option<CreditPosition>,
     /// Rules applied and alternatives rejected.

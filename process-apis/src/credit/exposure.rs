@@ -38,6 +38,8 @@ pub struct Check<'a> {
 pub struct Checked {
     /// Why the order is to be held; None = it passes.
     pub hold: Option<HoldReason>,
+    /// Whether it passes though a level is not known, as the policy allows.
+    pub unknown: bool,
     /// Why so.
     pub step: DecisionStep,
 }
@@ -60,7 +62,9 @@ pub fn check(check: &Check<'_>) -> Checked {
         UnknownCredit::Hold => unknown(),
         UnknownCredit::Take => None,
     });
+    let unknown = decisive.is_none() && unknown().is_some();
     let rule = match (decisive, check.policy.limit_is_exclusive) {
+        (None, _) if unknown => "credit is not known, and the policy takes such orders",
         (None, false) => "exposure, claims and order at most the limit, at every level",
         (None, true) => "exposure, claims and order below the limit, at every level",
         (Some(Said::Blocked(_)), _) => "the credit department stopped the account",
@@ -92,7 +96,11 @@ pub fn check(check: &Check<'_>) -> Checked {
             })
             .collect(),
     };
-    Checked { hold, step }
+    Checked {
+        hold,
+        unknown,
+        step,
+    }
 }
 
 fn ask(check: &Check<'_>, key: &CreditKey) -> Said {

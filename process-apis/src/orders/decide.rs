@@ -199,6 +199,7 @@ fn received(take: Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Recei
             amount: assessment.total.amount,
             limit_is_exclusive: take.limit_is_exclusive,
             claimed: !credit_held,
+            unknown: assessment.credit_unknown,
         },
         held: !assessment.holds.is_empty(),
         content: content(request, assessment).map_err(|_problem| Refusal::Faults(Vec::new()))?,

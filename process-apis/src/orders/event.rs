@@ -225,6 +225,9 @@ pub struct CreditNeed {
     pub limit_is_exclusive: bool,
     /// Whether it was claimed with the order; a credit hold claims nothing until it is released.
     pub claimed: bool,
+    /// Whether it was claimed whatever the limit says: a level was not known, and the policy takes such orders.
+    #[serde(default)]
+    pub unknown: bool,
 }
 
 /// Holds were placed.

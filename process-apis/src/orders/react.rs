@@ -120,9 +120,11 @@ fn claim(reaction: &mut Reaction, received: &Received, owner: Owner) {
         .map(|need| StockMovement::Claim(stock_claim(received, need, owner)));
     reaction.stock.extend(claims);
     if received.credit.claimed && !received.credit.levels.is_empty() {
-        reaction
-            .credit
-            .push(CreditMovement::Claim(credit_claim(received, owner, false)));
+        reaction.credit.push(CreditMovement::Claim(credit_claim(
+            received,
+            owner,
+            received.credit.unknown,
+        )));
     }
 }
 

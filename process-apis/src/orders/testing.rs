@@ -156,6 +156,7 @@ pub(crate) fn received(lines: Vec<ReceivedLine>) -> Received {
             amount: dec!(25.00),
             limit_is_exclusive: false,
             claimed: true,
+            unknown: false,
         },
         held: false,
         content: "c".to_owned(),

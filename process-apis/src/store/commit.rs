@@ -215,7 +215,7 @@ pub struct CreditClaim {
     pub amount: Decimal,
     /// Whether reaching the limit exactly is already too much.
     pub limit_is_exclusive: bool,
-    /// Taken whatever the limit says: a person released the hold.
+    /// Taken whatever the limit says: a person released the hold, or the policy takes orders whose credit is not known.
     pub forced: bool,
 }
 

@@ -112,12 +112,18 @@ impl Layer {
     }
 
     pub(super) fn without_worker(class: CreateClass) -> Self {
+        Self::by_policies(class, |_policies| {})
+    }
+
+    /// Without a worker, by other rules.
+    pub(super) fn by_policies(class: CreateClass, change: impl FnOnce(&mut Policies)) -> Self {
         let seller = Seller::open();
         let erp = Arc::new(Erp::new(seller.system, class));
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
         let mut config: Config = load(LAYER, Some(&directory), &Environment::default()).unwrap();
         config.effects.poll = HumanDuration::from_millis(10);
-        let policies = Policies::clone(&seller.sources.policies);
+        let mut policies = Policies::clone(&seller.sources.policies);
+        change(&mut policies);
         let state = AppState::new(
             seller.sources.store,
             erp.clone(),

@@ -9,6 +9,7 @@ use super::{
     erp::Fate,
     harness::{Layer, buyer, clerk, order},
 };
+use crate::{clients::SystemError, policy::UnknownCredit};
 
 fn note() -> Value {
     json!({"note": "Payment arrived."})
@@ -234,4 +235,40 @@ async fn a_command_sent_twice_under_its_key_is_carried_out_once() {
     );
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(again.headers["etag"], first.headers["etag"]);
+}
+
+#[tokio::test]
+async fn an_order_whose_credit_is_not_known_is_taken_where_the_policy_says_so() {
+    let layer = Layer::by_policies(CreateClass::Unique, |policies| {
+        policies.credit.when_unknown = UnknownCredit::Take;
+    });
+    let silent = SystemError::Unavailable { retry_after: None };
+    layer.erp.inner.world().failing.insert("credit", silent);
+    let taken = layer.place("k", &order("PO-1", "SKU-1", "5")).await;
+    assert_eq!(
+        (taken.status, &taken.body["status"]),
+        (202, &json!("received")),
+        "{taken:?}"
+    );
+    // It counts as soon as the credit is known again, while the ERP does not have the order.
+    layer.erp.inner.world().failing.clear();
+    layer.clock.advance(jiff::SignedDuration::from_secs(1));
+    layer.place("k2", &order("PO-2", "SKU-1", "5")).await;
+    let account = crate::store::CreditKey {
+        company: "NWI".parse().unwrap(),
+        account: "A".parse().unwrap(),
+    };
+    let level = layer
+        .state
+        .store
+        .credit(&[account])
+        .await
+        .unwrap()
+        .remove(0);
+    let total: rust_decimal::Decimal = taken.body["total"]["amount"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(level.claimed, total + total);
 }

@@ -98,6 +98,7 @@ pub fn assess(
         total,
         stock,
         credit_levels,
+        credit_unknown: checked.unknown,
         credit,
         steps,
     };
