@@ -13,7 +13,7 @@ use canonical_model::{
 };
 use serde::Deserialize;
 use service_runtime::{
-    context::{AccountScope, CallContext, Caller},
+    context::{CallContext, Caller},
     extract::{Etag, IdempotencyKey, Json, Path, Query},
     page::{Page, PageQuery},
     problem::Problem,
@@ -29,6 +29,7 @@ use super::{
 use crate::{
     clients::{Call, Lane},
     error::store_problem,
+    events::reach,
     idempotency::{Answer, Keyed, Once, WorkError},
     state::AppState,
     store::{OrderFilter, Store},
@@ -39,19 +40,6 @@ pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create_order, list_orders))
         .routes(routes!(get_order))
-}
-
-/// The accounts a caller may see, as the store filters by them.
-pub fn visible(caller: &CallContext) -> Option<Vec<AccountId>> {
-    match &caller.accounts {
-        AccountScope::All => None,
-        AccountScope::List(accounts) => Some(
-            accounts
-                .iter()
-                .filter_map(|account| AccountId::new(account.as_str()).ok())
-                .collect(),
-        ),
-    }
 }
 
 /// The order, if it is of the caller's company and accounts: any other looks like none.
@@ -175,7 +163,7 @@ pub fn accounts_asked(caller: &CallContext, asked: Option<AccountId>) -> Option<
     match asked {
         Some(account) if caller.may_see(account.as_str()) => Some(vec![account]),
         Some(_) => Some(Vec::new()),
-        None => visible(caller),
+        None => reach::accounts(caller),
     }
 }
 
