@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use service_runtime::{
     clock::Clock,
     problem::{FieldError, Problem},
+    telemetry::error_chain,
     trace::{RequestScope, TraceContext},
 };
 use uuid::Uuid;
@@ -460,7 +461,14 @@ pub async fn expire_due(store: &dyn Store, clock: &Clock, limit: u16) -> Result<
         let Some(found) = store.state(StreamKind::Reservation, id).await? else {
             continue;
         };
-        let known = read(found)?;
+        let known = match read(found) {
+            Ok(known) => known,
+            // One that cannot be read keeps its own stock, and nobody else's.
+            Err(error) => {
+                tracing::error!(reservation = %id, error = error_chain(&error), "a reservation that has run out cannot be read");
+                continue;
+            }
+        };
         let due =
             known.stored.reservation.state == ReservationState::Held && !known.stored.holds_at(now);
         if !due {

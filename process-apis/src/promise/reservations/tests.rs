@@ -117,6 +117,34 @@ async fn a_foreign_reservation_cannot_be_released() {
     assert_eq!(settle(foreign).unwrap_err(), settle(absent).unwrap_err());
 }
 
+/// One that ran out before all others, as a later release might write it.
+async fn unreadable(seller: &Seller, at: Timestamp) {
+    let id = Uuid::now_v7();
+    let row = ReservationRow {
+        state: serde_json::json!({"later": true}),
+        expires_at: Some(at),
+    };
+    let event = NewEvent {
+        event_type: "reservation.held",
+        type_version: 2,
+        data: serde_json::json!({}),
+    };
+    let change = StreamChange {
+        kind: StreamKind::Reservation,
+        id,
+        expected_version: 0,
+        account: account_id("A"),
+        events: vec![event],
+        row: StateRow::Reservation(row),
+    };
+    let commit = Commit {
+        cause: Some(sweep(company(), at)),
+        changes: vec![change],
+        ..Commit::default()
+    };
+    seller.sources.store.commit(commit).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_reservation_expires_once_and_gives_its_stock_back() {
     let seller = Seller::open();
@@ -125,6 +153,7 @@ async fn a_reservation_expires_once_and_gives_its_stock_back() {
         .unwrap();
     let (store, clock) = (seller.sources.store.as_ref(), &seller.sources.clock);
     assert_eq!(expire_due(store, clock, 10).await.unwrap(), 0);
+    unreadable(&seller, reservation.created_at).await;
     seller.clock.set(reservation.expires_at);
     assert_eq!(
         state(&seller, reservation.reservation_id).await.state,
