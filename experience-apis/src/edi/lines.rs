@@ -66,7 +66,7 @@ pub(super) fn lines(
             Err(problem) => po1.problem = Some(problem),
             Ok(translated) => {
                 po1.basis = translated.basis;
-                po1.price = translated.expected.as_ref().map(|price| price.amount);
+                po1.price = translated.price;
                 for (date, quantity) in parts(line, heading) {
                     po1.dates.push(date);
                     let usable = date
@@ -98,6 +98,8 @@ fn requested(dates: &[QualifiedDate]) -> Option<Date> {
 struct Translated {
     identifiers: Vec<ItemIdentifier>,
     unit: Option<UnitOfMeasure>,
+    /// Per one unit, whether that is named or not.
+    price: Option<Decimal>,
     expected: Option<UnitPrice>,
     basis: u32,
 }
@@ -111,24 +113,27 @@ fn translate(profile: &Profile, line: &Line, currency: Currency) -> Result<Trans
     }
     let identifiers = identifiers(profile, line)?;
     let unit = unit_of(profile, line)?;
-    let basis = unit::price_basis(line.price_basis.as_deref()).ok_or_else(|| {
-        let code = line.price_basis.as_deref().unwrap_or_default();
-        format!("price basis {code} (PO105) is not known: send PE for a price per unit")
+    let code = line.price_basis.as_deref();
+    let agreed = code.and_then(|code| profile.price_bases.get(code).copied());
+    let basis = agreed.or_else(|| unit::price_basis(code)).ok_or_else(|| {
+        format!(
+            "price basis {} (PO105) is not known: send PE for a price per unit, or have it added to the agreement",
+            code.unwrap_or_default()
+        )
     })?;
-    let expected = match (line.unit_price, unit) {
-        (Some(price), Some(unit)) => {
-            let amount = price.checked_div(basis.into()).unwrap_or(price);
-            Some(UnitPrice {
-                amount: amount.round_dp(9).normalize(),
-                currency,
-                unit,
-            })
-        }
-        _ => None,
-    };
+    let price = line.unit_price.map(|price| {
+        let each = price.checked_div(basis.into()).unwrap_or(price);
+        each.round_dp(9).normalize()
+    });
+    let expected = price.zip(unit).map(|(amount, unit)| UnitPrice {
+        amount,
+        currency,
+        unit,
+    });
     Ok(Translated {
         identifiers,
         unit,
+        price,
         expected,
         basis,
     })

@@ -8,7 +8,7 @@ use canonical_model::{
 };
 use edi::x12::purchase_order::{Line, Party, PurchaseOrder};
 
-use super::profile::{Profile, UnknownAddress};
+use super::profile::{Profile, SeveralPlaces, UnknownAddress};
 
 /// A place as a document names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +29,18 @@ pub(super) fn find(
         .lines
         .iter()
         .all(|line| !codes_of_line(line).is_empty());
+    let by_heading = || match heading {
+        Some(party) => by_party(profile, party, account),
+        None => unnamed(profile),
+    };
     let mut places = places.into_iter();
     match (places.next(), places.next()) {
+        (Some(_), several)
+            if (several.is_some() || !whole)
+                && profile.ship_to.several_places == SeveralPlaces::UseHeading =>
+        {
+            by_heading()
+        }
         (Some(_), Some(_)) => Err(
             "One order goes to one place: send one 850 for each (SDQ, or N1 ST at the lines)."
                 .to_owned(),
@@ -40,10 +50,7 @@ pub(super) fn find(
                 .to_owned(),
         ),
         (Some(only), _) => by_code(profile, &only, account).map(Some),
-        (None, _) => match heading {
-            Some(party) => by_party(profile, party, account),
-            None => unnamed(profile),
-        },
+        (None, _) => by_heading(),
     }
 }
 

@@ -49,6 +49,13 @@ impl Validate for Profile {
             "X12 units (element 355) have two characters",
         );
         faults.check(
+            self.price_bases
+                .iter()
+                .all(|(code, basis)| codes(code) && (1..=1_000_000).contains(basis)),
+            "price_bases",
+            "price bases (element 639) have two characters, and stand for 1 to 1000000 units",
+        );
+        faults.check(
             self.refused_order_types.iter().all(codes),
             "refused_order_types",
             "order types (element 92) have two characters",

@@ -49,6 +49,9 @@ pub struct Profile {
     /// Units that mean something else than the standard list says: X12 code = UN/ECE code.
     #[serde(default)]
     pub units: BTreeMap<String, UnitOfMeasure>,
+    /// Price bases (PO105) beside the standard list: X12 code = how many of the ordered unit a price is for.
+    #[serde(default)]
+    pub price_bases: BTreeMap<String, u32>,
     /// A line without a unit (PO103).
     #[serde(default)]
     pub unit_absent: UnitAbsent,
@@ -168,6 +171,8 @@ pub struct ShipToRules {
     pub required: bool,
     /// A place that is named by name and address only, and matches no address of the account.
     pub unknown_address: UnknownAddress,
+    /// An order whose lines go to several places (SDQ, or N1 ST at the lines).
+    pub several_places: SeveralPlaces,
     /// Places by their code in the partner's documents.
     pub places: Vec<Place>,
 }
@@ -194,6 +199,17 @@ pub enum UnknownAddress {
     Reject,
     /// The order goes where one goes that names no place.
     UseDefault,
+}
+
+/// What becomes of an order for several places.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeveralPlaces {
+    /// It is refused: one order goes to one place.
+    #[default]
+    Reject,
+    /// It goes to the place of the heading, whole, as to a distribution centre that sends it on.
+    UseHeading,
 }
 
 /// What becomes of a line without a unit.

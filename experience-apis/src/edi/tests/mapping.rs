@@ -15,7 +15,7 @@ use crate::edi::{
     lines::lines,
     mapping::request,
     owed::Refusal,
-    profile::{OnWarning, PastDates, Profile, UnitAbsent, UnknownAddress},
+    profile::{OnWarning, PastDates, Profile, SeveralPlaces, UnitAbsent, UnknownAddress},
 };
 
 const TODAY: Date = date(2026, 3, 2);
@@ -115,6 +115,28 @@ fn a_price_is_per_one_unit_or_the_line_is_refused(#[case] line: &str, #[case] pr
         }
         None => assert!(mapped.unwrap_err().lines[0].reason.contains("PO105")),
     }
+}
+
+#[test]
+fn a_price_basis_can_be_agreed() {
+    let mut agreed = profile();
+    agreed.price_bases.insert("XX".to_owned(), 12);
+    let request = mapped(&agreed, &order("PO1*1*10*EA*120*XX*VP*SKU-0001~")).unwrap();
+    let expected = request.lines[0].expected_unit_price.clone().unwrap();
+    assert_eq!(expected.amount, dec!(10));
+}
+
+#[test]
+fn a_price_is_known_where_the_unit_is_not_sent() {
+    let lenient = Profile {
+        unit_absent: UnitAbsent::SalesUnit,
+        ..profile()
+    };
+    let received = received(&lenient, &order("PO1*1*10**450*HP*VP*SKU-0001~"));
+    let usd = Currency::from_code("USD").unwrap();
+    let lines = lines(&lenient, &received.order, usd, TODAY);
+    assert_eq!(lines.of[0].price, Some(dec!(4.5)));
+    assert_eq!(lines.wanted[0].expected_unit_price, None);
 }
 
 #[test]
@@ -228,6 +250,17 @@ fn an_order_for_several_places_is_refused_and_one_for_a_single_place_is_taken() 
             .as_str(),
         "ACME-01"
     );
+}
+
+#[test]
+fn several_places_are_served_through_the_heading_where_that_was_agreed() {
+    let mut agreed = profile();
+    agreed.ship_to.several_places = SeveralPlaces::UseHeading;
+    let split = format!("N1*ST*DC*92*PLANT2~{LINE}SDQ*EA*92*S-1*4*S-2*6~");
+    let request = mapped(&agreed, &order(&split)).unwrap();
+    assert_eq!(request.ship_to.unwrap().as_str(), "ACME-02");
+    assert_eq!(request.lines.len(), 1);
+    assert_eq!(request.lines[0].quantity, dec!(10));
 }
 
 #[test]
