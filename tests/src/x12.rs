@@ -121,7 +121,9 @@ impl Acknowledged {
                 }),
                 "ACK" => {
                     let day = element(5);
-                    let day = (!day.is_empty()).then(|| Date::strptime("%Y%m%d", &day));
+                    // Releases before 004010 write two digits of the year.
+                    let format = if day.len() == 6 { "%y%m%d" } else { "%Y%m%d" };
+                    let day = (!day.is_empty()).then(|| Date::strptime(format, &day));
                     let line = read.lines.last_mut();
                     let line = line.ok_or_else(|| anyhow::anyhow!("an ACK without a PO1"))?;
                     line.parts.push((element(1), element(2), day.transpose()?));

@@ -20,3 +20,7 @@ mod slow_erp;
 mod support;
 mod tokens;
 mod trace;
+mod x12_dialects;
+mod x12_exchange;
+mod x12_samples;
+mod x12_sender;
