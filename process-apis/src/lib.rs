@@ -33,6 +33,7 @@ use service_runtime::{
     context::{ContextError, ContextKeys, ContextSigner, ContextVerifier, Hop, LayerIdentity},
     health::{CheckResult, Readiness},
     http_client::HopClient,
+    server::ServerOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +129,15 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
             ..background
         },
     ))
+}
+
+/// How this layer is served. Its commands run in tasks of their own; a lease of documents that nobody waits for any more
+/// must end, or it would take a document for nobody.
+pub fn server_options() -> ServerOptions {
+    ServerOptions {
+        carry_out_changes: false,
+        ..ServerOptions::default()
+    }
 }
 
 /// Opens the store's file, makes it and its directory where there is none, and brings its schema up.

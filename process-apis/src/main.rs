@@ -93,7 +93,7 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
             readiness.drain();
         }
     };
-    let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
+    let drained = server::serve(listener, router, process_apis::server_options(), shutdown).await;
     stop.cancel();
     background
         .await

@@ -338,9 +338,12 @@ fn start_system(
     };
     let readiness = deps.readiness.clone();
     let (router, background) = system_apis::build(config, deps)?;
-    Ok(Layer::serve(listener, router, readiness, |stop| {
-        background.run(stop)
-    }))
+    Ok(Layer::serve(
+        listener,
+        router,
+        (ServerOptions::default(), readiness),
+        |stop| background.run(stop),
+    ))
 }
 
 async fn start_process(
@@ -365,9 +368,12 @@ async fn start_process(
     let readiness = deps.readiness.clone();
     let (router, background) =
         tokio::task::spawn_blocking(move || process_apis::build(config, deps)).await??;
-    Ok(Layer::serve(listener, router, readiness, |stop| {
-        background.run(stop)
-    }))
+    Ok(Layer::serve(
+        listener,
+        router,
+        (process_apis::server_options(), readiness),
+        |stop| background.run(stop),
+    ))
 }
 
 fn start_experience(
@@ -385,9 +391,12 @@ fn start_experience(
     };
     let readiness = deps.readiness.clone();
     let (router, background) = experience_apis::build(config, deps)?;
-    Ok(Layer::serve(listener, router, readiness, |stop| {
-        background.run(stop)
-    }))
+    Ok(Layer::serve(
+        listener,
+        router,
+        (ServerOptions::default(), readiness),
+        |stop| background.run(stop),
+    ))
 }
 
 /// A layer that serves, and what runs beside it.
@@ -401,7 +410,7 @@ impl Layer {
     fn serve<F: Future<Output = ()> + Send + 'static>(
         listener: TcpListener,
         router: Router,
-        readiness: Readiness,
+        (options, readiness): (ServerOptions, Readiness),
         background: impl FnOnce(CancellationToken) -> F,
     ) -> Self {
         let stop = CancellationToken::new();
@@ -412,7 +421,7 @@ impl Layer {
             readiness.drain();
         };
         let serving = tokio::spawn(async move {
-            server::serve(listener, router, ServerOptions::default(), shutdown).await;
+            server::serve(listener, router, options, shutdown).await;
         });
         Self {
             stop,

@@ -45,6 +45,9 @@ pub struct ServerOptions {
     pub max_header_bytes: usize,
     pub max_connections: usize,
     pub max_connections_per_ip: Option<usize>,
+    /// Whether a request that changes something is carried out although its client has hung up. Without, it ends
+    /// with its client, as one that only reads always does: for a layer that sees to its commands itself.
+    pub carry_out_changes: bool,
     /// For requests at work when the server is told to stop.
     pub drain_timeout: Duration,
 }
@@ -59,6 +62,7 @@ impl Default for ServerOptions {
             max_header_bytes: 32 * 1024,
             max_connections: 10_000,
             max_connections_per_ip: None,
+            carry_out_changes: true,
             drain_timeout: Duration::from_secs(25),
         }
     }
@@ -216,7 +220,7 @@ impl Server {
         &self,
         request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Body>, Cut>> + use<> {
-        let changes = !request.method().is_safe();
+        let changes = self.options.carry_out_changes && !request.method().is_safe();
         let answer = self.router.clone().oneshot(request);
         let begun = if changes {
             let cut = self.cut.clone();

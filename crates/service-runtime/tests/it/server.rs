@@ -328,8 +328,14 @@ async fn what_changes_something_is_carried_out_without_its_client(#[case] at_onc
     assert_eq!(server.ended().await, Drained::Clean);
 }
 
+#[rstest]
+#[case::a_read("GET", true)]
+#[case::a_change_where_the_layer_sees_to_it("POST", false)]
 #[tokio::test]
-async fn what_only_reads_ends_with_its_reader() {
+async fn what_only_its_client_waits_for_ends_with_it(
+    #[case] method: &str,
+    #[case] carry_out_changes: bool,
+) {
     let (begun, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (started, told) = (Arc::clone(&begun), Arc::clone(&gone));
     let handler = move || async move {
@@ -337,13 +343,15 @@ async fn what_only_reads_ends_with_its_reader() {
         started.notify_one();
         std::future::pending::<()>().await;
     };
-    let server = TestServer::start(
-        Router::new().route("/", get(handler)),
-        ServerOptions::default(),
-    )
-    .await;
+    let options = ServerOptions {
+        carry_out_changes,
+        ..ServerOptions::default()
+    };
+    let routes = Router::new().route("/", get(handler.clone()).post(handler));
+    let server = TestServer::start(routes, options).await;
     let mut stream = server.connect().await;
-    stream.write_all(GET.as_bytes()).await.unwrap();
+    let request = GET.replace("GET", method);
+    stream.write_all(request.as_bytes()).await.unwrap();
     begun.notified().await;
     drop(stream);
     tokio::time::timeout(SOON, gone.notified())
