@@ -33,6 +33,7 @@ pub struct Account {
     /// The accounts above it, nearest first.
     pub ancestors: Vec<AccountId>,
     /// The currency it buys in.
+    #[serde(deserialize_with = "crate::currency::deserialize")]
     #[schema(value_type = String)]
     pub currency: Currency,
     /// Where it may have goods delivered.

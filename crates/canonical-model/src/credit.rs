@@ -20,6 +20,7 @@ pub struct CreditFact {
     /// The account.
     pub account: AccountId,
     /// ISO 4217.
+    #[serde(deserialize_with = "crate::currency::deserialize")]
     #[schema(value_type = String)]
     pub currency: Currency,
     /// The limit; absent = none is set at this level.

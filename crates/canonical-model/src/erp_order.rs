@@ -28,6 +28,7 @@ pub struct CreateErpOrder {
     /// Where it goes.
     pub ship_to: ShipToId,
     /// ISO 4217.
+    #[serde(deserialize_with = "crate::currency::deserialize")]
     #[schema(value_type = String)]
     pub currency: Currency,
     /// The lines; at least one.

@@ -11,6 +11,7 @@ pub mod account;
 pub mod basket;
 pub mod capabilities;
 pub mod credit;
+pub mod currency;
 pub mod decimal;
 pub mod decision;
 pub mod document;

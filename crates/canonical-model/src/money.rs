@@ -20,6 +20,7 @@ pub struct Money {
     #[schema(value_type = String)]
     pub amount: Decimal,
     /// ISO 4217.
+    #[serde(deserialize_with = "crate::currency::deserialize")]
     #[schema(value_type = String)]
     pub currency: Currency,
 }
@@ -35,6 +36,7 @@ pub struct UnitPrice {
     #[schema(value_type = String)]
     pub amount: Decimal,
     /// ISO 4217.
+    #[serde(deserialize_with = "crate::currency::deserialize")]
     #[schema(value_type = String)]
     pub currency: Currency,
     /// UN/ECE Recommendation 20 or 21 code.

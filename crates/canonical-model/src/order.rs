@@ -36,7 +36,11 @@ pub struct SalesOrderRequest {
     #[schema(max_length = 30)]
     pub release_number: Option<String>,
     /// The currency the buyer states; refused if it is not the account's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::currency::deserialize_option",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = Option<String>)]
     pub currency: Option<Currency>,
     /// When the buyer wants it; absent = as soon as possible.

@@ -61,6 +61,7 @@ pub struct PriceRecord {
     #[schema(value_type = String)]
     pub unit_price: Decimal,
     /// ISO 4217.
+    #[serde(deserialize_with = "crate::currency::deserialize")]
     #[schema(value_type = String)]
     pub currency: Currency,
     /// The unit priced, and the unit of `break_quantity`.

@@ -226,6 +226,8 @@ impl Taking<'_> {
             .order_of_purchase_order(&self.call.company, account, number, release)
             .await?
         {
+            decide::check_currency(self.request, &assessment)
+                .map_err(|refusal| refusal_problem(&refusal))?;
             return self.duplicate(first, &content, now).await;
         }
         let (commit, after) = self.commit(&facts, &assessment, now)?;

@@ -120,15 +120,7 @@ pub fn take(take: Take<'_>) -> Result<Vec<OrderEvent>, Refusal> {
 
 fn faults(request: &SalesOrderRequest, assessment: &Assessment) -> Vec<FieldError> {
     let mut faults: Vec<FieldError> = assessment.problems.iter().map(field_error).collect();
-    if let Some(stated) = request
-        .currency
-        .filter(|stated| *stated != assessment.currency)
-    {
-        let (stated, ours) = (stated.code(), assessment.currency.code());
-        let detail =
-            format!("The account buys in {ours}, not in {stated}; state that currency, or none.");
-        faults.push(FieldError::new("/currency", "wrong-currency", detail));
-    }
+    faults.extend(wrong_currency(request, assessment));
     let none_sound = assessment
         .lines
         .iter()
@@ -143,6 +135,25 @@ fn faults(request: &SalesOrderRequest, assessment: &Assessment) -> Vec<FieldErro
         );
     }
     faults
+}
+
+/// A currency that is stated must be the account's. It is no part of the content, which is compared with that of an
+/// earlier order: it is checked before.
+pub fn check_currency(request: &SalesOrderRequest, assessment: &Assessment) -> Result<(), Refusal> {
+    match wrong_currency(request, assessment) {
+        Some(fault) => Err(Refusal::Faults(vec![fault])),
+        None => Ok(()),
+    }
+}
+
+fn wrong_currency(request: &SalesOrderRequest, assessment: &Assessment) -> Option<FieldError> {
+    let stated = request
+        .currency
+        .filter(|stated| *stated != assessment.currency)?;
+    let (stated, ours) = (stated.code(), assessment.currency.code());
+    let detail =
+        format!("The account buys in {ours}, not in {stated}; state that currency, or none.");
+    Some(FieldError::new("/currency", "wrong-currency", detail))
 }
 
 fn field_error(problem: &LineProblem) -> FieldError {

@@ -162,6 +162,19 @@ async fn a_purchase_order_is_one_order_until_it_is_freed() {
         (409, Some("duplicate-purchase-order"))
     );
     assert_eq!(other.body["order_id"], first.id());
+    let mut foreign = order("PO-1", "SKU-1", "5");
+    foreign["currency"] = json!("EUR");
+    let foreign = layer.place("k5", &foreign).await;
+    assert_eq!(
+        (foreign.status, foreign.body["code"].as_str()),
+        (422, Some("order-rejected")),
+        "a foreign currency is no repetition"
+    );
+    assert_eq!(foreign.body["errors"][0]["pointer"], "/currency");
+    let mut stated = order("PO-1", "SKU-1", "5");
+    stated["currency"] = json!("USD");
+    let stated = layer.place("k6", &stated).await;
+    assert_eq!((stated.status, stated.id()), (202, first.id()));
     let mut release = order("PO-1", "SKU-1", "6");
     release["release_number"] = json!("2");
     assert_eq!(

@@ -30,7 +30,10 @@ pub struct OrderRequest {
     #[serde(default)]
     pub ship_to: Option<ShipToId>,
     /// The currency the buyer states, ISO 4217; refused if it is not the account's.
-    #[serde(default)]
+    #[serde(
+        default,
+        deserialize_with = "canonical_model::currency::deserialize_option"
+    )]
     #[schema(value_type = Option<String>)]
     pub currency: Option<Currency>,
     /// When the buyer wants it; absent = as soon as possible.
