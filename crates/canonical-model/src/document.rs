@@ -71,6 +71,10 @@ pub struct StoreDocument {
     pub duplicate_keys: Vec<String>,
     /// Whether there is anything left to do with it after it is stored.
     pub work: bool,
+    /// What the channel needs to carry it on, in its own terms; given back with the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub context: Option<serde_json::Value>,
     /// The documents owed for it.
     #[schema(max_items = 100)]
     pub owed: Vec<OwedDocument>,
@@ -124,7 +128,7 @@ pub struct Document {
     /// Outbound: the order it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// Outbound: what the channel needs to render it.
+    /// What the channel needs to carry it on, or to render it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub context: Option<serde_json::Value>,

@@ -3,15 +3,55 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use canonical_model::document::Document;
 use edi::x12::{
     Delimiters, FunctionalGroup, GroupError, GroupFault, GroupVerdict, Interchange,
-    InterchangeError, InterchangeFault, InterchangeHeader, PartyId, ReadOptions, Reply, SetError,
-    SetFault, Status, Usage, Verdict, WriteError,
+    InterchangeError, InterchangeFault, InterchangeHeader, Limits, PartyId, ReadOptions, Reply,
+    SetError, SetFault, Status, Usage, Verdict, WriteError,
     purchase_order::{self, PurchaseOrder, Warning},
 };
 use jiff::{Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 
-use super::profile::Profile;
+use super::{
+    failure::Failure,
+    owed::{Acknowledge, kept},
+    profile::{Party, Profile},
+};
+
+/// What was agreed when an interchange came. It is kept with the interchange, which is judged by it ever after: what
+/// was accepted once stays accepted, whatever is agreed later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Agreement {
+    us: Party,
+    theirs: Vec<Party>,
+    versions: Vec<String>,
+    sets: Vec<String>,
+    allow_unpadded_isa: bool,
+    test_mode: bool,
+}
+
+impl Agreement {
+    /// What is agreed now.
+    pub(super) fn of(profile: &Profile) -> Self {
+        Self {
+            us: profile.us.clone(),
+            theirs: profile.theirs.clone(),
+            versions: profile.versions.clone(),
+            sets: profile.sets.clone(),
+            allow_unpadded_isa: profile.allow_unpadded_isa,
+            test_mode: profile.test_mode,
+        }
+    }
+
+    /// How it is read.
+    pub(super) fn read_options(&self, limits: &Limits) -> ReadOptions {
+        ReadOptions {
+            limits: limits.clone(),
+            allow_unpadded_isa: self.allow_unpadded_isa,
+        }
+    }
+}
 
 /// A judged interchange.
 #[derive(Debug, Clone)]
@@ -40,11 +80,11 @@ pub(super) struct ReceivedOrder {
 }
 
 /// Judges the first interchange in the bytes; `None` = there is none.
-pub(super) fn judge(profile: &Profile, bytes: &[u8], options: &ReadOptions) -> Option<Judged> {
-    let mut outcome = edi::x12::read(bytes, options);
+pub(super) fn judge(agreement: &Agreement, bytes: &[u8], limits: &Limits) -> Option<Judged> {
+    let mut outcome = edi::x12::read(bytes, &agreement.read_options(limits));
     let interchange = outcome.interchanges.first_mut()?;
     let header = interchange.header.clone();
-    let disagreed = disagreements(profile, interchange);
+    let disagreed = disagreements(agreement, interchange);
     // What cannot be written into an ISA cannot be answered by that name.
     let addressed = |party: &PartyId, ours: PartyId| {
         if is_writable(party) {
@@ -53,19 +93,19 @@ pub(super) fn judge(profile: &Profile, bytes: &[u8], options: &ReadOptions) -> O
             ours
         }
     };
-    let theirs = profile
+    let theirs = agreement
         .theirs
         .first()
         .map(|party| party.party_id())
         .unwrap_or_default();
     interchange.header.sender = addressed(&header.sender, theirs);
-    interchange.header.receiver = addressed(&header.receiver, profile.us.party_id());
+    interchange.header.receiver = addressed(&header.receiver, agreement.us.party_id());
     let mut verdict = Verdict::of(interchange);
     verdict.faults.extend(disagreed);
     let mut orders = Vec::new();
     let rejected = verdict.status() == Status::Rejected;
     for (group, judged) in interchange.groups.iter().zip(&mut verdict.groups) {
-        let found = judge_group(profile, group, judged, options.limits.faults);
+        let found = judge_group(agreement, group, judged, limits.faults);
         if !rejected && judged.status() != Status::Rejected {
             orders.extend(found);
         }
@@ -86,7 +126,7 @@ fn is_writable(party: &PartyId) -> bool {
 }
 
 /// Who sends to whom, and whether it may.
-fn disagreements(profile: &Profile, interchange: &Interchange<'_>) -> Vec<InterchangeFault> {
+fn disagreements(agreement: &Agreement, interchange: &Interchange<'_>) -> Vec<InterchangeFault> {
     let header = &interchange.header;
     let mut faults = Vec::new();
     let mut reject = |code, message: String| {
@@ -96,7 +136,7 @@ fn disagreements(profile: &Profile, interchange: &Interchange<'_>) -> Vec<Interc
             message,
         ));
     };
-    let theirs: Vec<PartyId> = profile
+    let theirs: Vec<PartyId> = agreement
         .theirs
         .iter()
         .map(|party| party.party_id())
@@ -110,7 +150,7 @@ fn disagreements(profile: &Profile, interchange: &Interchange<'_>) -> Vec<Interc
         };
         reject(code, "ISA05 and ISA06 are not what was agreed.".to_owned());
     }
-    let us = profile.us.party_id();
+    let us = agreement.us.party_id();
     if us != header.receiver {
         let known = us.id == header.receiver.id;
         let code = if known {
@@ -123,7 +163,7 @@ fn disagreements(profile: &Profile, interchange: &Interchange<'_>) -> Vec<Interc
             format!("ISA07 and ISA08 must be {} and {}.", us.qualifier, us.id),
         );
     }
-    if profile.test_mode && header.usage == Usage::Production {
+    if agreement.test_mode && header.usage == Usage::Production {
         reject(
             InterchangeError::InvalidUsage,
             "The partner is being set up: send ISA15 T.".to_owned(),
@@ -133,7 +173,7 @@ fn disagreements(profile: &Profile, interchange: &Interchange<'_>) -> Vec<Interc
 }
 
 fn judge_group(
-    profile: &Profile,
+    agreement: &Agreement,
     group: &FunctionalGroup<'_>,
     judged: &mut GroupVerdict,
     fault_limit: usize,
@@ -142,12 +182,12 @@ fn judge_group(
     if group.functional_id == "FA" {
         return Vec::new();
     }
-    if !profile
+    if !agreement
         .versions
         .iter()
         .any(|version| group.version.starts_with(version.as_str()))
     {
-        let message = format!("GS08 must begin with {}.", profile.versions.join(" or "));
+        let message = format!("GS08 must begin with {}.", agreement.versions.join(" or "));
         judged.faults.push(GroupFault::reject(
             GroupError::VersionNotSupported,
             group.position,
@@ -156,8 +196,8 @@ fn judge_group(
     }
     let mut orders = Vec::new();
     for (set, judged) in group.sets.iter().zip(&mut judged.sets) {
-        if !profile.sets.contains(&set.set_id) {
-            let message = format!("{} was not agreed.", profile.sets.join(", "));
+        if !agreement.sets.contains(&set.set_id) {
+            let message = format!("{} was not agreed.", agreement.sets.join(", "));
             judged.faults.push(SetFault::reject(
                 SetError::NotSupported,
                 set.position,
@@ -181,6 +221,16 @@ fn judge_group(
 }
 
 impl Judged {
+    /// As the acknowledgement that is owed says of it.
+    pub(super) fn as_owed(self, owed: &Document) -> Result<Self, Failure> {
+        let Acknowledge { duplicate } = kept(owed)?;
+        Ok(if duplicate {
+            self.into_duplicate()
+        } else {
+            self
+        })
+    }
+
     /// The same interchange under a control number that another one had.
     pub(super) fn into_duplicate(mut self) -> Self {
         let message = format!(

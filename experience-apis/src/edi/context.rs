@@ -56,14 +56,14 @@ fn context(
     }
 }
 
-/// For work on a document whose request is gone: every attempt runs under the same trace and correlation id, which are
+/// For work on a document about which neither a request nor an order is known: every attempt runs under the same trace and correlation id, which are
 /// the document's own id.
 pub(super) fn scope_of_document(document: DocumentId) -> RequestScope {
     scope(Some(document.0.as_u128()), document.to_string())
 }
 
-/// For work on an order: its own trace and correlation id.
-pub(super) fn scope_of_order(trace_id: &str, correlation_id: &str) -> RequestScope {
+/// For work that goes on under the trace and correlation id that were kept for it.
+pub(super) fn scope_of_origin(trace_id: &str, correlation_id: &str) -> RequestScope {
     scope(
         u128::from_str_radix(trace_id, 16).ok(),
         correlation_id.to_owned(),

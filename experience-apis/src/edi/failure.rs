@@ -18,12 +18,12 @@ pub(super) enum Failure {
     Owed(#[source] serde_json::Error),
     #[error("the document answers no inbound one")]
     AnswersNothing,
-    #[error("the transaction is not in the inbound document, or the agreement no longer takes it")]
+    #[error("the transaction is not in the inbound document")]
     NoTransaction,
     #[error(
-        "its orders were acknowledged, and the agreement no longer takes them: restore the partner's profile, or answer it by hand"
+        "orders in it were acknowledged that this release does not read in it: run the release that received it, or answer it by hand"
     )]
-    NoLongerTaken,
+    NoLongerRead,
     #[error("its lease is nearly over; the rest is taken under the next one")]
     LeaseOver,
     #[error("no acknowledgement is due for the inbound document")]

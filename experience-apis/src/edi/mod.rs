@@ -34,6 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{config::Config, state::AppState};
+use agreement::Agreement;
 use profile::{Profile, ProfilesError};
 
 /// The channel's name in the call context and on documents.
@@ -85,10 +86,7 @@ impl Channel {
     }
 
     fn read_options(&self, profile: &Profile) -> ReadOptions {
-        ReadOptions {
-            limits: self.limits.clone(),
-            allow_unpadded_isa: profile.allow_unpadded_isa,
-        }
+        Agreement::of(profile).read_options(&self.limits)
     }
 }
 

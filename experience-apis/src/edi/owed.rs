@@ -1,7 +1,36 @@
-//! What is kept with a document that is owed, so that any instance can render it.
+//! What is kept with a document, so that any instance can carry it on or render it.
 
-use canonical_model::{OrderId, order::SalesOrder};
-use serde::{Deserialize, Serialize};
+use canonical_model::{OrderId, document::Document, order::SalesOrder};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{agreement::Agreement, failure::Failure};
+
+/// What was kept with a document.
+pub(super) fn kept<T: DeserializeOwned>(document: &Document) -> Result<T, Failure> {
+    let context = document.context.clone().unwrap_or_default();
+    serde_json::from_value(context).map_err(Failure::Owed)
+}
+
+/// Of an interchange that came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Intake {
+    /// By which it is judged.
+    pub(super) agreement: Agreement,
+    /// The transactions whose orders were accepted: exactly these are taken.
+    pub(super) orders: Vec<String>,
+    /// The request that brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) request: Option<Origin>,
+}
+
+/// A request, as far as work that outlives it is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    /// Its trace.
+    pub(super) trace_id: String,
+    /// Its correlation id.
+    pub(super) correlation_id: String,
+}
 
 /// Of a functional acknowledgement. Everything else of its verdict comes from the stored bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

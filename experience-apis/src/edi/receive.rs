@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use super::{
     Channel, MEDIA_TYPE,
-    agreement::{Judged, control_number, judge},
+    agreement::{Agreement, Judged, control_number, judge},
     context,
     failure::{Failure, told},
-    owed::Acknowledge,
+    owed::{Acknowledge, Intake, Origin, kept},
     profile::Profile,
     take,
 };
@@ -53,11 +53,12 @@ impl Channel {
     /// Judges an interchange where it does not hold others up.
     pub(super) async fn judge(
         self: &Arc<Self>,
-        profile: &Arc<Profile>,
+        agreement: Agreement,
         bytes: Bytes,
     ) -> Result<Judged, Failure> {
-        let (profile, options) = (Arc::clone(profile), self.read_options(profile));
-        let judging = tokio::task::spawn_blocking(move || judge(&profile, &bytes, &options));
+        let channel = Arc::clone(self);
+        let judging =
+            tokio::task::spawn_blocking(move || judge(&agreement, &bytes, &channel.limits));
         judging
             .await
             .map_err(Failure::Task)?
@@ -71,16 +72,25 @@ pub(super) async fn receive(
     profile: &Arc<Profile>,
     bytes: Bytes,
 ) -> Result<Received, Failure> {
-    let judged = state.edi.judge(profile, bytes.clone()).await?;
-    let (judged, stored) = store(state, profile, judged, &bytes).await?;
-    let acknowledgment = match stored
+    let judged = state
+        .edi
+        .judge(Agreement::of(profile), bytes.clone())
+        .await?;
+    let (mut judged, stored) = store(state, profile, judged, &bytes).await?;
+    let mut acknowledgment = None;
+    if let Some(owed) = stored
         .owed
         .iter()
         .find(|owed| owed.kind == DocumentKind::FunctionalAcknowledgment)
     {
-        Some(owed) => Some(acknowledge(state, profile, &judged, owed).await?),
-        None => None,
-    };
+        if stored.repeated {
+            // Something else may have been agreed since the first came.
+            let Intake { agreement, .. } = kept(&stored.document)?;
+            let first = state.edi.judge(agreement, bytes.clone()).await?;
+            judged = first.as_owed(owed)?;
+        }
+        acknowledgment = Some(acknowledge(state, profile, &judged, owed).await?);
+    }
     let received = Received {
         document_id: stored.document.document_id,
         acknowledgment,
@@ -158,6 +168,15 @@ fn request(
         kind: DocumentKind::FunctionalAcknowledgment,
         context,
     };
+    let orders = judged.orders.iter();
+    let intake = Intake {
+        agreement: Agreement::of(profile),
+        orders: orders.map(|order| order.transaction.clone()).collect(),
+        request: RequestScope::current().map(|scope| Origin {
+            trace_id: scope.trace.trace_id_hex(),
+            correlation_id: scope.correlation_id.clone(),
+        }),
+    };
     Ok(StoreDocument {
         partner: profile.id.clone(),
         account: profile.account.clone(),
@@ -165,6 +184,7 @@ fn request(
         media_type: MEDIA_TYPE.to_owned(),
         duplicate_keys: vec![judged.duplicate_key(bytes)],
         work: judged.books(),
+        context: Some(serde_json::to_value(intake).map_err(Failure::Owed)?),
         owed: if due { vec![owed] } else { Vec::new() },
     })
 }

@@ -15,7 +15,7 @@ use super::{
     context,
     failure::Failure,
     lines::lines,
-    owed::{Acknowledge, Answer, OrderNews, Said},
+    owed::{Answer, Intake, OrderNews, Said, kept},
     profile::Profile,
     receive::{acknowledge, decode, put},
 };
@@ -37,19 +37,14 @@ pub(super) async fn render(
         .content_base64
         .as_deref()
         .ok_or(Failure::NoContent(None))?;
+    let Intake { agreement, .. } = kept(&inbound)?;
     let judged = state
         .edi
-        .judge(profile, Bytes::from(decode(content)?))
+        .judge(agreement, Bytes::from(decode(content)?))
         .await?;
     match document.kind {
         DocumentKind::FunctionalAcknowledgment => {
-            let kept: Acknowledge = kept(document)?;
-            let judged = if kept.duplicate {
-                judged.into_duplicate()
-            } else {
-                judged
-            };
-            acknowledge(state, profile, &judged, document)
+            acknowledge(state, profile, &judged.as_owed(document)?, document)
                 .await
                 .map(drop)
         }
@@ -66,11 +61,6 @@ pub(super) async fn render(
         }
         DocumentKind::Interchange => Err(Failure::AnswersNothing),
     }
-}
-
-fn kept<T: serde::de::DeserializeOwned>(document: &Document) -> Result<T, Failure> {
-    let context = document.context.clone().unwrap_or_default();
-    serde_json::from_value(context).map_err(Failure::Owed)
 }
 
 /// An answer to a purchase order being written.

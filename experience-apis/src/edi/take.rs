@@ -25,7 +25,7 @@ use super::{
     failure::{Failure, told},
     lines::Lines,
     mapping,
-    owed::{Answer, LineReason, Refusal, Said},
+    owed::{Answer, Intake, LineReason, Refusal, Said, kept},
     profile::Profile,
 };
 use crate::{
@@ -63,10 +63,12 @@ pub(super) async fn orders(
         bytes,
         until,
     } = leased;
-    let judged = state.edi.judge(profile, bytes).await?;
-    // It was stored because it books: answering it now without its orders would lose them.
-    if !judged.books() {
-        return Err(Failure::NoLongerTaken);
+    let intake: Intake = kept(document)?;
+    let judged = state.edi.judge(intake.agreement, bytes).await?;
+    // What was accepted is taken, whole: answering the document without one of its orders would lose it.
+    let found = judged.orders.iter().map(|order| &order.transaction);
+    if !found.eq(&intake.orders) {
+        return Err(Failure::NoLongerRead);
     }
     let context = context::of_partner(profile);
     let desk = Desk {

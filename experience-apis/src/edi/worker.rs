@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     context,
     failure::{Failure, told},
-    owed::OrderNews,
+    owed::{Intake, OrderNews, kept},
     receive::decode,
     render, take,
 };
@@ -148,7 +148,8 @@ impl Desk {
     }
 }
 
-/// An answer about an order continues the order's trace; all else goes by the inbound document.
+/// An answer about an order continues the order's trace, and an interchange that of the request that brought it; all
+/// else goes by the inbound document.
 fn scope_of(document: &Document) -> RequestScope {
     let order = document
         .context
@@ -157,8 +158,12 @@ fn scope_of(document: &Document) -> RequestScope {
             document.kind == DocumentKind::OrderAcknowledgment && document.order_id.is_some()
         })
         .and_then(|context| serde_json::from_value::<OrderNews>(context.clone()).ok());
-    match order {
-        Some(news) => context::scope_of_order(&news.order.trace_id, &news.order.correlation_id),
+    if let Some(news) = order {
+        return context::scope_of_origin(&news.order.trace_id, &news.order.correlation_id);
+    }
+    let intake = kept::<Intake>(document).ok();
+    match intake.and_then(|intake| intake.request) {
+        Some(request) => context::scope_of_origin(&request.trace_id, &request.correlation_id),
         None => context::scope_of_document(document.answers.unwrap_or(document.document_id)),
     }
 }

@@ -78,6 +78,7 @@ impl<'a> Documents<'a> {
             duplicate_keys: request.duplicate_keys,
             keys_expire_at: self.after(self.config.duplicate_keys_kept.signed()),
             work: request.work,
+            context: request.context,
             lease: request.work.then_some(lease),
         };
         let answered = Answered {

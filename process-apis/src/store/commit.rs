@@ -376,6 +376,8 @@ pub struct NewDocument {
     pub keys_expire_at: Timestamp,
     /// Whether there is anything left to do with it.
     pub work: bool,
+    /// What the channel needs to carry it on.
+    pub context: Option<serde_json::Value>,
     /// Leased to the caller at once, under this lease and until then.
     pub lease: Option<(Uuid, Timestamp)>,
 }

@@ -362,6 +362,7 @@ async fn an_order_from_a_document_owes_its_partner_an_acknowledgment() {
         duplicate_keys: vec!["1".to_owned()],
         keys_expire_at: noon(),
         work: true,
+        context: None,
         lease: None,
     };
     let documents = vec![DocumentChange::Store(stored)];

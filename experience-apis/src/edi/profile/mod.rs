@@ -11,7 +11,7 @@ use canonical_model::{
     AccountId, CompanyId, ShipToId, UnitOfMeasure, item::ItemScheme, order::LinePolicy,
 };
 use edi::x12::{Delimiters, PartyId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use load::{ProfilesError, load};
 
@@ -92,7 +92,7 @@ pub struct Credential {
 }
 
 /// A party as interchanges name it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Party {
     /// ISA05 or ISA07.

@@ -3,7 +3,7 @@
 use canonical_model::document::{Direction, DocumentState};
 use tokio_util::sync::CancellationToken;
 
-use super::{Interchange, World, purchase_order};
+use super::{Answer, Interchange, World, purchase_order};
 
 #[tokio::test]
 async fn the_same_interchange_again_gets_the_first_acknowledgement_and_nothing_else() {
@@ -112,8 +112,8 @@ async fn a_duplicate_s_refusal_is_rendered_by_another_instance_too() {
     );
 }
 
-/// Sends an order whose first attempt fails as long as it lasts, as if the instance had gone.
-async fn take_in_vain(world: &World) {
+/// The first attempt at an order fails as long as it lasts, as if the instance had gone.
+fn fail_thrice(world: &World) {
     for _ in 0..3 {
         let unavailable = serde_json::json!({"type": "x", "title": "x", "status": 503, "code": "contention", "retryable": true});
         world
@@ -123,27 +123,81 @@ async fn take_in_vain(world: &World) {
             .unwrap()
             .push_back((503, unavailable));
     }
-    world
+}
+
+async fn take_in_vain(world: &World) -> Answer {
+    fail_thrice(world);
+    let answer = world
         .post(Interchange::new(42).order(&purchase_order("PO-1")).text())
         .await;
     world.settle().await;
+    answer
+}
+
+/// An interchange of two groups, of which one is written as another version.
+fn two_versions() -> String {
+    let text = Interchange::new(42).order(&purchase_order("PO-1")).text();
+    let (_, rest) = text.split_once("~GS*").unwrap();
+    let (group, _) = rest.split_once("~IEA*").unwrap();
+    let second = group
+        .replace("*7*X*004010", "*8*X*005010")
+        .replace("GE*1*7", "GE*1*8")
+        .replace("PO-1", "PO-2");
+    text.replace("~IEA*1*", &format!("~GS*{second}~IEA*2*"))
 }
 
 #[tokio::test]
 async fn orders_that_were_acknowledged_outlive_a_change_of_the_agreement() {
     let world = World::new().await;
+    fail_thrice(&world);
+    let answer = world.post(two_versions()).await;
+    assert_eq!(answer.text().matches("~AK5*A~").count(), 2);
+    world.settle().await;
+    let attempts = world.stub.placed().len();
+    let changed = world.agreed_anew(|profile| {
+        profile
+            .replace("versions = [\"004010\"", "versions = [\"009000\"")
+            .replace("test_mode = false", "test_mode = true")
+    });
+    assert_eq!(changed.work(Direction::Inbound).await, [Ok(())]);
+    let numbers: Vec<String> = world.stub.placed()[attempts..]
+        .iter()
+        .map(|placed| placed.request.purchase_order_number.to_string())
+        .collect();
+    assert_eq!(numbers, ["PO-1", "PO-2"], "accepted, and taken");
+    world.stub.owe_order("accepted", |_| ());
+    assert_eq!(changed.work(Direction::Outbound).await, [Ok(())]);
+}
+
+#[tokio::test]
+async fn an_acknowledgement_says_what_was_agreed_when_it_became_owed() {
+    let world = World::new().await;
+    world.stub.content_failures.lock().unwrap().push_back(503);
+    let text = Interchange::new(42).order(&purchase_order("PO-1")).text();
+    world.post(text.clone()).await;
+    world.stub.let_lapse();
+    let changed = world
+        .agreed_anew(|profile| profile.replace("versions = [\"004010\"", "versions = [\"009000\""));
+    assert_eq!(changed.work(Direction::Outbound).await, [Ok(())]);
+    let rendered = world.stub.rendered.lock().unwrap().clone();
+    assert_eq!(rendered[0], rendered[1]);
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_found_any_more_is_not_passed_over() {
+    let world = World::new().await;
     take_in_vain(&world).await;
     let attempts = world.stub.placed().len();
-    let narrowed =
-        |profile: &str| profile.replace("versions = [\"004010\"", "versions = [\"009000\"");
-    let changed = world.agreed_anew(narrowed);
-    let [Err(told)] = &*changed.work(Direction::Inbound).await else {
-        panic!("answered without its orders")
+    world.stub.set_context(|context| {
+        let orders = context["orders"].as_array_mut().unwrap();
+        orders.push("8/0001".into());
+    });
+    let [Err(told)] = &*world.work(Direction::Inbound).await else {
+        panic!("answered without one of its orders")
     };
-    assert!(told.contains("restore the partner's profile"), "{told}");
+    assert!(told.contains("answer it by hand"), "{told}");
     assert_eq!(world.stub.inbound()[0].state, DocumentState::Received);
-    assert_eq!(world.work(Direction::Inbound).await, [Ok(())]);
-    assert_eq!(world.stub.placed().len(), attempts + 1);
+    assert_eq!(world.stub.placed().len(), attempts);
 }
 
 #[tokio::test]
@@ -164,7 +218,7 @@ async fn no_order_is_begun_when_the_lease_is_nearly_over() {
 #[tokio::test]
 async fn what_nobody_carries_on_the_workers_do_and_they_stop_when_told() {
     let world = World::new().await;
-    take_in_vain(&world).await;
+    let answer = take_in_vain(&world).await;
     assert_eq!(
         world.stub.inbound()[0].state,
         DocumentState::Received,
@@ -197,4 +251,8 @@ async fn what_nobody_carries_on_the_workers_do_and_they_stop_when_told() {
         (1, 4),
         "every attempt under one key"
     );
+    let asked = answer.header("orderway-correlation-id").unwrap();
+    for placed in world.stub.placed() {
+        assert_eq!(placed.context.correlation_id, asked, "whoever takes it");
+    }
 }

@@ -4,14 +4,14 @@ use canonical_model::{
     Currency, ShipToId,
     order::{LinePolicy, SourceDocument},
 };
-use edi::x12::ReadOptions;
+use edi::x12::Limits;
 use jiff::civil::{Date, date};
 use rstest::rstest;
 use rust_decimal::dec;
 
 use super::{Interchange, facts::acme};
 use crate::edi::{
-    agreement::{ReceivedOrder, judge},
+    agreement::{Agreement, ReceivedOrder, judge},
     lines::lines,
     mapping::request,
     owed::Refusal,
@@ -29,7 +29,7 @@ fn profile() -> Profile {
 
 fn received(profile: &Profile, body: &str) -> ReceivedOrder {
     let text = Interchange::new(1).order(body).text();
-    let judged = judge(profile, text.as_bytes(), &ReadOptions::default()).unwrap();
+    let judged = judge(&Agreement::of(profile), text.as_bytes(), &Limits::default()).unwrap();
     judged
         .orders
         .first()

@@ -175,6 +175,15 @@ impl Stub {
         kept.document.partner = partner.to_owned();
     }
 
+    /// Changes what is kept with every interchange.
+    pub(super) fn set_context(&self, change: impl Fn(&mut Value)) {
+        for kept in &mut self.memory.lock().unwrap().documents {
+            if kept.document.direction == Direction::Inbound {
+                change(kept.document.context.as_mut().unwrap());
+            }
+        }
+    }
+
     /// Owes an acknowledgement for the order as the change leaves it.
     pub(super) fn owe_order(&self, purpose: &str, change: impl FnOnce(&mut SalesOrder)) {
         let mut memory = self.memory.lock().unwrap();
@@ -313,7 +322,7 @@ async fn store(
         control_number: None,
         answers: None,
         order_id: None,
-        context: None,
+        context: request.context,
         created_at: stub.clock.now(),
         media_type: Some(request.media_type),
         content_base64: Some(request.content_base64),

@@ -75,8 +75,8 @@ fn store(
     connection
         .prepare_cached(
             "INSERT INTO document (id, company, channel, partner, account, direction, kind, state, created_at, lease,
-                lease_until, media_type, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'inbound', 'interchange', ?6, ?7, ?8, ?9, ?10, ?11)",
+                lease_until, media_type, context, content)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'inbound', 'interchange', ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             Id(new.id.0),
@@ -89,6 +89,7 @@ fn store(
             new.lease.map(|(lease, _)| Id(lease)),
             new.lease.map(|(_, until)| At(until)),
             new.media_type,
+            new.context.as_ref().map(Json),
             new.content,
         ])?;
     for key in &new.duplicate_keys {

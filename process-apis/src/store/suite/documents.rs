@@ -23,6 +23,7 @@ fn inbound(keys: &[&str], content: &[u8]) -> NewDocument {
         duplicate_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         keys_expire_at: at(1_000),
         work: true,
+        context: Some(json!({"agreed": "004010"})),
         lease: None,
     }
 }
@@ -181,6 +182,11 @@ pub(in super::super) async fn an_answer_is_said_once(store: Shared) {
     assert_eq!(
         (stored[0].state, stored[0].lease),
         (DocumentState::Received, Some(lease))
+    );
+    assert_eq!(
+        stored[0].context,
+        Some(json!({"agreed": "004010"})),
+        "what the channel keeps with it is given back"
     );
     assert!(
         store
