@@ -564,6 +564,25 @@ async fn a_release_is_made_once_and_found_after() {
         json!([first])
     );
 
+    let mut other = release.clone();
+    other["lines"][0]["quantity"]["value"] = json!("13");
+    let conflict = problem(layer.post(path, &other).await, 409, "backend-conflict").await;
+    assert_eq!(
+        conflict["existing"], first["number"],
+        "it picks something else"
+    );
+    let number = first["number"].as_str().unwrap();
+    let cancel = format!(
+        "{}/wms/v2/pickRequests/{number}/cancel",
+        layer.sandbox.wms_url()
+    );
+    let cancel = layer
+        .client
+        .post(cancel)
+        .bearer_auth(SandboxConfig::WMS_TOKEN);
+    assert!(cancel.send().await.unwrap().status().is_success());
+    problem(layer.post(path, &release).await, 409, "backend-conflict").await;
+
     release["site"] = json!("MOON");
     problem(layer.post(path, &release).await, 422, "backend-rejected").await;
 }

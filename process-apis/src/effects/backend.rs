@@ -275,6 +275,9 @@ pub fn read_observed(answer: Result<ErpOrder, SystemError>) -> cancel_order::Obs
     }
 }
 
+/// What was asked for would have been found: what the warehouse has picks something else, or was cancelled there.
+const ANOTHER_RELEASE: &str = "It has another release under this reference, or a cancelled one.";
+
 /// What telling a warehouse came to.
 pub fn warehouse_observed(
     answer: Result<WarehouseRelease, SystemError>,
@@ -283,8 +286,8 @@ pub fn warehouse_observed(
     match came(answer) {
         Came::Done(release) => Observation::Created(release),
         Came::Refused(detail) => Observation::Refused(detail),
-        // It has something under our reference: a look tells what.
-        Came::Conflict | Came::Unknown => Observation::Unknown,
+        Came::Conflict => Observation::Refused(ANOTHER_RELEASE.to_owned()),
+        Came::Unknown => Observation::Unknown,
         Came::NotDone(retry_after) => Observation::NotDone { retry_after },
     }
 }
@@ -300,5 +303,20 @@ pub fn search_observed(
         Came::Refused(_) | Came::Conflict | Came::Unknown => {
             Observation::SearchFailed { retry_after: None }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_of_something_else_is_not_taken_for_ours() {
+        let conflict = SystemError::Conflict { existing: None };
+        let observed = warehouse_observed(Err(conflict));
+        assert!(
+            matches!(&observed, release_warehouse::Observation::Refused(detail) if detail.contains("another release")),
+            "{observed:?}"
+        );
     }
 }

@@ -4,10 +4,13 @@ use std::{future::Future, sync::Arc};
 
 use canonical_model::{
     CompanyId, SiteId,
-    fulfilment::{CreateWarehouseRelease, WarehouseRelease},
+    fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseState},
 };
 
-use super::{config::WmsInstance, connector::WmsConnector};
+use super::{
+    config::WmsInstance,
+    connector::{ReleaseRecord, WmsConnector},
+};
 use crate::{
     connector::ConnectorError,
     guard::{Guard, GuardError, Kind, Operation, Terms},
@@ -66,14 +69,15 @@ impl WmsBackend {
         answer.map(|(value, _started)| value)
     }
 
-    /// Releases lines to be picked; a release with this reference that is there already is found, not made again.
+    /// Releases lines to be picked. A release with this reference that is there already is found, not made again, if it
+    /// picks the same at the same site; another is a conflict, and a cancelled one is none.
     pub async fn create_release(
         &self,
         wanted: CreateWarehouseRelease,
         terms: Terms,
     ) -> Result<Released, GuardError> {
         if !self.connector.capabilities().unique_reference
-            && let Some(release) = self.first_of(&wanted, terms).await?
+            && let Some(release) = self.standing(&wanted, terms).await?
         {
             return Ok(Released {
                 release,
@@ -94,7 +98,7 @@ impl WmsBackend {
                 created: true,
             }),
             Err(error) if is_conflict(&error) => {
-                let found = self.first_of(&wanted, terms).await?;
+                let found = self.standing(&wanted, terms).await?;
                 let release = found.ok_or(error)?;
                 Ok(Released {
                     release,
@@ -105,15 +109,37 @@ impl WmsBackend {
         }
     }
 
-    async fn first_of(
+    /// The release that was asked for, where the warehouse has it already and means to pick it.
+    async fn standing(
         &self,
         wanted: &CreateWarehouseRelease,
         terms: Terms,
     ) -> Result<Option<WarehouseRelease>, GuardError> {
-        let releases = self
-            .find_releases(wanted.release_reference.clone(), &wanted.site, terms)
+        let records = self
+            .records(wanted.release_reference.clone(), terms)
             .await?;
-        Ok(releases.into_iter().next())
+        let mut live = records
+            .into_iter()
+            .filter(|record| record.release.state != WarehouseReleaseState::Cancelled);
+        match live.next() {
+            None => Ok(None),
+            Some(record) if record.is_for(wanted) => Ok(Some(record.release)),
+            Some(other) => Err(GuardError::Connector(Arc::new(ConnectorError::Conflict {
+                existing: other.release.number,
+            }))),
+        }
+    }
+
+    async fn records(
+        &self,
+        release_reference: String,
+        terms: Terms,
+    ) -> Result<Vec<ReleaseRecord>, GuardError> {
+        self.call(&self.find_releases, terms, move |wms| {
+            let reference = release_reference.clone();
+            async move { wms.find_releases(&reference).await }
+        })
+        .await
     }
 
     /// The releases of a reference at a site, lowest number first.
@@ -123,14 +149,9 @@ impl WmsBackend {
         site: &SiteId,
         terms: Terms,
     ) -> Result<Vec<WarehouseRelease>, GuardError> {
-        let mut releases = self
-            .call(&self.find_releases, terms, move |wms| {
-                let reference = release_reference.clone();
-                async move { wms.find_releases(&reference).await }
-            })
-            .await?;
-        releases.retain(|release| release.site == *site);
-        Ok(releases)
+        let records = self.records(release_reference, terms).await?;
+        let releases = records.into_iter().map(|record| record.release);
+        Ok(releases.filter(|release| release.site == *site).collect())
     }
 
     /// The state of its guard.

@@ -1,7 +1,11 @@
 //! What a WMS connector has to do. Each method is one call to the WMS at most, without caching, retrying or waiting.
 
 use async_trait::async_trait;
-use canonical_model::fulfilment::{CreateWarehouseRelease, WarehouseRelease};
+use canonical_model::{
+    ItemNumber, Quantity,
+    fulfilment::{CreateWarehouseRelease, WarehouseRelease},
+};
+use rust_decimal::Decimal;
 
 use crate::connector::ConnectorError;
 
@@ -10,6 +14,57 @@ use crate::connector::ConnectorError;
 pub struct Capabilities {
     /// Whether it refuses a second release with the same reference; if not, it is searched before each create.
     pub unique_reference: bool,
+}
+
+/// A release as the WMS shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRecord {
+    /// The release.
+    pub release: WarehouseRelease,
+    /// What is picked for it.
+    pub lines: Vec<ReleasedLine>,
+}
+
+/// A line that is picked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasedLine {
+    /// The order line, as the WMS has it.
+    pub order_line: String,
+    /// What.
+    pub item: ItemNumber,
+    /// How much; the WMS may write its decimals otherwise than we do.
+    pub quantity: Quantity,
+}
+
+impl ReleasedLine {
+    /// The lines of a release as they are to be picked, in one order.
+    pub fn wanted(release: &CreateWarehouseRelease) -> Vec<Self> {
+        let mut lines: Vec<Self> = release
+            .lines
+            .iter()
+            .map(|line| Self {
+                order_line: line.order_line.to_string(),
+                item: line.item.clone(),
+                quantity: line.quantity,
+            })
+            .collect();
+        lines.sort_by(|one, other| one.key().cmp(&other.key()));
+        lines
+    }
+
+    fn key(&self) -> (&str, &str, &str, Decimal) {
+        let Quantity { value, unit } = &self.quantity;
+        (&self.order_line, self.item.as_str(), unit.code(), *value)
+    }
+}
+
+impl ReleaseRecord {
+    /// Whether exactly this is picked for it.
+    pub fn is_for(&self, wanted: &CreateWarehouseRelease) -> bool {
+        let mut lines = self.lines.clone();
+        lines.sort_by(|one, other| one.key().cmp(&other.key()));
+        self.release.site == wanted.site && lines == ReleasedLine::wanted(wanted)
+    }
 }
 
 /// A connector to a WMS.
@@ -28,5 +83,5 @@ pub trait WmsConnector: Send + Sync + 'static {
     async fn find_releases(
         &self,
         release_reference: &str,
-    ) -> Result<Vec<WarehouseRelease>, ConnectorError>;
+    ) -> Result<Vec<ReleaseRecord>, ConnectorError>;
 }

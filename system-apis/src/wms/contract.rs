@@ -9,7 +9,7 @@ use canonical_model::{
 use jiff::civil::date;
 use rust_decimal::dec;
 
-use super::connector::WmsConnector;
+use super::connector::{ReleasedLine, WmsConnector};
 use crate::connector::ConnectorError;
 
 /// What exists on the server.
@@ -61,6 +61,10 @@ pub(crate) async fn run(wms: &dyn WmsConnector, world: &World) {
 
     let second = wms.create_release(&wanted).await;
     let found = wms.find_releases("OWCONTRACT-EAST").await.unwrap();
+    for record in &found {
+        assert_eq!(record.lines, ReleasedLine::wanted(&wanted), "as asked for");
+    }
+    let found: Vec<_> = found.into_iter().map(|record| record.release).collect();
     match (wms.capabilities().unique_reference, second) {
         (true, Err(ConnectorError::Conflict { existing })) => {
             assert_eq!(existing, first.number);

@@ -9,7 +9,7 @@ use super::{config::SandboxWms, mapping, wire};
 use crate::{
     connector::ConnectorError,
     transport::{self, Answer, Effect},
-    wms::connector::{Capabilities, WmsConnector},
+    wms::connector::{Capabilities, ReleaseRecord, WmsConnector},
 };
 
 /// The connector.
@@ -83,7 +83,7 @@ impl WmsConnector for SandboxWmsConnector {
     async fn find_releases(
         &self,
         release_reference: &str,
-    ) -> Result<Vec<WarehouseRelease>, ConnectorError> {
+    ) -> Result<Vec<ReleaseRecord>, ConnectorError> {
         let request = self
             .http
             .get(&self.pick_requests)
@@ -106,9 +106,9 @@ impl WmsConnector for SandboxWmsConnector {
         let mut releases = answer
             .items
             .into_iter()
-            .map(mapping::release)
+            .map(mapping::record)
             .collect::<Result<Vec<_>, _>>()?;
-        releases.sort_by(|one, other| one.number.cmp(&other.number));
+        releases.sort_by(|one, other| one.release.number.cmp(&other.release.number));
         Ok(releases)
     }
 }

@@ -1,12 +1,15 @@
 //! Between the WMS's shapes and canonical ones. No I/O.
 
 use canonical_model::{
-    SiteId,
+    ItemNumber, Quantity, SiteId, UnitOfMeasure,
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseState},
 };
 
 use super::wire;
-use crate::connector::ConnectorError;
+use crate::{
+    connector::ConnectorError,
+    wms::connector::{ReleaseRecord, ReleasedLine},
+};
 
 /// The release in the WMS's fields. The warehouse picks for one day: the earliest of the lines.
 pub(super) fn new_pick_request(
@@ -54,5 +57,29 @@ pub(super) fn release(row: wire::PickRequest) -> Result<WarehouseRelease, Connec
         release_reference: row.client_ref,
         site: SiteId::new(row.site_code).map_err(|error| ConnectorError::Protocol(error.into()))?,
         state,
+    })
+}
+
+pub(super) fn record(mut row: wire::PickRequest) -> Result<ReleaseRecord, ConnectorError> {
+    let lines = std::mem::take(&mut row.lines);
+    Ok(ReleaseRecord {
+        release: release(row)?,
+        lines: lines.into_iter().map(line).collect::<Result<_, _>>()?,
+    })
+}
+
+fn line(row: wire::PickLine) -> Result<ReleasedLine, ConnectorError> {
+    let nonsense = |what: &str| {
+        ConnectorError::protocol(format!(
+            "a line of a release has no {what} that is understood"
+        ))
+    };
+    let unit = UnitOfMeasure::from_code(wire::rec20_unit(&row.unit));
+    let unit = unit.map_err(|_invalid| nonsense("unit"))?;
+    let value = row.qty.parse().map_err(|_invalid| nonsense("quantity"))?;
+    Ok(ReleasedLine {
+        order_line: row.line_ref,
+        item: ItemNumber::new(row.sku_code).map_err(|_invalid| nonsense("item"))?,
+        quantity: Quantity::new(value, unit),
     })
 }

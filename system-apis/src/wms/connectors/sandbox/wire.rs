@@ -19,7 +19,7 @@ pub(super) struct ShipTo {
     pub name: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PickLine {
     pub line_ref: String,
@@ -35,6 +35,8 @@ pub(super) struct PickRequest {
     pub client_ref: String,
     pub site_code: String,
     pub status: String,
+    #[serde(default)]
+    pub lines: Vec<PickLine>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -70,6 +72,14 @@ const UNITS: [(&str, &str); 15] = [
     ("ROLL", "XRO"),
     ("PAIR", "PR"),
 ];
+
+/// The code of a unit that the WMS names.
+pub(super) fn rec20_unit(wms: &str) -> &str {
+    UNITS
+        .iter()
+        .find(|(word, _)| *word == wms)
+        .map_or(wms, |(_, code)| code)
+}
 
 /// The WMS's word for a unit.
 pub(super) fn wms_unit(rec20: &str) -> &str {
