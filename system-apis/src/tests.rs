@@ -588,6 +588,25 @@ async fn a_release_is_made_once_and_found_after() {
 }
 
 #[tokio::test]
+async fn one_account_with_a_broken_hierarchy_does_not_fail_the_others() {
+    let mut seed = Seed::default_world(date(2026, 11, 20));
+    for account in &mut seed.accounts {
+        if account.id == "BOREALIS" {
+            account.parent = Some("BOREALIS".to_owned());
+        }
+    }
+    let layer = Layer::selling(seed, sandbox::CreateClass::Staged, CreateClass::Staged).await;
+    let path = "/v1/companies/NWI/accounts/query";
+    let both = json!({"accounts": ["BOREALIS", "ACME-WEST"]});
+    let answer: Value = layer.post(path, &both).await.json().await.unwrap();
+    let accounts = answer["accounts"].as_array().unwrap();
+    assert_eq!(accounts.len(), 1, "{answer}");
+    assert_eq!(accounts[0]["account"], "ACME-WEST");
+    let alone = json!({"accounts": ["BOREALIS"]});
+    problem(layer.post(path, &alone).await, 502, "backend-protocol").await;
+}
+
+#[tokio::test]
 async fn many_at_once_are_one_call_and_the_guard_can_be_looked_at() {
     let layer = Layer::staged().await;
     let query = json!({"account": "ACME", "items": ["SKU-0001"]});

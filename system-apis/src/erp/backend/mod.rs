@@ -13,6 +13,8 @@ use canonical_model::{
     stock::StockFact,
 };
 
+use tracing::warn;
+
 use super::{
     config::ErpInstance,
     connector::{AccountRecord, CataloguePart, CatalogueQuery, ErpConnector, PriceEntry, StockKey},
@@ -199,7 +201,8 @@ impl ErpBackend {
         }
     }
 
-    /// Accounts with all above them, in the order asked; unknown ones are absent.
+    /// Accounts with all above them, in the order asked; unknown ones are absent. So is one whose accounts above cannot be
+    /// followed, unless nothing else is left to answer.
     pub async fn accounts(
         &self,
         company: &CompanyId,
@@ -228,16 +231,29 @@ impl ErpBackend {
         }
         let mut accounts = Vec::with_capacity(asked.len());
         let mut given = HashSet::new();
+        let mut broken = None;
         for number in asked {
-            if let Some(fact) = known.get(&number)
-                && given.insert(number)
-            {
-                let mut account = fact.value.account.clone();
-                account.ancestors = ancestors(&fact.value, &known)?;
-                accounts.push(account);
+            let Some(fact) = known.get(&number) else {
+                continue;
+            };
+            if !given.insert(number) {
+                continue;
+            }
+            match ancestors(&fact.value, &known) {
+                Ok(ancestors) => accounts.push(Account {
+                    ancestors,
+                    ..fact.value.account.clone()
+                }),
+                Err(sentence) => {
+                    warn!(account = %fact.value.account.account, "{sentence}");
+                    broken = Some(sentence);
+                }
             }
         }
-        Ok((accounts, provenance))
+        match broken {
+            Some(sentence) if accounts.is_empty() => Err(contradiction(sentence)),
+            _ => Ok((accounts, provenance)),
+        }
     }
 
     /// One entry for each identifier asked.
@@ -358,21 +374,21 @@ impl ErpBackend {
 fn ancestors(
     record: &AccountRecord,
     known: &HashMap<AccountId, Arc<crate::guard::Fact<AccountRecord>>>,
-) -> Result<Vec<AccountId>, GuardError> {
+) -> Result<Vec<AccountId>, String> {
     let mut above: Vec<AccountId> = Vec::new();
     let mut next = record.parent.as_ref();
     while let Some(parent) = next {
         let Some(fact) = known.get(parent) else {
-            return Err(contradiction(format!(
+            return Err(format!(
                 "the accounts above {} cannot be followed: {parent} is not known",
                 record.account.account
-            )));
+            ));
         };
         if above.contains(parent) || above.len() >= MOST_LEVELS {
-            return Err(contradiction(format!(
+            return Err(format!(
                 "the accounts above {} form a circle",
                 record.account.account
-            )));
+            ));
         }
         above.push(parent.clone());
         next = fact.value.parent.as_ref();
