@@ -1,20 +1,17 @@
 //! Who is there: HTTP Basic with a partner's id and secret, and only under its own address.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::{ConnectInfo, FromRequestParts, Path},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
-use service_runtime::{problem::Problem, secret_hash::verify_secret, trace::RequestScope};
+use service_runtime::{problem::Problem, trace::RequestScope};
 
 use super::{Channel, profile::Profile};
 use crate::state::AppState;
-
-/// As many credentials as a partner may have: so many are compared for any caller, known or not.
-const COMPARED: usize = 2;
 
 /// An authenticated partner, under its own address.
 #[derive(Debug, Clone)]
@@ -51,7 +48,7 @@ impl FromRequestParts<AppState> for Partner {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refused> {
-        let profile = state.edi.authenticate(&parts.headers).await?;
+        let profile = state.edi.authenticate(parts).await?;
         if let Some(scope) = RequestScope::current() {
             scope.note_caller(
                 &format!("edi:{}", profile.id),
@@ -71,15 +68,16 @@ impl FromRequestParts<AppState> for Partner {
 }
 
 impl Channel {
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Profile>, Refused> {
-        let (user, secret) = credential(headers).ok_or(Refused::Unknown)?;
+    async fn authenticate(&self, parts: &Parts) -> Result<Arc<Profile>, Refused> {
+        let (user, secret) = credential(&parts.headers).ok_or(Refused::Unknown)?;
         let profile = self.partner(&user).cloned();
-        let _turn = self.verifying.acquire().await;
-        let known = profile.clone();
-        let verified =
-            tokio::task::spawn_blocking(move || is_verified(known.as_deref(), &secret)).await;
-        let verified = verified.map_err(|error| Refused::Problem(Problem::internal(&error)))?;
-        profile.filter(|_| verified).ok_or(Refused::Unknown)
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let right = self
+            .logins
+            .is_right(profile.clone(), &user, secret, peer.map(|peer| peer.0.ip()))
+            .await
+            .map_err(Refused::Problem)?;
+        profile.filter(|_| right).ok_or(Refused::Unknown)
     }
 
     fn admit(&self, profile: &Profile) -> Result<(), Problem> {
@@ -87,16 +85,6 @@ impl Channel {
         let account = format!("{}/{}", profile.company, profile.account);
         self.account_rate.check(&account).into_result().map(drop)
     }
-}
-
-/// Compares with every credential a partner may have, so that time tells neither who exists nor which one fits.
-fn is_verified(profile: Option<&Profile>, secret: &str) -> bool {
-    let mut verified = false;
-    for index in 0..COMPARED {
-        let stored = profile.and_then(|profile| profile.credentials.get(index));
-        verified |= verify_secret(secret, stored.map(|credential| credential.hash.as_str()));
-    }
-    verified
 }
 
 fn credential(headers: &HeaderMap) -> Option<(String, String)> {

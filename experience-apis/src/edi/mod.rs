@@ -12,6 +12,7 @@ mod context;
 mod error;
 mod failure;
 mod lines;
+mod logins;
 mod mapping;
 mod owed;
 pub mod profile;
@@ -35,14 +36,13 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{config::Config, state::AppState};
 use agreement::Agreement;
+use logins::Logins;
 use profile::{Profile, ProfilesError};
 
 /// The channel's name in the call context and on documents.
 pub const CHANNEL: &str = "edi";
 /// The media type of an interchange.
 pub const MEDIA_TYPE: &str = "application/edi-x12";
-/// Secrets hashed at once: each costs milliseconds of CPU.
-const VERIFYING: usize = 4;
 
 /// What the channel's requests and its background work share.
 pub struct Channel {
@@ -52,7 +52,7 @@ pub struct Channel {
     uploads: Arc<Semaphore>,
     /// Documents worked on at once, whoever leased them.
     work: Arc<Semaphore>,
-    verifying: Semaphore,
+    logins: Logins,
     credential_rate: RateLimiter,
     account_rate: RateLimiter,
     /// Work begun by a request, so that a stop can wait for it.
@@ -74,7 +74,7 @@ impl Channel {
             limits,
             uploads: Arc::new(Semaphore::new(config.edi.uploads)),
             work: Arc::new(Semaphore::new(config.edi.workers)),
-            verifying: Semaphore::new(VERIFYING),
+            logins: Logins::new(),
             credential_rate: RateLimiter::new("credential", config.limits.credential),
             account_rate: RateLimiter::new("account", config.limits.account),
             begun: TaskTracker::new(),

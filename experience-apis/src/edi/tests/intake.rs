@@ -1,6 +1,6 @@
 //! Who may send, what is no interchange, and what the envelope is answered.
 
-use axum::body::Body;
+use axum::{body::Body, extract::ConnectInfo};
 use http::{Request, header};
 use rstest::rstest;
 
@@ -30,6 +30,35 @@ async fn an_unknown_partner_and_a_wrong_secret_are_the_same_answer() {
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert!(world.stub.documents().is_empty());
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_by_address_and_locks_no_partner_out() {
+    let world = World::new().await;
+    let from = |address: &str, secret| {
+        let path = "/edi/v1/acme-edi/mailbox";
+        let mut request = request("GET", path, Some(("acme-edi", secret)));
+        let peer = std::net::SocketAddr::new(address.parse().unwrap(), 4711);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        world.send(request)
+    };
+    assert_eq!(from("192.0.2.1", "acme-edi-demo").await.status, 200);
+    let mut refused = None;
+    for _ in 0..60 {
+        let answer = from("192.0.2.1", "wrong").await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, 401);
+    }
+    let refused = refused.expect("sixty guesses are too many");
+    assert!(refused.header("retry-after").is_some());
+    for address in ["192.0.2.1", "192.0.2.2"] {
+        let partner = from(address, "acme-edi-demo").await;
+        assert_eq!(partner.status, 200, "the partner itself, from {address}");
+    }
+    assert_eq!(from("192.0.2.2", "wrong").await.status, 401);
 }
 
 #[tokio::test]
