@@ -17,6 +17,7 @@ use rust_decimal::Decimal;
 
 use super::{
     agreement::{Judged, ReceivedOrder, first_writable},
+    failure::Failure,
     lines::{Lines, Po1},
     owed::Refusal,
     profile::Profile,
@@ -105,7 +106,7 @@ pub(super) fn of_order(
     order: &SalesOrder,
     purpose: Purpose,
     today: Date,
-) -> PurchaseOrderAcknowledgment {
+) -> Result<PurchaseOrderAcknowledgment, Failure> {
     let standing = standing(order.status);
     let mut messages = sentences(standing, purpose);
     let mut answered = Vec::with_capacity(received.lines.len());
@@ -122,11 +123,10 @@ pub(super) fn of_order(
                 .map(|reason| about(line, index, reason)),
         );
         let price = ordered.first().and_then(|line| price_of(line, po1));
-        answered.push(echo(
-            line,
-            price.or(line.unit_price),
-            parts(line, po1, ordered, standing),
-        ));
+        let parts = parts(line, po1, ordered, standing).ok_or(Failure::DoesNotAddUp {
+            line: index.saturating_add(1),
+        })?;
+        answered.push(echo(line, price.or(line.unit_price), parts));
     }
     let changed = answered
         .iter()
@@ -142,11 +142,11 @@ pub(super) fn of_order(
         .sales_order_number
         .as_ref()
         .map_or_else(|| order.order_reference.as_str(), |number| number.as_str());
-    PurchaseOrderAcknowledgment {
+    Ok(PurchaseOrderAcknowledgment {
         sales_order_number: Some(number.to_owned()),
         currency: Some(order.total.currency.code().to_owned()),
         ..heading(received, kind, purpose, today, messages, answered)
-    }
+    })
 }
 
 fn heading(
@@ -223,18 +223,24 @@ fn price_of(ordered: &OrderLine, po1: &Po1) -> Option<Decimal> {
     }
 }
 
-/// What happens to every piece; always the whole of PO102.
+/// What happens to every piece; always the whole of PO102. `None` = the order tells of another quantity.
 fn parts(
     line: &Line,
     po1: &Po1,
     ordered: &[OrderLine],
     standing: Standing,
-) -> Vec<ScheduleAcknowledgment> {
-    if po1.problem.is_some() {
-        return vec![part(LineStatus::Rejected, line.quantity, None)];
+) -> Option<Vec<ScheduleAcknowledgment>> {
+    let whole = |status| Some(vec![part(status, line.quantity, None)]);
+    match standing {
+        _ if po1.problem.is_some() || line.quantity.is_zero() => {
+            return whole(LineStatus::Rejected);
+        }
+        Standing::Rejected => return whole(LineStatus::Rejected),
+        Standing::Cancelled => return whole(LineStatus::Deleted),
+        Standing::Held | Standing::Taken => {}
     }
     let dates = po1.dates.iter().copied().chain(std::iter::repeat(None));
-    let mut parts: Vec<ScheduleAcknowledgment> = ordered
+    let parts: Vec<ScheduleAcknowledgment> = ordered
         .iter()
         .zip(dates)
         .flat_map(|(ordered, date)| parts_of(ordered, po1, date, standing))
@@ -243,16 +249,7 @@ fn parts(
     let sum = parts
         .iter()
         .try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part.quantity));
-    if parts.is_empty() || sum != Some(line.quantity) {
-        let status = match standing {
-            Standing::Held => LineStatus::OnHold,
-            Standing::Rejected => LineStatus::Rejected,
-            Standing::Cancelled => LineStatus::Deleted,
-            Standing::Taken => LineStatus::Accepted,
-        };
-        parts = vec![part(status, line.quantity, None)];
-    }
-    parts
+    (sum == Some(line.quantity)).then_some(parts)
 }
 
 fn parts_of(
@@ -263,11 +260,6 @@ fn parts_of(
 ) -> Vec<ScheduleAcknowledgment> {
     let quantity = ordered.ordered.value;
     let gone = &ordered.quantities;
-    match standing {
-        Standing::Rejected => return vec![part(LineStatus::Rejected, quantity, None)],
-        Standing::Cancelled => return vec![part(LineStatus::Deleted, quantity, None)],
-        Standing::Held | Standing::Taken => {}
-    }
     let mut parts = vec![
         part(LineStatus::Rejected, gone.rejected, None),
         part(LineStatus::Deleted, gone.cancelled, None),
@@ -293,7 +285,8 @@ fn parts_of(
             let status = status_of(schedule, wanted, repriced);
             part(status, schedule.quantity.value, Some(schedule.ship_date))
         }));
-    } else {
+    } else if rest < quantity {
+        // Some of it is gone, and the schedule does not say which.
         parts.push(part(LineStatus::Accepted, rest, None));
     }
     parts

@@ -26,6 +26,13 @@ pub(super) enum Failure {
     NoLongerRead,
     #[error("its lease is nearly over; the rest is taken under the next one")]
     LeaseOver,
+    #[error(
+        "the order tells of another quantity than its line {line} (PO102): compare the two, and answer it by hand"
+    )]
+    DoesNotAddUp {
+        /// Its place among the PO1, from 1.
+        line: usize,
+    },
     #[error("no acknowledgement is due for the inbound document")]
     NothingDue,
     #[error("the document cannot be written")]

@@ -150,13 +150,7 @@ impl Answering<'_> {
         // The day on which it was mapped, so that the lines are the same.
         let mapped = TimeZone::UTC.to_datetime(self.inbound.created_at).date();
         let lines = lines(self.profile, received, order.total.currency, mapped);
-        Ok(acknowledgment::of_order(
-            received,
-            &lines,
-            order,
-            purpose,
-            self.today(),
-        ))
+        acknowledgment::of_order(received, &lines, order, purpose, self.today())
     }
 }
 

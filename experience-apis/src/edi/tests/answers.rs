@@ -91,6 +91,27 @@ async fn held_rejected_and_cancelled_orders_are_told_without_their_inside() {
 }
 
 #[tokio::test]
+async fn an_order_of_another_quantity_is_not_told_as_taken() {
+    let changes: [fn(&mut SalesOrder); 2] = [
+        |order| order.lines[0].schedule[0].quantity.value = dec!(4),
+        |order| order.lines[0].ordered.value = dec!(9),
+    ];
+    for change in changes {
+        let world = World::new().await;
+        world
+            .post(Interchange::new(42).order(&purchase_order("PO-1")).text())
+            .await;
+        world.settle().await;
+        world.stub.owe_order("accepted", change);
+        let [Err(told)] = &*world.work(Direction::Outbound).await else {
+            panic!("told: {:?}", world.stub.answers())
+        };
+        assert!(told.contains("its line 1 (PO102)"), "{told}");
+        assert!(world.stub.answers().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn an_order_number_with_our_delimiters_in_it_is_never_altered() {
     let world = World::new().await;
     // Sent under other delimiters, so that PO>1 is a legal number.
