@@ -38,11 +38,15 @@ use crate::{config::Config, state::AppState};
 use agreement::Agreement;
 use logins::Logins;
 use profile::{Profile, ProfilesError};
+use render::Inbounds;
 
 /// The channel's name in the call context and on documents.
 pub const CHANNEL: &str = "edi";
 /// The media type of an interchange.
 pub const MEDIA_TYPE: &str = "application/edi-x12";
+
+/// As many documents of the largest size are kept while their answers are written; in base64.
+const INBOUNDS: u64 = 3;
 
 /// What the channel's requests and its background work share.
 pub struct Channel {
@@ -53,6 +57,7 @@ pub struct Channel {
     /// Documents worked on at once, whoever leased them.
     work: Arc<Semaphore>,
     logins: Logins,
+    inbounds: Inbounds,
     credential_rate: RateLimiter,
     account_rate: RateLimiter,
     /// Work begun by a request, so that a stop can wait for it.
@@ -75,6 +80,7 @@ impl Channel {
             uploads: Arc::new(Semaphore::new(config.edi.uploads)),
             work: Arc::new(Semaphore::new(config.edi.workers)),
             logins: Logins::new(),
+            inbounds: render::inbounds(config.edi.max_body.get().saturating_mul(INBOUNDS)),
             credential_rate: RateLimiter::new("credential", config.limits.credential),
             account_rate: RateLimiter::new("account", config.limits.account),
             begun: TaskTracker::new(),

@@ -1,12 +1,16 @@
 //! Gives a due document its bytes, from the inbound document it answers and from what was kept when it became owed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use canonical_model::document::{Document, DocumentKind};
-use canonical_model::order::SalesOrder;
+use canonical_model::{
+    DocumentId,
+    document::{Document, DocumentKind},
+    order::SalesOrder,
+};
 use edi::x12::po_acknowledgment::PurchaseOrderAcknowledgment;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
+use moka::future::Cache;
 use service_runtime::context::CallContext;
 
 use super::{
@@ -23,6 +27,8 @@ use crate::state::AppState;
 
 /// An order has few events before it is acknowledged.
 const MOST_EVENTS: u16 = 200;
+/// How long an inbound document is kept after the last answer to it.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// Renders a leased outbound document.
 pub(super) async fn render(
@@ -32,19 +38,11 @@ pub(super) async fn render(
 ) -> Result<(), Failure> {
     let context = context::of_partner(profile);
     let inbound = document.answers.ok_or(Failure::AnswersNothing)?;
-    let inbound = state.process.document(&context, inbound).await?;
-    let content = inbound
-        .content_base64
-        .as_deref()
-        .ok_or(Failure::NoContent(None))?;
-    let Intake { agreement, .. } = kept(&inbound)?;
-    let judged = state
-        .edi
-        .judge(agreement, Bytes::from(decode(content)?))
-        .await?;
+    let inbound = read(state, profile, &context, inbound).await?;
     match document.kind {
         DocumentKind::FunctionalAcknowledgment => {
-            acknowledge(state, profile, &judged.as_owed(document)?, document)
+            let judged = inbound.judged.clone().as_owed(document)?;
+            acknowledge(state, profile, &judged, document)
                 .await
                 .map(drop)
         }
@@ -53,7 +51,6 @@ pub(super) async fn render(
                 state,
                 profile,
                 context,
-                judged,
                 inbound,
                 document,
             })
@@ -63,13 +60,60 @@ pub(super) async fn render(
     }
 }
 
+/// An inbound document, read.
+pub(super) struct Inbound {
+    created_at: Timestamp,
+    /// Of its content; what is read of it is a few times as large.
+    size: u32,
+    judged: Judged,
+}
+
+/// Documents that were read a moment ago: an interchange of a thousand orders is owed a thousand answers.
+pub(super) type Inbounds = Cache<(String, DocumentId), Arc<Inbound>>;
+
+/// Ready to read; so many bytes of content are kept.
+pub(super) fn inbounds(bytes: u64) -> Inbounds {
+    Cache::builder()
+        .max_capacity(bytes)
+        .weigher(|_, inbound: &Arc<Inbound>| inbound.size)
+        .time_to_idle(KEPT)
+        .build()
+}
+
+async fn read(
+    state: &AppState,
+    profile: &Profile,
+    context: &CallContext,
+    id: DocumentId,
+) -> Result<Arc<Inbound>, Failure> {
+    let key = (profile.id.clone(), id);
+    if let Some(inbound) = state.edi.inbounds.get(&key).await {
+        return Ok(inbound);
+    }
+    let document = state.process.document(context, id).await?;
+    let content = document
+        .content_base64
+        .as_deref()
+        .ok_or(Failure::NoContent(None))?;
+    let Intake { agreement, .. } = kept(&document)?;
+    let inbound = Arc::new(Inbound {
+        created_at: document.created_at,
+        size: u32::try_from(content.len()).unwrap_or(u32::MAX),
+        judged: state
+            .edi
+            .judge(agreement, Bytes::from(decode(content)?))
+            .await?,
+    });
+    state.edi.inbounds.insert(key, Arc::clone(&inbound)).await;
+    Ok(inbound)
+}
+
 /// An answer to a purchase order being written.
 struct Answering<'a> {
     state: &'a AppState,
     profile: &'a Profile,
     context: CallContext,
-    judged: Judged,
-    inbound: Document,
+    inbound: Arc<Inbound>,
     document: &'a Document,
 }
 
@@ -101,7 +145,7 @@ async fn answer_order(answering: &Answering<'_>) -> Result<(), Failure> {
     };
     let number = control_number(document.control_number.unwrap_or_default());
     let received = answering.received(&transaction)?;
-    let (profile, judged) = (answering.profile, &answering.judged);
+    let (profile, judged) = (answering.profile, &answering.inbound.judged);
     let bytes = acknowledgment::write(
         profile,
         judged,
@@ -133,7 +177,10 @@ async fn answer_order(answering: &Answering<'_>) -> Result<(), Failure> {
 
 impl Answering<'_> {
     fn received(&self, transaction: &str) -> Result<&super::agreement::ReceivedOrder, Failure> {
-        self.judged.order(transaction).ok_or(Failure::NoTransaction)
+        self.inbound
+            .judged
+            .order(transaction)
+            .ok_or(Failure::NoTransaction)
     }
 
     fn today(&self) -> jiff::civil::Date {

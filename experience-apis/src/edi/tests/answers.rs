@@ -91,6 +91,22 @@ async fn held_rejected_and_cancelled_orders_are_told_without_their_inside() {
 }
 
 #[tokio::test]
+async fn an_interchange_is_read_once_for_all_its_answers() {
+    let world = World::new().await;
+    let mut interchange = Interchange::new(42);
+    for number in 1..=20 {
+        let body = purchase_order(&format!("PO-{number}")).replace("BEG*00*", "BEG*01*");
+        interchange = interchange.order(&body);
+    }
+    world.post(interchange.text()).await;
+    world.settle().await;
+    let reads = *world.stub.reads.lock().unwrap();
+    assert_eq!(world.work(Direction::Outbound).await.len(), 20);
+    assert_eq!(world.stub.answers().len(), 20);
+    assert_eq!(*world.stub.reads.lock().unwrap() - reads, 1);
+}
+
+#[tokio::test]
 async fn an_order_of_another_quantity_is_not_told_as_taken() {
     let changes: [fn(&mut SalesOrder); 2] = [
         |order| order.lines[0].schedule[0].quantity.value = dec!(4),

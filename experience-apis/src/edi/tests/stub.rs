@@ -69,6 +69,8 @@ pub(super) struct Stub {
     pub(super) content_failures: Mutex<VecDeque<u16>>,
     /// Bytes that were sent for documents, kept or not.
     pub(super) rendered: Mutex<Vec<(DocumentId, Vec<u8>)>>,
+    /// How often a document was read whole.
+    pub(super) reads: Mutex<u32>,
     pub(super) clock: Clock,
 }
 
@@ -85,6 +87,7 @@ impl Stub {
             events: Mutex::default(),
             content_failures: Mutex::default(),
             rendered: Mutex::default(),
+            reads: Mutex::default(),
             clock: clock.clone(),
         });
         let keys = ContextKeys::new(&Secret::from(super::KEY.to_owned()), None).unwrap();
@@ -368,6 +371,7 @@ async fn lease(
 }
 
 async fn find(State(stub): Shared, Path(id): Path<DocumentId>) -> Response {
+    *stub.reads.lock().unwrap() += 1;
     let found = stub.memory.lock().unwrap().find(id).cloned();
     found.map_or_else(not_found, |found| Json(found).into_response())
 }
