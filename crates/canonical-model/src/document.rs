@@ -178,6 +178,17 @@ pub struct AnswerDocument {
     pub owed: Vec<OwedDocument>,
 }
 
+/// Puts off a document that cannot be carried on now; `POST /v1/documents/{document_id}/postpone`. Nobody is given it
+/// before the time is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostponeDocument {
+    /// The lease it is held under.
+    pub lease: Uuid,
+    /// For how long, 1 to 3,600 seconds.
+    pub seconds: u16,
+}
+
 /// Gives a due document its bytes; `PUT /v1/documents/{document_id}/content`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

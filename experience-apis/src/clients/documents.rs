@@ -4,7 +4,7 @@ use canonical_model::{
     DocumentId,
     document::{
         AnswerDocument, Document, DocumentContent, DocumentPage, DocumentSearch, LeaseDocuments,
-        LeasedDocuments, StoreDocument, StoredDocument,
+        LeasedDocuments, PostponeDocument, StoreDocument, StoredDocument,
     },
 };
 use http::Method;
@@ -43,6 +43,17 @@ impl ProcessClient {
     ) -> Result<Document, CallError> {
         let path = format!("/v1/documents/{document}/answer");
         self.post(&path, context, answer).await
+    }
+
+    /// Puts off a document that cannot be carried on now.
+    pub async fn postpone_document(
+        &self,
+        context: &CallContext,
+        document: DocumentId,
+        postpone: &PostponeDocument,
+    ) -> Result<Document, CallError> {
+        let path = format!("/v1/documents/{document}/postpone");
+        self.post(&path, context, postpone).await
     }
 
     /// Gives a due document its bytes.

@@ -1,7 +1,7 @@
 //! Why a document was not carried on. It stays as it is, and is leased again.
 
 use edi::x12::WriteError;
-use service_runtime::problem::Problem;
+use service_runtime::{http_client::HopError, problem::Problem};
 
 use crate::clients::process::CallError;
 
@@ -41,6 +41,34 @@ pub(super) enum Failure {
     Key(#[source] Problem),
     #[error("a task ended badly")]
     Task(#[source] tokio::task::JoinError),
+}
+
+impl Failure {
+    /// Whether it may go well under the next lease. All else needs somebody to put something right.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::LeaseOver => true,
+            Self::Call(CallError(error)) => match error {
+                HopError::Problem(problem) => problem.retryable,
+                HopError::Timeout
+                | HopError::TooLate
+                | HopError::Connect(_)
+                | HopError::Protocol(..) => true,
+                HopError::Build(_) => false,
+            },
+            Self::NoProfile
+            | Self::NoContent(_)
+            | Self::Owed(_)
+            | Self::AnswersNothing
+            | Self::NoTransaction
+            | Self::NoLongerRead
+            | Self::DoesNotAddUp { .. }
+            | Self::NothingDue
+            | Self::Write(_)
+            | Self::Key(_)
+            | Self::Task(_) => false,
+        }
+    }
 }
 
 impl From<CallError> for Failure {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical_model::document::{Direction, Document, DocumentKind, LeaseDocuments};
+use canonical_model::document::{
+    Direction, Document, DocumentKind, LeaseDocuments, PostponeDocument,
+};
+use jiff::Timestamp;
 use rand::Rng as _;
 use service_runtime::trace::RequestScope;
 use tokio::time::Instant;
@@ -23,8 +26,10 @@ use super::{
 };
 use crate::{LAYER, clients::process::CallError, state::AppState};
 
-/// How long a document is ours; also how soon a failed one is tried again.
+/// How long a document is ours; also how soon one is tried again whose failure may pass.
 const LEASE_SECONDS: u16 = 60;
+/// The longest that one waits whose failure does not pass.
+const LONGEST_WAIT_SECONDS: u16 = 3_600;
 /// How long orders of one are taken, counted from its lease.
 const WORK: Duration = Duration::from_secs(50);
 /// Accounts named in one call: the context that carries them has a size.
@@ -133,19 +138,59 @@ impl Desk {
             return;
         };
         let state = self.state.clone();
+        let company = self.company.clone();
         let scope = Arc::new(scope_of(&document));
         self.state.edi.begun.spawn(scope.run(async move {
             if let Err(failure) = carry_on(&state, &document, leased).await {
-                tracing::warn!(
-                    document_id = %document.document_id,
-                    cause = told(&failure),
-                    "a document waits for another attempt"
-                );
-                metrics::counter!("orderway_edi_document_failures_total").increment(1);
+                put_off(&state, &company, &document, &failure).await;
             }
             drop(permit);
         }));
     }
+}
+
+/// Says why a document waits. Where nothing passes by itself, it waits as long again as it has waited already, an hour
+/// at most: a document that can never be carried on does not keep everybody busy.
+pub(super) async fn put_off(
+    state: &AppState,
+    company: &str,
+    document: &Document,
+    failure: &Failure,
+) {
+    let passing = failure.is_passing();
+    let seconds = if passing {
+        LEASE_SECONDS
+    } else {
+        longer(document, state.clock.now())
+    };
+    let kind = if passing { "passing" } else { "lasting" };
+    metrics::counter!("orderway_edi_document_failures_total", "kind" => kind).increment(1);
+    tracing::warn!(
+        document_id = %document.document_id,
+        cause = told(failure),
+        kind,
+        again_in_seconds = seconds,
+        "a document waits for another attempt"
+    );
+    let (false, Some(lease)) = (passing, document.lease) else {
+        return;
+    };
+    let context = context::of_worker(company, vec![document.account.as_str().to_owned()]);
+    let postpone = PostponeDocument { lease, seconds };
+    let id = document.document_id;
+    if let Err(error) = state
+        .process
+        .postpone_document(&context, id, &postpone)
+        .await
+    {
+        tracing::warn!(document_id = %id, cause = told(&error), "it is tried again when its lease ends");
+    }
+}
+
+fn longer(document: &Document, now: Timestamp) -> u16 {
+    let waited = now.duration_since(document.created_at).as_secs();
+    let waited = waited.clamp(LEASE_SECONDS.into(), LONGEST_WAIT_SECONDS.into());
+    u16::try_from(waited).unwrap_or(LONGEST_WAIT_SECONDS)
 }
 
 /// An answer about an order continues the order's trace, and an interchange that of the request that brought it; all

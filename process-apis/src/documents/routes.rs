@@ -11,7 +11,7 @@ use canonical_model::{
     DocumentId,
     document::{
         AnswerDocument, Document, DocumentContent, DocumentPage, DocumentSearch, LeaseDocuments,
-        LeasedDocuments, StoreDocument, StoredDocument,
+        LeasedDocuments, PostponeDocument, StoreDocument, StoredDocument,
     },
 };
 use service_runtime::{
@@ -38,6 +38,7 @@ where
         .routes(routes!(lease_documents))
         .routes(routes!(get_document))
         .routes(routes!(answer_document))
+        .routes(routes!(postpone_document))
         .routes(routes!(put_document_content))
         .routes(routes!(confirm_document))
         .layer(DefaultBodyLimit::max(config.body_limit.as_usize()))
@@ -127,6 +128,31 @@ async fn answer_document(
         .count("/owed", request.owed.len(), 10_000)
         .finish()?;
     documents.answer(id, request).await.map(Json)
+}
+
+/// Puts off a document that cannot be carried on now: nobody is given it before the time is over.
+#[utoipa::path(
+    post, path = "/v1/documents/{document_id}/postpone", tag = "documents", security(("call_context" = [])),
+    params(("document_id" = DocumentId, Path, description = "The document", example = "0199e0a4-6c1f-7d3a-9a55-0c6f4f1d2b7e")),
+    request_body(content = PostponeDocument, example = json!({"lease": "3f0a1e9c-7c1b-4a53-9d0f-54c3a2c0a001", "seconds": 600})),
+    responses(
+        (status = 200, description = "The document, as it is", body = Document),
+        (status = 409, description = "The lease is no longer the caller's", body = Problem),
+        (status = "default", description = "A problem", body = Problem)),
+)]
+async fn postpone_document(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Clock>,
+    Extension(config): Extension<DocumentsConfig>,
+    caller: Caller,
+    Path(id): Path<DocumentId>,
+    Json(request): Json<PostponeDocument>,
+) -> Result<Json<Document>, Problem> {
+    let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
+    Faults::default()
+        .range("/seconds", request.seconds, 1..=3_600)
+        .finish()?;
+    documents.postpone(id, &request).await.map(Json)
 }
 
 /// Gives a due document its bytes: it then waits in the partner's mailbox.

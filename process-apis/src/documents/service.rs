@@ -7,7 +7,7 @@ use canonical_model::{
     AccountId, DocumentId,
     document::{
         AnswerDocument, Direction, Document, DocumentContent, DocumentState, LeaseDocuments,
-        OwedDocument, StoreDocument, StoredDocument,
+        OwedDocument, PostponeDocument, StoreDocument, StoredDocument,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -202,6 +202,19 @@ impl<'a> Documents<'a> {
             },
         );
         self.change(changes).await
+    }
+
+    /// It cannot be carried on now: it is given to nobody for a while.
+    pub(super) async fn postpone(
+        &self,
+        id: DocumentId,
+        request: &PostponeDocument,
+    ) -> Result<Document, Problem> {
+        self.find(id).await?;
+        let (lease, seconds) = (request.lease, i64::from(request.seconds));
+        let until = self.after(SignedDuration::from_secs(seconds));
+        self.change(vec![DocumentChange::Postpone { id, lease, until }])
+            .await
     }
 
     /// Gives a due document its bytes.

@@ -197,6 +197,44 @@ async fn an_inbound_document_is_carried_on_by_another_when_its_lease_ends() {
 }
 
 #[tokio::test]
+async fn a_document_that_is_put_off_is_given_to_nobody_until_then() {
+    let harness = Harness::new(router(DocumentsConfig::default()));
+    let (_, stored) = store(&harness, "isa/1", "SVNBMQ==").await;
+    let document = &stored["document"];
+    let path = format!(
+        "/v1/documents/{}/postpone",
+        document["document_id"].as_str().unwrap()
+    );
+    let lease = &document["lease"];
+    let (status, _) = harness
+        .post(&channel(), &path, json!({"lease": lease, "seconds": 3601}))
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let other = json!({"lease": Uuid::nil(), "seconds": 60});
+    assert_eq!(
+        harness.post(&channel(), &path, other).await.1["code"],
+        json!("lease-lost")
+    );
+    let (status, kept) = harness
+        .post(&channel(), &path, json!({"lease": lease, "seconds": 600}))
+        .await;
+    assert_eq!(
+        (status, &kept["state"]),
+        (StatusCode::OK, &json!("received"))
+    );
+    let ask = json!({"direction": "inbound", "limit": 10, "seconds": 30});
+    let path = "/v1/documents/leases";
+    harness.time.advance(SignedDuration::from_secs(599));
+    assert_eq!(
+        harness.post(&channel(), path, ask.clone()).await.1["documents"],
+        json!([])
+    );
+    harness.time.advance(SignedDuration::from_secs(2));
+    let (_, taken) = harness.post(&channel(), path, ask).await;
+    assert_eq!(taken["documents"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn who_waits_for_work_is_woken_by_it() {
     let harness = Arc::new(Harness::new(router(DocumentsConfig::default())));
     let waiting = tokio::spawn({

@@ -337,6 +337,15 @@ pub enum DocumentChange {
         /// The lease it is held under.
         lease: Uuid,
     },
+    /// The document cannot be carried on now: nobody is given it before then; refused (`LeaseLost`) without the lease.
+    Postpone {
+        /// The document.
+        id: DocumentId,
+        /// The lease it is held under.
+        lease: Uuid,
+        /// Until when.
+        until: Timestamp,
+    },
     /// The outbound document has its bytes; refused (`LeaseLost`) without the lease.
     Render {
         /// The document.

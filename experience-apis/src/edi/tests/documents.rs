@@ -1,8 +1,9 @@
 //! Once and only once: repeated interchanges, and a crash between storing and answering.
 
-use canonical_model::document::{Direction, DocumentState};
+use canonical_model::document::{Direction, Document, DocumentState};
 use tokio_util::sync::CancellationToken;
 
+use super::super::{failure::Failure, worker::put_off};
 use super::{Answer, Interchange, World, purchase_order};
 
 #[tokio::test]
@@ -198,6 +199,27 @@ async fn an_order_that_is_not_found_any_more_is_not_passed_over() {
     assert!(told.contains("answer it by hand"), "{told}");
     assert_eq!(world.stub.inbound()[0].state, DocumentState::Received);
     assert_eq!(world.stub.placed().len(), attempts);
+}
+
+#[tokio::test]
+async fn what_does_not_pass_by_itself_is_tried_more_and_more_seldom() {
+    let world = World::new().await;
+    take_in_vain(&world).await;
+    let document = world.stub.lease_all(Direction::Inbound).remove(0);
+    for (waited, seconds) in [(0, 60), (90, 90), (1_000, 1_000), (1_000_000, 3_600)] {
+        let old = Document {
+            created_at: world.stub.clock.now() - jiff::SignedDuration::from_secs(waited),
+            ..document.clone()
+        };
+        put_off(world.state(), "NWI", &old, &Failure::NoLongerRead).await;
+        assert_eq!(world.stub.postponed.lock().unwrap().pop(), Some(seconds));
+        put_off(world.state(), "NWI", &old, &Failure::LeaseOver).await;
+        assert_eq!(
+            world.stub.postponed.lock().unwrap().pop(),
+            None,
+            "what passes waits for the lease only"
+        );
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use canonical_model::{
     document::{
         AnswerDocument, Direction, Document, DocumentContent, DocumentKind, DocumentPage,
         DocumentSearch, DocumentState, LeaseDocuments, LeasedDocuments, OwedDocument,
-        StoreDocument, StoredDocument,
+        PostponeDocument, StoreDocument, StoredDocument,
     },
     order::{OrderStatus, SalesOrder, SalesOrderAccepted, SalesOrderRequest},
 };
@@ -69,6 +69,8 @@ pub(super) struct Stub {
     pub(super) content_failures: Mutex<VecDeque<u16>>,
     /// Bytes that were sent for documents, kept or not.
     pub(super) rendered: Mutex<Vec<(DocumentId, Vec<u8>)>>,
+    /// For how many seconds documents were put off.
+    pub(super) postponed: Mutex<Vec<u16>>,
     /// How often a document was read whole.
     pub(super) reads: Mutex<u32>,
     pub(super) clock: Clock,
@@ -87,6 +89,7 @@ impl Stub {
             events: Mutex::default(),
             content_failures: Mutex::default(),
             rendered: Mutex::default(),
+            postponed: Mutex::default(),
             reads: Mutex::default(),
             clock: clock.clone(),
         });
@@ -99,6 +102,7 @@ impl Stub {
             .route("/v1/documents/leases", post(lease))
             .route("/v1/documents/{id}", get(find))
             .route("/v1/documents/{id}/answer", post(answer))
+            .route("/v1/documents/{id}/postpone", post(postpone))
             .route("/v1/documents/{id}/content", put(content))
             .route("/v1/documents/{id}/confirm", post(confirm))
             .route("/v1/orders", post(place))
@@ -413,6 +417,20 @@ async fn answer(
         memory.owe(&document, owed, None);
     }
     Json(document).into_response()
+}
+
+async fn postpone(
+    State(stub): Shared,
+    caller: Caller,
+    Path(id): Path<DocumentId>,
+    Json(request): Json<PostponeDocument>,
+) -> Response {
+    assert!(caller.has_scope("documents:write") && caller.may_see("ACME"));
+    let mut memory = stub.memory.lock().unwrap();
+    let document = memory.find(id).unwrap();
+    assert_eq!(document.lease, Some(request.lease));
+    stub.postponed.lock().unwrap().push(request.seconds);
+    Json(document.clone()).into_response()
 }
 
 async fn content(

@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical_model::{AccountId, CompanyId, DocumentId, OrderId, document::Document};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
@@ -40,6 +41,10 @@ pub(super) fn apply(
             media_type,
         } => {
             render(connection, cause, *id, *lease, content, media_type)?;
+            *id
+        }
+        DocumentChange::Postpone { id, lease, until } => {
+            postpone(connection, cause, *id, *lease, *until)?;
             *id
         }
         DocumentChange::Deliver { id } => {
@@ -213,6 +218,31 @@ fn answer(
         .query_row(params![cause.company.as_str(), Id(id.0), Id(lease)], |row| row.get(0))?;
     if repeated {
         Ok(true)
+    } else {
+        Err(StoreError::LeaseLost)
+    }
+}
+
+fn postpone(
+    connection: &Connection,
+    cause: &Cause,
+    id: DocumentId,
+    lease: Uuid,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE document SET lease_until = ?4
+             WHERE company = ?1 AND id = ?2 AND lease = ?3 AND state IN ('received', 'due')",
+        )?
+        .execute(params![
+            cause.company.as_str(),
+            Id(id.0),
+            Id(lease),
+            At(until)
+        ])?;
+    if changed == 1 {
+        Ok(())
     } else {
         Err(StoreError::LeaseLost)
     }
