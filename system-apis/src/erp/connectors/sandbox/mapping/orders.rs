@@ -1,0 +1,167 @@
+//! Sales orders, in both directions.
+
+use std::collections::BTreeSet;
+
+use canonical_model::{
+    CompanyId, Currency, ErpOrderNumber, Money, OrderReference, PurchaseOrderNumber, Quantity,
+    UnitPrice,
+    erp_order::{CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState},
+};
+use rust_decimal::Decimal;
+
+use super::{super::wire, Implausible, Row};
+use crate::connector::ConnectorError;
+
+/// A delivery block: created, and nothing happens until it is released.
+const STAGED: &str = "01";
+/// Characters of a purchase order number that the ERP keeps.
+const MOST_PURCHASE_ORDER: usize = 35;
+/// Decimals of a unit price that the ERP keeps, of a price per `PEINH` units.
+const PRICE_DECIMALS: u32 = 5;
+/// Decimals of a quantity that the ERP keeps.
+const QUANTITY_DECIMALS: u32 = 3;
+
+pub(in super::super) fn order(
+    row: &wire::SalesOrder,
+) -> Result<(ErpOrderNumber, ErpOrder), Implausible> {
+    let of = Row(&row.vbeln);
+    let number: ErpOrderNumber = of.parse("VBELN", &row.vbeln)?;
+    let currency = of.currency(&row.waers)?;
+    let state = match (row.stat.as_str(), row.lifsk.as_str()) {
+        ("X", _) => ErpOrderState::Cancelled,
+        ("C", _) => ErpOrderState::Completed,
+        ("A", "") => ErpOrderState::Open,
+        ("A", _) => ErpOrderState::Blocked,
+        (other, _) => return Err(of.refuse("STAT", other, "is no known state")),
+    };
+    let lines = row.items.iter().map(|item| order_line(&of, item, currency));
+    let order = ErpOrder {
+        number: number.clone(),
+        reference: of.parse::<OrderReference>("XREF", &row.xref)?,
+        purchase_order_number: of.parse::<PurchaseOrderNumber>("BSTKD", &row.bstkd)?,
+        account: of.parse("KUNNR", &row.kunnr)?,
+        state,
+        lines: lines.collect::<Result<_, _>>()?,
+        total: Money::new(of.decimal("NETWR", &row.netwr)?, currency),
+    };
+    Ok((number, order))
+}
+
+fn order_line(
+    of: &Row<'_>,
+    item: &wire::SalesOrderItem,
+    currency: Currency,
+) -> Result<ErpOrderLine, Implausible> {
+    let unit = of.unit("VRKME", &item.vrkme)?;
+    let ship_date = if item.bddat.is_empty() {
+        &item.vdatu
+    } else {
+        &item.bddat
+    };
+    Ok(ErpOrderLine {
+        line: of.parse("POSNR", &item.posnr)?,
+        order_line: of.parse("POSEX", &item.posex)?,
+        item: of.parse("MATNR", &item.matnr)?,
+        quantity: Quantity::new(of.count("KWMENG", &item.kwmeng)?, unit),
+        unit_price: UnitPrice {
+            amount: of.unit_price(&item.netpr, &item.peinh)?,
+            currency,
+            unit,
+        },
+        site: of.parse("WERKS", &item.werks)?,
+        ship_date: of.date("BDDAT", ship_date)?,
+    })
+}
+
+fn refused(message: String) -> ConnectorError {
+    ConnectorError::Rejected { message }
+}
+
+/// The order in the ERP's fields; what does not fit them is refused before anything is sent.
+pub(in super::super) fn new_order(
+    company: &CompanyId,
+    order: &CreateErpOrder,
+    staged: bool,
+) -> Result<wire::NewSalesOrder, ConnectorError> {
+    let purchase_order = order.purchase_order_number.as_str();
+    if purchase_order.chars().count() > MOST_PURCHASE_ORDER {
+        return Err(refused(format!(
+            "The ERP keeps {MOST_PURCHASE_ORDER} characters of a purchase order number; this one is longer."
+        )));
+    }
+    let mut lines = BTreeSet::new();
+    let mut items = Vec::with_capacity(order.lines.len());
+    for line in &order.lines {
+        if !lines.insert(line.line) || line.line == 0 || line.line > 999_999 {
+            return Err(refused(format!(
+                "Line number {} is used twice or outside 1 to 999999.",
+                line.line
+            )));
+        }
+        items.push(new_item(line, order.currency)?);
+    }
+    Ok(wire::NewSalesOrder {
+        bukrs: company.to_string(),
+        kunnr: order.account.to_string(),
+        kunwe: order.ship_to.to_string(),
+        bstkd: purchase_order.to_owned(),
+        xref: order.reference.to_string(),
+        waers: order.currency.code().to_owned(),
+        lifsk: if staged { STAGED } else { "" },
+        items,
+    })
+}
+
+fn new_item(
+    line: &ErpOrderLine,
+    currency: Currency,
+) -> Result<wire::NewSalesOrderItem, ConnectorError> {
+    let price = &line.unit_price;
+    if price.currency != currency || price.unit != line.quantity.unit {
+        return Err(refused(format!(
+            "Line {} is priced in another currency or unit than it is ordered in.",
+            line.line
+        )));
+    }
+    let mut quantity = line.quantity.value.normalize();
+    if quantity.scale() > QUANTITY_DECIMALS {
+        return Err(refused(format!(
+            "The ERP keeps {QUANTITY_DECIMALS} decimals of a quantity; line {} has more.",
+            line.line
+        )));
+    }
+    quantity.rescale(QUANTITY_DECIMALS);
+    let (amount, per) = price_per(price.amount).ok_or_else(|| {
+        refused(format!(
+            "The ERP cannot hold the price of line {} exactly.",
+            line.line
+        ))
+    })?;
+    let date = line.ship_date.strftime("%Y%m%d").to_string();
+    Ok(wire::NewSalesOrderItem {
+        posnr: format!("{:06}", line.line),
+        matnr: line.item.to_string(),
+        kwmeng: quantity.to_string(),
+        vrkme: wire::erp_unit(line.quantity.unit.code()).to_owned(),
+        netpr: amount.to_string(),
+        peinh: per.to_string(),
+        werks: line.site.to_string(),
+        vdatu: date.clone(),
+        bddat: date,
+        posex: line.order_line.to_string(),
+    })
+}
+
+/// A price with 2 to 5 decimals and the units it is for: finer prices are told per 10, 100 … units.
+fn price_per(price: Decimal) -> Option<(Decimal, Decimal)> {
+    let mut amount = price.normalize();
+    let mut per = Decimal::ONE;
+    while amount.scale() > PRICE_DECIMALS {
+        amount = amount.checked_mul(Decimal::TEN)?.normalize();
+        per = per.checked_mul(Decimal::TEN)?;
+    }
+    if amount.scale() < 2 {
+        amount.rescale(2);
+    }
+    Some((amount, per))
+}
