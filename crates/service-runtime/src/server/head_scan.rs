@@ -1,5 +1,6 @@
 //! Looks at heads as they arrive for what hyper takes without telling: lines that end in a bare LF,
-//! and a length together with chunks (hyper drops the length). Another server may read both otherwise.
+//! a length together with chunks (hyper drops the length), and chunks named twice. Another server may
+//! read each of them otherwise.
 
 /// As long as the longest name looked for.
 const NAME: usize = 18;
@@ -59,7 +60,9 @@ impl HeadScan {
     fn end_line(&mut self) {
         self.ambiguous |= self.previous != b'\r';
         self.has_length |= self.name.starts_with(b"content-length:");
-        self.has_chunks |= self.name.starts_with(b"transfer-encoding:");
+        let chunks = self.name.starts_with(b"transfer-encoding:");
+        self.ambiguous |= chunks && self.has_chunks;
+        self.has_chunks |= chunks;
         let blank = self.line_length == 0;
         self.name.clear();
         self.line_length = 0;
@@ -100,6 +103,11 @@ mod tests {
     )]
     #[case(
         "POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        true
+    )]
+    #[case("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", false)]
+    #[case(
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
         true
     )]
     fn heads_are_judged_however_they_are_cut(#[case] bytes: &str, #[case] ambiguous: bool) {
