@@ -1,4 +1,4 @@
-//! Identifiers: short texts that other systems gave (checked for length and control characters) and our own UUIDs.
+//! Identifiers: short texts that other systems gave (checked for length and for what is not seen) and our own UUIDs.
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use utoipa::ToSchema;
@@ -16,12 +16,29 @@ fn check(name: &'static str, max: usize, text: &str) -> Result<(), InvalidId> {
     let sound = !text.is_empty()
         && text.chars().count() <= max
         && text.trim() == text
-        && !text.chars().any(char::is_control);
+        && !text.chars().any(|c| c.is_control() || is_unseen(c));
     if sound {
         Ok(())
     } else {
         Err(InvalidId { name, max })
     }
+}
+
+/// Characters without a shape of their own: two numbers that differ by one look the same to a person, or are read in
+/// another order.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}'
+            | '\u{61C}'
+            | '\u{180E}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E007F}'
+    )
 }
 
 macro_rules! text_id {
@@ -164,6 +181,9 @@ mod tests {
         assert!(ItemNumber::new("").is_err());
         assert!(ItemNumber::new(" SKU").is_err());
         assert!(ItemNumber::new("SKU\u{7}").is_err());
+        assert!(ItemNumber::new("SKU\u{200B}1").is_err());
+        assert!(ItemNumber::new("\u{202E}1000-UKS").is_err());
+        assert!(ItemNumber::new("Schraube-É-😀").is_ok());
         assert!(ItemNumber::new("x".repeat(41)).is_err());
         assert!(serde_json::from_str::<AccountId>("\"\"").is_err());
     }
