@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use super::{
     change::{self, ChangeError},
-    decide::{self, Refusal, Take},
+    decide::Refusal,
     projection,
     state::OrderState,
+    take::{self, Take},
 };
 use crate::{
     baskets::{
@@ -219,14 +220,14 @@ impl Taking<'_> {
             .map_err(Problem::from)?;
         let now = clock.now();
         let assessment = assess(&basket, self.request.line_policy, &facts, now);
-        let content = decide::content(self.request, &assessment)?;
+        let content = take::content(self.request, &assessment)?;
         let (account, number) = (&self.request.account, &self.request.purchase_order_number);
         let release = self.request.release_number.as_deref();
         if let Some(first) = store
             .order_of_purchase_order(&self.call.company, account, number, release)
             .await?
         {
-            decide::check_currency(self.request, &assessment)
+            take::check_currency(self.request, &assessment)
                 .map_err(|refusal| refusal_problem(&refusal))?;
             return self.duplicate(first, &content, now).await;
         }
@@ -268,7 +269,7 @@ impl Taking<'_> {
         now: Timestamp,
     ) -> Result<(Commit, OrderState), WorkError> {
         let decision_id = Uuid::now_v7();
-        let events = decide::take(Take {
+        let events = take::take(Take {
             order_id: self.order_id,
             decision_id,
             company: &self.call.company,

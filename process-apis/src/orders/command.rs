@@ -1,4 +1,4 @@
-//! What may be asked of an order that exists. Taking one is [`super::decide::take`].
+//! What may be asked of an order that exists. Taking one is [`super::take::take`].
 
 use canonical_model::{ErpOrderNumber, SiteId};
 use jiff::Timestamp;

@@ -10,6 +10,7 @@ pub mod projection;
 pub mod react;
 pub mod routes;
 pub mod state;
+pub mod take;
 #[cfg(test)]
 pub(crate) mod testing;
 
