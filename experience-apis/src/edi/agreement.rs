@@ -222,7 +222,7 @@ fn judge_group(
 
 impl Judged {
     /// As the acknowledgement that is owed says of it.
-    pub(super) fn as_owed(self, owed: &Document) -> Result<Self, Failure> {
+    pub(super) fn into_owed(self, owed: &Document) -> Result<Self, Failure> {
         let Acknowledge { duplicate } = kept(owed)?;
         Ok(if duplicate {
             self.into_duplicate()

@@ -87,7 +87,7 @@ pub(super) async fn receive(
             // Something else may have been agreed since the first came.
             let Intake { agreement, .. } = kept(&stored.document)?;
             let first = state.edi.judge(agreement, bytes.clone()).await?;
-            judged = first.as_owed(owed)?;
+            judged = first.into_owed(owed)?;
         }
         acknowledgment = Some(acknowledge(state, profile, &judged, owed).await?);
     }

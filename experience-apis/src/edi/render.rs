@@ -41,7 +41,7 @@ pub(super) async fn render(
     let inbound = read(state, profile, &context, inbound).await?;
     match document.kind {
         DocumentKind::FunctionalAcknowledgment => {
-            let judged = inbound.judged.clone().as_owed(document)?;
+            let judged = inbound.judged.clone().into_owed(document)?;
             acknowledge(state, profile, &judged, document)
                 .await
                 .map(drop)
