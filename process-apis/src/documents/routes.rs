@@ -20,6 +20,7 @@ use service_runtime::{
     extract::{Json, Path, Query},
     page::{Page, PageQuery},
     problem::{FieldError, Problem},
+    server::Stopping,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -97,11 +98,12 @@ async fn lease_documents(
     State(clock): State<Clock>,
     Extension(config): Extension<DocumentsConfig>,
     caller: Caller,
+    stopping: Stopping,
     Json(request): Json<LeaseDocuments>,
 ) -> Result<Json<LeasedDocuments>, Problem> {
     let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
     check_lease(&request)?;
-    let documents = documents.lease(&request, &clock).await?;
+    let documents = documents.lease(&request, stopping, &clock).await?;
     Ok(Json(LeasedDocuments { documents }))
 }
 

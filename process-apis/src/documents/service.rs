@@ -15,6 +15,7 @@ use service_runtime::{
     clock::Clock,
     context::CallContext,
     problem::{FieldError, Problem},
+    server::Stopping,
     trace::RequestScope,
 };
 use uuid::Uuid;
@@ -157,10 +158,11 @@ impl<'a> Documents<'a> {
     pub(super) async fn lease(
         &self,
         request: &LeaseDocuments,
+        stopping: Stopping,
         clock: &Clock,
     ) -> Result<Vec<Document>, Problem> {
         let mut work = self.store.document_work();
-        let until = Until::seconds(request.wait_seconds);
+        let until = Until::seconds(request.wait_seconds, stopping);
         let held = SignedDuration::from_secs(i64::from(request.seconds));
         loop {
             work.mark_unchanged();

@@ -9,6 +9,7 @@ use service_runtime::{
     context::{AccountScope, CallContext, Caller},
     extract::{Json, Path, Query},
     problem::{FieldError, Problem},
+    server::Stopping,
 };
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -113,6 +114,7 @@ pub struct TimeLineSearch {
 async fn list_events(
     State(store): State<Arc<dyn Store>>,
     caller: Caller,
+    stopping: Stopping,
     Query(search): Query<EventSearch>,
 ) -> Result<Json<EventPage>, Problem> {
     let wait = at_most("?wait", search.wait, MOST_WAIT)?;
@@ -126,7 +128,7 @@ async fn list_events(
         types: types(search.types.as_deref())?,
         ..feed_reach(&caller)?
     };
-    read_on(store.as_ref(), filter, Until::seconds(wait))
+    read_on(store.as_ref(), filter, Until::seconds(wait, stopping))
         .await
         .map(Json)
 }

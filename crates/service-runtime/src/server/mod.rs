@@ -5,6 +5,7 @@ mod head_scan;
 mod timed_io;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,8 +14,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use futures_util::future::Either;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -106,6 +108,32 @@ pub async fn bind(address: SocketAddr, how: &str) -> Result<TcpListener, BindErr
             },
         }
     })
+}
+
+/// Of a request: whether its server is told to stop. Who only waits for news answers then with what there is, or the
+/// drain would wait for them, and nobody is served meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Stopping(CancellationToken);
+
+impl Stopping {
+    /// Completes when the server is told to stop; without a server, never.
+    pub async fn told(&self) {
+        self.0.cancelled().await;
+    }
+}
+
+impl From<CancellationToken> for Stopping {
+    fn from(token: CancellationToken) -> Self {
+        Self(token)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Stopping {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or_default())
+    }
 }
 
 /// How a server ended.
@@ -256,6 +284,9 @@ impl Server {
                 request.extensions_mut().insert(AmbiguousHead);
             }
             request.extensions_mut().insert(ConnectInfo(peer));
+            request
+                .extensions_mut()
+                .insert(Stopping::from(self.stop.clone()));
             let phase = Arc::clone(&phase);
             let answer = self.answer(request);
             async move {

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use rstest::rstest;
 use service_runtime::layers::{LayerOptions, standard};
-use service_runtime::server::{BindError, Drained, ServerOptions, bind};
+use service_runtime::server::{BindError, Drained, ServerOptions, Stopping, bind};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
@@ -235,6 +235,28 @@ async fn a_connection_in_reserve_does_not_hold_up_a_drain() {
     server.stop();
     assert_eq!(server.ended().await, Drained::Clean);
     drop(reserve);
+}
+
+#[tokio::test]
+async fn who_only_waits_for_news_does_not_hold_up_a_drain() {
+    let begun = Arc::new(Notify::new());
+    let told = Arc::clone(&begun);
+    let waiting = Router::new().route(
+        "/",
+        get(async move |stopping: Stopping| {
+            told.notify_one();
+            stopping.told().await;
+            "nothing new"
+        }),
+    );
+    let server = TestServer::start(waiting, ServerOptions::default()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    begun.notified().await;
+    server.stop();
+    let answer = read_until(&mut stream, "nothing new").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(server.ended().await, Drained::Clean);
 }
 
 #[tokio::test]
