@@ -27,7 +27,7 @@ struct Arguments {
     /// The layers' files, policies and partners.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config"))]
     config_dir: PathBuf,
-    /// Writes the layers' logs to the terminal: a level, or directives such as info,process_apis=debug.
+    /// Writes the layers' logs to the terminal: a level, or directives such as `info,process_apis=debug`.
     #[arg(long, default_value = "error")]
     log: String,
     /// What the sandbox ERP does with a second create of one order: staged, unique, searchable or blind.
@@ -60,7 +60,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let clock = Clock::system();
     let scratch =
         tempfile::tempdir().context("there is no place for a temporary store: give --data-dir")?;
-    let data = arguments.data_dir.as_deref().unwrap_or(scratch.path());
+    let data = arguments
+        .data_dir
+        .as_deref()
+        .unwrap_or_else(|| scratch.path());
     std::fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
 
     let offset = arguments.port_offset;

@@ -125,28 +125,15 @@ async fn edi_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow::Re
     say("   The answer is a 997: the syntax is understood, and the bytes are kept.\n")?;
     say(&indented(&acknowledgment))?;
 
+    let po = format!("EDI-{}", now.as_millisecond());
     for _ in 0..LOOKS {
-        let mailbox = answer(call(http.get(url("/mailbox")))).await?;
-        let documents = mailbox
-            .get("items")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        for entry in documents
-            .iter()
-            .filter(|entry| text(entry, "/transaction_set") == "855")
-        {
-            let id = text(entry, "/document_id");
-            let content = body(call(http.get(url(&format!("/mailbox/{id}"))))).await?;
-            answer(call(http.post(url(&format!("/mailbox/{id}/confirm"))))).await?;
+        if let Some(content) = fetch_acknowledgment(&call, http, &url, &po).await? {
             say("   Its mailbox holds an 855: what becomes of the order.\n")?;
             say(&indented(&content))?;
-            let po = format!("EDI-{}", now.as_millisecond());
             let orders = estate.sandbox.erp.orders();
             let order = orders
                 .into_iter()
-                .find(|order| order.purchase_order_number == po && !order.blocked);
-            let order = order
+                .find(|order| order.purchase_order_number == po && !order.blocked)
                 .with_context(|| format!("the ERP has no released order for {po}: {content}"))?;
             say(&format!(
                 "   The ERP has it as sales order {}.\n\n",
@@ -156,7 +143,30 @@ async fn edi_order(estate: &Estate, http: &Client, now: Timestamp) -> anyhow::Re
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    bail!("no 855 came into the mailbox")
+    bail!("no 855 for {po} came into the mailbox")
+}
+
+/// The 855 for a purchase order, fetched and confirmed, if it is in the mailbox.
+async fn fetch_acknowledgment(
+    call: &impl Fn(RequestBuilder) -> RequestBuilder,
+    http: &Client,
+    url: &impl Fn(&str) -> String,
+    po: &str,
+) -> anyhow::Result<Option<String>> {
+    let mailbox = answer(call(http.get(url("/mailbox?limit=200")))).await?;
+    let documents = mailbox.get("items").and_then(Value::as_array);
+    for entry in documents.into_iter().flatten() {
+        let place = format!("/mailbox/{}", text(entry, "/document_id"));
+        if text(entry, "/transaction_set") != "855" {
+            continue;
+        }
+        let content = body(call(http.get(url(&place)))).await?;
+        if content.contains(po) {
+            answer(call(http.post(url(&format!("{place}/confirm"))))).await?;
+            return Ok(Some(content));
+        }
+    }
+    Ok(None)
 }
 
 fn purchase_order(now: Timestamp) -> String {
