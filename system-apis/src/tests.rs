@@ -545,7 +545,7 @@ async fn a_release_is_made_once_and_found_after() {
     let layer = Layer::staged().await;
     let path = "/v1/companies/NWI/warehouse-releases";
     let mut release = json!({"release_reference": "OWROUTES6-EAST", "order_reference": "OWROUTES6",
-        "sales_order_number": "0000100001", "purchase_order_number": "PO-4711", "site": "EAST", "ship_to_name": "Plant 1",
+        "sales_order_number": "0000100001", "purchase_order_number": "PO-4711", "site": "EAST", "ship_to_name": "Plant 1", "ship_to_id": "ACME-01",
         "ship_to": {"lines": ["1 Plant Rd"], "city": "Columbus", "country": "US"},
         "lines": [{"order_line": 1, "item": "SKU-0001", "quantity": {"value": "12", "unit": "EA"}, "ship_date": "2026-11-25"}]});
     let first = layer.post(path, &release).await;

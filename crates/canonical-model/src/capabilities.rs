@@ -46,6 +46,8 @@ pub struct Capabilities {
     pub create_class: CreateClass,
     /// How many characters of a reference it keeps and can be searched by.
     pub reference_max_length: u8,
+    /// How many characters of the buyer's purchase order number it keeps; a longer one is refused.
+    pub purchase_order_number_max_length: u8,
     /// How long after an unknown outcome its search may still miss the order, in milliseconds.
     pub quiet_period_ms: u64,
     /// From which document on it counts an order in credit exposure.

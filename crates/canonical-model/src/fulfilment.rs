@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     account::Address,
-    ids::{ErpOrderNumber, ItemNumber, OrderReference, PurchaseOrderNumber, SiteId},
+    ids::{ErpOrderNumber, ItemNumber, OrderReference, PurchaseOrderNumber, ShipToId, SiteId},
     quantity::Quantity,
 };
 
@@ -28,6 +28,8 @@ pub struct CreateWarehouseRelease {
     pub site: SiteId,
     /// Who receives.
     pub ship_to_name: String,
+    /// The receiver's number among the account's delivery addresses.
+    pub ship_to_id: ShipToId,
     /// Where.
     pub ship_to: Address,
     /// What to pick.

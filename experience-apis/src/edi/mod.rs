@@ -1,8 +1,8 @@
 //! The EDI channel: X12 interchanges in, acknowledgements out.
 //!
-//! A partner posts interchanges ([`receive`]); they are judged against its profile ([`agreement`]), stored by
-//! process-apis, and acknowledged from the stored bytes. Orders are taken from those bytes by [`take`], and every
-//! document owed to a partner is rendered by [`render`]; both run on leases ([`worker`]), so that a crash only means
+//! A partner posts interchanges (`receive`); they are judged against its profile (`agreement`), stored by
+//! process-apis, and acknowledged from the stored bytes. Orders are taken from those bytes by `take`, and every
+//! document owed to a partner is rendered by `render`; both run on leases (`worker`), so that a crash only means
 //! that another instance carries on. Nothing is kept here.
 
 mod acknowledgment;

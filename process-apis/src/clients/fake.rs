@@ -49,6 +49,7 @@ impl Default for World {
             price_source: PriceSource::Schedule,
             create_class: CreateClass::Staged,
             reference_max_length: 20,
+            purchase_order_number_max_length: 35,
             quiet_period_ms: 1_000,
             credit_basis: CreditBasis::Order,
             credit_lag_ms: 2_000,

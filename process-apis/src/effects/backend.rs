@@ -160,6 +160,7 @@ pub fn release_request(state: &OrderState, site: &SiteId) -> Option<CreateWareho
         purchase_order_number: order.purchase_order_number.clone(),
         site: site.clone(),
         ship_to_name: order.ship_to.name.clone(),
+        ship_to_id: order.ship_to.ship_to.clone(),
         ship_to: order.ship_to.address.clone(),
         lines: lines.collect(),
     })

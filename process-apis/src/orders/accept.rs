@@ -279,6 +279,7 @@ impl Taking<'_> {
             request: self.request,
             assessment,
             limit_is_exclusive: facts.policies.credit.limit_is_exclusive,
+            purchase_order_number_max_length: facts.capabilities.purchase_order_number_max_length,
             now,
         });
         let events = events.map_err(|refusal| change_problem(ChangeError::Refused(refusal)))?;

@@ -41,6 +41,8 @@ pub struct Take<'a> {
     pub assessment: &'a Assessment,
     /// Whether reaching the credit limit exactly is already too much.
     pub limit_is_exclusive: bool,
+    /// How many characters of a purchase order number the ERP keeps.
+    pub purchase_order_number_max_length: u8,
     /// Now.
     pub now: Timestamp,
 }
@@ -52,7 +54,8 @@ pub fn take(take: Take<'_>) -> Result<Vec<OrderEvent>, Refusal> {
         assessment,
         ..
     } = take;
-    let faults = faults(request, assessment);
+    let mut faults = faults(request, assessment);
+    faults.extend(too_long(request, take.purchase_order_number_max_length));
     let ship_to = match (&assessment.ship_to, faults.is_empty()) {
         (Some(ship_to), true) => ship_to,
         (_, false) => return Err(Refusal::Faults(faults)),
@@ -123,6 +126,15 @@ fn wrong_currency(request: &SalesOrderRequest, assessment: &Assessment) -> Optio
     let detail =
         format!("The account buys in {ours}, not in {stated}; state that currency, or none.");
     Some(FieldError::new("/currency", "wrong-currency", detail))
+}
+
+/// The buyer's number must survive on the ERP's order and invoice: it is never cut.
+fn too_long(request: &SalesOrderRequest, most: u8) -> Option<FieldError> {
+    let length = request.purchase_order_number.as_str().chars().count();
+    (length > usize::from(most)).then(|| {
+        let detail = format!("The seller's ERP keeps {most} characters; this number has {length}.");
+        FieldError::new("/purchase_order_number", "out-of-range", detail)
+    })
 }
 
 fn field_error(problem: &LineProblem) -> FieldError {

@@ -231,6 +231,11 @@ async fn what_is_refused_writes_nothing_and_says_where_it_is_wrong() {
             "/lines/0/quantity",
         ),
         (currency, 422, "/currency"),
+        (
+            order(&"P".repeat(36), "SKU-1", "5"),
+            422,
+            "/purchase_order_number",
+        ),
         (foreign, 422, "/document/document_id"),
         (order("PO-1", "SKU-1", "lots"), 400, "/lines/0/quantity"),
     ] {

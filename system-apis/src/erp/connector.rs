@@ -29,6 +29,8 @@ pub struct Capabilities {
     pub create_class: CreateClass,
     /// The characters of a reference that are kept and searched.
     pub reference_max_length: u8,
+    /// The characters of a purchase order number that are kept.
+    pub purchase_order_number_max_length: u8,
     /// How long its search may miss an order after an unknown outcome.
     pub quiet_period: Duration,
     /// From which document on an order counts in credit exposure.

@@ -27,6 +27,7 @@ pub(crate) fn release(world: &World, reference: &str) -> CreateWarehouseRelease 
         purchase_order_number: PurchaseOrderNumber::new("PO-4711").unwrap(),
         site: world.site.clone(),
         ship_to_name: "Acme Plant 1".to_owned(),
+        ship_to_id: "ACME-01".parse().unwrap(),
         ship_to: Address {
             lines: vec!["1 Plant Rd".to_owned()],
             city: "Columbus".to_owned(),

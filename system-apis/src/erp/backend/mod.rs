@@ -193,6 +193,7 @@ impl ErpBackend {
             price_source: can.price_source,
             create_class: can.create_class,
             reference_max_length: can.reference_max_length,
+            purchase_order_number_max_length: can.purchase_order_number_max_length,
             quiet_period_ms: millis(can.quiet_period),
             credit_basis: can.credit_basis,
             credit_lag_ms: millis(can.credit_lag),

@@ -55,6 +55,7 @@ impl SandboxErpConnector {
                 price_source: PriceSource::Schedule,
                 create_class: config.create_class,
                 reference_max_length: 20,
+                purchase_order_number_max_length: 35,
                 quiet_period: config.quiet_period.get(),
                 credit_basis: CreditBasis::Order,
                 credit_lag: config.credit_lag.get(),

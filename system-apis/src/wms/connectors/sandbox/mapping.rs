@@ -25,7 +25,7 @@ pub(super) fn new_pick_request(
         site_code: release.site.to_string(),
         ship_date: ship_date.to_string(),
         ship_to: wire::ShipTo {
-            code: release.ship_to_name.clone(),
+            code: release.ship_to_id.to_string(),
             name: release.ship_to_name.clone(),
         },
         lines: release
