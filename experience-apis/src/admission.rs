@@ -9,15 +9,20 @@ use axum::{
 };
 use canonical_model::AccountId;
 use http::{HeaderMap, HeaderValue, header, request::Parts};
+use jiff::SignedDuration;
 use service_runtime::{
     context::{AccountScope, CallContext, LayerIdentity},
     jwt::{Principal, TokenError, TokenVerifier},
-    problem::{FieldError, Problem},
+    problem::{FieldError, Problem, codes::RATE_LIMITED},
     rate_limit::{RateLimiter, RateStatus},
     trace::RequestScope,
 };
 
-use crate::{config::Limits, error::codes};
+use crate::{
+    config::Limits,
+    error::codes,
+    share::{Place, Shares},
+};
 
 /// The header by which a caller says for which of its accounts it acts.
 pub const ACCOUNT_HEADER: &str = "orderway-account";
@@ -51,6 +56,7 @@ pub struct Admission {
     tokens: TokenVerifier,
     credentials: RateLimiter,
     accounts: RateLimiter,
+    shares: Shares,
 }
 
 /// An admitted caller: the answer of [`Admission`], found by extractors.
@@ -61,12 +67,13 @@ struct Admitted {
 }
 
 impl Admission {
-    /// By these issuers, within these limits.
-    pub fn new(tokens: TokenVerifier, limits: &Limits) -> Self {
+    /// By these issuers, within these limits, each credential with so many requests at work at most.
+    pub fn new(tokens: TokenVerifier, limits: &Limits, at_work: usize) -> Self {
         Self {
             tokens,
             credentials: RateLimiter::new("credential", limits.credential),
             accounts: RateLimiter::new("account", limits.account),
+            shares: Shares::new(at_work),
         }
     }
 
@@ -78,7 +85,7 @@ impl Admission {
     ) -> Response {
         let mut left = Vec::new();
         let mut response = match admission.check(request, &mut left).await {
-            Ok(request) => next.run(request).await,
+            Ok((request, _place)) => next.run(request).await,
             Err(problem) => problem.into_response(),
         };
         let headers = response.headers_mut();
@@ -100,7 +107,7 @@ impl Admission {
         &self,
         mut request: Request,
         left: &mut Vec<RateStatus>,
-    ) -> Result<Request, Problem> {
+    ) -> Result<(Request, Place), Problem> {
         let headers = request.headers();
         let principal = self
             .tokens
@@ -118,11 +125,19 @@ impl Admission {
             let company = principal.company.as_deref().unwrap_or_default();
             spend(&self.accounts, &format!("{company}/{account}"), left)?;
         }
+        let place = self.shares.enter(&principal.credential_id);
+        let place = place.ok_or_else(|| {
+            let detail =
+                "Too many requests of this credential are at work; wait for their answers.";
+            Problem::new(RATE_LIMITED, detail)
+                .with_extension("policy", "in-flight")
+                .with_retry_after(SignedDuration::from_secs(1))
+        })?;
         let context = context_of(principal);
         request
             .extensions_mut()
             .insert(Admitted { context, account });
-        Ok(request)
+        Ok((request, place))
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Requests {
     pub max_body: ByteSize,
     /// Requests at work at once.
     pub in_flight: usize,
+    /// Of them, those of one credential at the portal.
+    pub in_flight_per_credential: usize,
 }
 
 impl Default for Requests {
@@ -73,6 +75,7 @@ impl Default for Requests {
             timeout: HumanDuration::from_secs(45),
             max_body: ByteSize::mib(2),
             in_flight: 1_000,
+            in_flight_per_credential: 500,
         }
     }
 }
@@ -124,7 +127,7 @@ impl Default for Edi {
             max_body: ByteSize::mib(8),
             max_interchanges: 50,
             max_transactions: 1_000,
-            uploads: 16,
+            uploads: 4,
             workers: 8,
         }
     }
@@ -186,6 +189,12 @@ impl Validate for Config {
             self.requests.in_flight > 0,
             "requests.in_flight",
             "give at least 1",
+        );
+        let share = 1..=self.requests.in_flight;
+        faults.check(
+            share.contains(&self.requests.in_flight_per_credential),
+            "requests.in_flight_per_credential",
+            "give at least 1, and at most `requests.in_flight`",
         );
         faults.within("portal", &self.portal);
         faults.within("edi", &self.edi);

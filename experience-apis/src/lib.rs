@@ -9,6 +9,7 @@ pub mod error;
 pub mod feed;
 pub mod portal;
 pub mod router;
+pub mod share;
 pub mod state;
 
 use std::sync::Arc;
@@ -110,7 +111,11 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
     };
     let tokens = TokenVerifier::new(config.issuers.clone(), fetcher, deps.clock.clone())
         .map_err(BuildError::Issuers)?;
-    let admission = Admission::new(tokens.clone(), &config.limits);
+    let admission = Admission::new(
+        tokens.clone(),
+        &config.limits,
+        config.requests.in_flight_per_credential,
+    );
     let channel = edi::Channel::new(&config).map_err(BuildError::Partners)?;
     let state = AppState {
         edi: Arc::new(channel),

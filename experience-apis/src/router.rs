@@ -73,6 +73,7 @@ fn options(config: &Config) -> LayerOptions {
         timeout,
         max_body,
         in_flight,
+        in_flight_per_credential: _,
     } = &config.requests;
     LayerOptions {
         request_timeout: timeout.get(),

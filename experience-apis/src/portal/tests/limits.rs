@@ -2,10 +2,13 @@
 
 use std::num::NonZeroU32;
 
+use futures_util::FutureExt as _;
 use serde_json::json;
 use service_runtime::rate_limit::RateLimitConfig;
 
-use super::world::{World, acme, both, claims, get, preflight, token, with, world, world_with};
+use super::world::{
+    World, acme, both, claims, get, preflight, stalled, token, with, world, world_with,
+};
 
 fn limit(burst: u32) -> RateLimitConfig {
     let number = |value| NonZeroU32::new(value).unwrap();
@@ -137,4 +140,31 @@ async fn a_named_origin_may_call_and_read_the_headers_it_needs() {
         shop,
         "a page can read why it was refused"
     );
+}
+
+#[tokio::test]
+async fn a_credential_that_sends_slowly_shuts_nobody_out() {
+    let world = world_with(|config| config.requests.in_flight_per_credential = 1).await;
+    world
+        .stub
+        .answers("GET /v1/orders", 200, &json!({"items": []}));
+    let slow = stalled("/portal/v1/orders").by(&acme()).key("k");
+    let mut slow = std::pin::pin!(world.send(slow));
+    let mut refused = None;
+    for _ in 0..50 {
+        assert!((&mut slow).now_or_never().is_none(), "its body never comes");
+        let answer = list(&world, &acme(), "ACME").await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("the slow request holds the share");
+    assert_eq!(refused.problem(), (429, "rate-limited".to_owned()));
+    let other = token(&with(
+        claims(&["ACME"], "orders:read"),
+        "client_id",
+        json!("other"),
+    ));
+    assert_eq!(list(&world, &other, "ACME").await.status, 200);
 }

@@ -155,6 +155,13 @@ pub(super) fn post(path: &str, body: &Value) -> Call {
     raw(path, body.to_string().into_bytes())
 }
 
+/// A POST whose body never comes.
+pub(super) fn stalled(path: &str) -> Call {
+    let body = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let Call(request, _) = raw(path, Vec::new());
+    Call(request, Body::from_stream(body))
+}
+
 /// A POST without a body.
 pub(super) fn act(path: &str) -> Call {
     Call(
