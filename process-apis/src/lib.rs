@@ -13,6 +13,7 @@ pub mod error;
 pub mod events;
 pub mod exceptions;
 pub mod idempotency;
+pub mod operator;
 pub mod orders;
 pub mod policy;
 pub mod pricing;

@@ -6,7 +6,8 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use process_apis::{
-    Deps, LAYER, STORE_FAILED, build, config::Config, open_store, policy::Policies, router,
+    Deps, LAYER, STORE_FAILED, build, config::Config, open_store, operator, policy::Policies,
+    router,
 };
 use service_runtime::{
     config::{ConfigError, Environment, load},
@@ -35,6 +36,15 @@ enum Command {
     Migrate,
     /// Prints the published contract.
     Openapi,
+    /// Prints the header under which an operator lists and releases holds; good for a minute.
+    OperatorHeader {
+        /// The company.
+        #[arg(long)]
+        company: String,
+        /// Who the operator is; it stands in the audit trail.
+        #[arg(long)]
+        principal: String,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -61,6 +71,10 @@ fn main() -> anyhow::Result<ExitCode> {
             print("the schema of the store is up to date\n")?;
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?)?,
+        Command::OperatorHeader { company, principal } => {
+            let (config, _) = read()?;
+            print(&operator::header(&config, &company, &principal)?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -94,7 +94,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         policies: None,
         clock: clock.clone(),
     })
-    .await?;
+    .await
+    .context("if a port is taken, is another Orderway running? Try --port-offset 4000")?;
 
     tour::run(&estate, &clock).await?;
     if !arguments.once {

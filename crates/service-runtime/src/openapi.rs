@@ -168,7 +168,8 @@ pub fn routes(api: &OpenApi) -> Result<Router, serde_json::Error> {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     });
-    let explorer = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    let explorer =
+        SwaggerUi::new("/docs").config(Config::from("/openapi.json").validator_url("none"));
     let policy = HeaderValue::from_static(DOCS_POLICY);
     let policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy);
     Ok(Router::new()

@@ -1,6 +1,6 @@
 //! The channel's operations: interchanges in, and the mailbox.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -35,6 +35,8 @@ use super::{
 };
 use crate::state::AppState;
 
+/// How long a file waits for its place among those that are read.
+const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 const DOCUMENT: HeaderName = HeaderName::from_static("orderway-document");
 const REPEATED: HeaderName = HeaderName::from_static("orderway-repeated");
 const TEST: HeaderName = HeaderName::from_static("orderway-test");
@@ -81,7 +83,9 @@ async fn receive_interchanges(
     body: Body,
 ) -> Result<Response, Problem> {
     check_media_type(&headers)?;
-    let Ok(upload) = Arc::clone(&state.edi.uploads).try_acquire_owned() else {
+    // Nothing of the body is read while it waits for its place.
+    let place = Arc::clone(&state.edi.uploads).acquire_owned();
+    let Ok(Ok(upload)) = tokio::time::timeout(UPLOAD_WAIT, place).await else {
         let problem = Problem::new(
             generic::OVERLOADED,
             "Too many files are being read; send it again in a moment.",

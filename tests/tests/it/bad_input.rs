@@ -607,14 +607,14 @@ async fn wrong_order_fields(findings: &mut Findings, user: &PortalUser) {
             json!("usd"),
             400,
             "invalid-request",
-            "unknown-value",
+            "invalid-value",
         ),
         (
             "/currency",
             json!("DOLLAR"),
             400,
             "invalid-request",
-            "unknown-value",
+            "invalid-value",
         ),
         (
             "/currency",

@@ -13,7 +13,7 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// What each crate of ours may depend on, of ours (DESIGN section 2). Tests and benches may see more.
+/// What each crate of ours may depend on, of ours (ARCHITECTURE.md). Tests and benches may see more.
 const ALLOWED: [(&str, &[&str]); 8] = [
     ("canonical-model", &[]),
     ("service-runtime", &[]),

@@ -143,6 +143,12 @@ fn fault(pointer: String, error: &serde_json::Error) -> Problem {
         let detail = format!("The body is not well-formed JSON: {message}.");
         return Problem::invalid_request(detail);
     }
+    // The pointer says where; the place in the bytes would tell nobody more.
+    let message = message
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let (code, pointer) = classify(&message, pointer);
     let problem =
         Problem::invalid_request("Correct the field named in `errors` and send it again.");

@@ -1,0 +1,51 @@
+//! The header of an operator at the command line: a call context signed with the layer's own key, until a console does
+//! that behind a login. Whoever may read the key may do this; the audit trail keeps the name given.
+
+use canonical_model::CompanyId;
+use jiff::SignedDuration;
+use service_runtime::{
+    clock::Clock,
+    context::{
+        AccountScope, CONTEXT_HEADER, CallContext, ContextKeys, ContextSigner, Hop, LayerIdentity,
+    },
+};
+use uuid::Uuid;
+
+use crate::config::Config;
+
+/// What an operator may do.
+const SCOPES: [&str; 7] = [
+    "accounts:read",
+    "decisions:read",
+    "events:read",
+    "holds:read",
+    "holds:release",
+    "holds:release:credit",
+    "orders:read",
+];
+/// As long as a context is believed.
+const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// One header, for `curl -H`.
+pub fn header(config: &Config, company: &str, principal: &str) -> anyhow::Result<String> {
+    let company: CompanyId = company.parse()?;
+    let clock = Clock::system();
+    let hop = Hop {
+        from: LayerIdentity::ExperienceApis,
+        to: LayerIdentity::ProcessApis,
+    };
+    let keys = ContextKeys::new(&config.context.experience_key, None)?;
+    let context = CallContext {
+        principal: format!("operator:{principal}"),
+        accounts: AccountScope::All,
+        company: Some(company.to_string()),
+        channel: "operator".to_owned(),
+        scopes: SCOPES.map(str::to_owned).to_vec(),
+        correlation_id: Uuid::now_v7().to_string(),
+        deadline: clock.now().saturating_add(GOOD_FOR)?,
+        remaining_ms: GOOD_FOR.as_millis().try_into()?,
+        layer: LayerIdentity::ExperienceApis,
+    };
+    let signed = ContextSigner::new(hop, keys, clock).sign(&context)?;
+    Ok(format!("{CONTEXT_HEADER}: {signed}\n"))
+}
