@@ -1,5 +1,7 @@
-//! The header of an operator at the command line: a call context signed with the layer's own key, until a console does
-//! that behind a login. Whoever may read the key may do this; the audit trail keeps the name given.
+//! The header of an operator at the command line.
+//!
+//! It is a call context signed with the layer's own key, until a console does that behind a login. Whoever may read the
+//! key may do this; the audit trail keeps the name given.
 
 use canonical_model::CompanyId;
 use jiff::SignedDuration;
