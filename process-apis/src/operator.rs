@@ -51,3 +51,33 @@ pub fn header(config: &Config, company: &str, principal: &str) -> anyhow::Result
     let signed = ContextSigner::new(hop, keys, clock).sign(&context)?;
     Ok(format!("{CONTEXT_HEADER}: {signed}\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use service_runtime::{
+        config::{Environment, load},
+        context::ContextVerifier,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_layer_believes_its_operator_for_one_company_and_nothing_but_operations() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+        let config: Config = load(crate::LAYER, Some(&directory), &Environment::default()).unwrap();
+        assert!(header(&config, " NWI", "alice").is_err());
+        let line = header(&config, "NWI", "alice").unwrap();
+        let token = line.strip_prefix("orderway-context: ").unwrap().trim_end();
+
+        let keys = ContextKeys::new(&config.context.experience_key, None).unwrap();
+        let above = vec![(LayerIdentity::ExperienceApis, keys)];
+        let verifier = ContextVerifier::new(LayerIdentity::ProcessApis, above, Clock::system());
+        let caller = verifier.verify(token).unwrap();
+        assert_eq!(caller.principal, "operator:alice");
+        assert_eq!(caller.company.as_deref(), Some("NWI"));
+        assert!(caller.has_scope("holds:release") && caller.has_scope("holds:read"));
+        assert!(!caller.has_scope("orders:write") && !caller.has_scope("documents:write"));
+    }
+}
