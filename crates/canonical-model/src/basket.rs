@@ -68,6 +68,10 @@ pub struct BasketLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 20)]
     pub buyer_line: Option<String>,
+    /// A quote whose locked price applies to this line; absent = the basket's, if it names one. An order may gather what
+    /// was quoted at several times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote_id: Option<QuoteId>,
 }
 
 /// What would become of it.

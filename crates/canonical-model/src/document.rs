@@ -36,6 +36,8 @@ pub enum DocumentState {
     Ready,
     /// Outbound: the partner confirmed that it has it.
     Delivered,
+    /// Outbound: the partner's system answered that it does not take it; a person has to look.
+    Refused,
 }
 
 /// What an outbound document says.
@@ -132,6 +134,11 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub context: Option<serde_json::Value>,
+    /// Inbound: what became of it, in the channel's own terms, so that the same once more is answered alike. Outbound: why
+    /// it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub outcome: Option<serde_json::Value>,
     /// When it was stored or became due.
     pub created_at: Timestamp,
     /// Media type of the content.
@@ -145,12 +152,16 @@ pub struct Document {
     pub lease: Option<Uuid>,
 }
 
-/// Leases documents to work on; `POST /v1/documents/leases`. Inbound: `received` ones. Outbound: `due` ones.
+/// Leases documents to work on; `POST /v1/documents/leases`. Inbound: `received` ones. Outbound: `due` ones, to be
+/// rendered, or, for a channel that sends, `ready` ones: of one order only the oldest that is not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseDocuments {
     /// Which way.
     pub direction: Direction,
+    /// Where they stand: `received`, `due` or `ready`; absent = `received` or `due`, by the direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<DocumentState>,
     /// How many, 1 to 100.
     pub limit: u16,
     /// For how long, 1 to 60 seconds.
@@ -176,6 +187,22 @@ pub struct AnswerDocument {
     /// The documents owed for what became no order.
     #[schema(max_items = 10000)]
     pub owed: Vec<OwedDocument>,
+    /// What became of it, in the channel's own terms; given back with the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub outcome: Option<serde_json::Value>,
+}
+
+/// Says that the partner's system does not take an outbound document; `POST /v1/documents/{document_id}/refuse`. It is
+/// not sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseDocument {
+    /// The lease it is held under.
+    pub lease: Uuid,
+    /// What the partner's system answered.
+    #[schema(min_length = 1, max_length = 1000)]
+    pub reason: String,
 }
 
 /// Puts off a document that cannot be carried on now; `POST /v1/documents/{document_id}/postpone`. Nobody is given it

@@ -28,11 +28,12 @@ pub mod promise;
 pub mod quantity;
 pub mod quote;
 pub mod reservation;
+pub mod session;
 pub mod stock;
 
 pub use ids::{
     AccountId, CompanyId, ContractNumber, DocumentId, ErpOrderNumber, ItemNumber, OrderId,
-    OrderReference, PurchaseOrderNumber, QuoteId, ReservationId, ShipToId, SiteId,
+    OrderReference, PurchaseOrderNumber, QuoteId, ReservationId, SessionId, ShipToId, SiteId,
 };
 pub use iso_currency::Currency;
 pub use money::{Money, UnitPrice};

@@ -65,6 +65,23 @@ pub struct SalesOrderRequest {
     /// The inbound document it was read from, for channels that answer with documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<SourceDocument>,
+    /// What the channel wants a person to look at before the order goes on, such as a difference from what was quoted;
+    /// each becomes a hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
+    pub review: Vec<ReviewReason>,
+}
+
+/// Why a channel wants a person to look at an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewReason {
+    /// The line, from 1, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// A sentence that says what differs and what to do.
+    #[schema(min_length = 1, max_length = 500)]
+    pub detail: String,
 }
 
 /// Where an order stands in a channel's document.
@@ -140,6 +157,8 @@ pub enum HoldKind {
     Credit,
     /// The buyer's price differs from ours.
     PriceMismatch,
+    /// The channel wants a person to look at it.
+    Review,
     /// It is not known whether the ERP has the order: a person looks.
     ErpUnknown,
     /// The ERP refused what a person may put right.
@@ -295,6 +314,12 @@ pub struct SalesOrder {
     /// The document it was read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<SourceDocument>,
+    /// The order that it took the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<OrderId>,
+    /// The order that takes its place once it is cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<OrderId>,
     /// Where it stands.
     pub status: OrderStatus,
     /// Changes by one with every change; the `ETag`.

@@ -27,6 +27,9 @@ pub struct Product {
     /// GS1 trade item number of the base unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gtin: Option<String>,
+    /// Its class in UNSPSC: eight digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unspsc: Option<String>,
     /// Whether it can still be ordered.
     pub orderable: bool,
     /// Days until it can be had when nothing is in stock or on order; absent = it cannot.

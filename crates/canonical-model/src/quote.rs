@@ -23,6 +23,9 @@ pub struct QuoteRequest {
     /// The lines; 1 to 5,000. `expected_unit_price` is not compared.
     #[schema(min_items = 1, max_items = 5000)]
     pub lines: Vec<BasketLine>,
+    /// For how long the prices are to hold, in seconds; absent = the policy's, and never longer than it allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
 }
 
 /// A quote: the prices hold for these items, in these units, at these quantities or more, until it expires.

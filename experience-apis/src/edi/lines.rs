@@ -78,6 +78,7 @@ pub(super) fn lines(
                         expected_unit_price: translated.expected.clone(),
                         requested_delivery_date: usable,
                         buyer_line: line.assigned_id.clone(),
+                        quote_id: None,
                     });
                 }
                 po1.wanted = first..lines.wanted.len();

@@ -68,6 +68,7 @@ pub(super) fn request(
                 line_policy: profile.line_policy,
                 lines: lines.wanted.clone(),
                 document: Some(document),
+                review: Vec::new(),
             };
             Ok((request, lines))
         }

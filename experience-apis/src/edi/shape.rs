@@ -90,7 +90,10 @@ impl MailboxEntry {
         let state = match document.state {
             DocumentState::Ready => MailboxState::Ready,
             DocumentState::Delivered => MailboxState::Delivered,
-            DocumentState::Received | DocumentState::Answered | DocumentState::Due => return None,
+            DocumentState::Received
+            | DocumentState::Answered
+            | DocumentState::Due
+            | DocumentState::Refused => return None,
         };
         let transaction_set = match document.kind {
             DocumentKind::FunctionalAcknowledgment => "997",

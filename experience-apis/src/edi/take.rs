@@ -86,7 +86,11 @@ pub(super) async fn orders(
         }
         owed.extend(desk.take(&judged, order).await?);
     }
-    let answer = AnswerDocument { lease, owed };
+    let answer = AnswerDocument {
+        lease,
+        owed,
+        outcome: None,
+    };
     let context = context::of_partner(profile);
     state
         .process

@@ -119,6 +119,7 @@ impl Desk {
         let context = context::of_worker(&self.company, self.accounts.clone());
         let request = LeaseDocuments {
             direction: self.direction,
+            state: None,
             limit: 1,
             seconds: LEASE_SECONDS,
             wait_seconds: WAIT_SECONDS,

@@ -244,6 +244,9 @@ impl<'a> Documents<'a> {
                 self.change(vec![DocumentChange::Deliver { id }]).await
             }
             DocumentState::Due => Err(not_ready("It has no bytes yet; render it first.")),
+            DocumentState::Refused => Err(not_ready(
+                "The partner's system did not take it; look at `outcome`.",
+            )),
             DocumentState::Received | DocumentState::Answered => Err(not_ready(
                 "It came from the partner; only what goes to a partner is confirmed.",
             )),

@@ -78,7 +78,7 @@ fn release_hold(
         .find(|hold| hold.hold == number)
         .ok_or(Refusal::NoSuchHold)?;
     match hold.reason.kind {
-        HoldKind::Credit | HoldKind::PriceMismatch => {
+        HoldKind::Credit | HoldKind::PriceMismatch | HoldKind::Review => {
             Ok(vec![OrderEvent::HoldReleased(HoldReleased {
                 hold: number,
                 kind: hold.reason.kind,

@@ -35,6 +35,8 @@ pub fn sales_order(state: &OrderState) -> SalesOrder {
         ship_to: order.ship_to.ship_to.clone(),
         channel: order.channel.clone(),
         document: order.document.clone(),
+        replaces: None,
+        replaced_by: None,
         status: state.status(),
         version: state.version,
         holds: state.holds.clone(),

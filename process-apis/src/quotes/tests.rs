@@ -21,6 +21,7 @@ async fn quoted(seller: &Seller, lines: Vec<BasketLine>) -> Result<Quote, Proble
         account: account_id("A"),
         ship_to: None,
         lines,
+        seconds: None,
     };
     match create(&seller.sources, &call, request, &keyed(&call, "key")).await {
         Ok(answer) => Ok(serde_json::from_value(answer.body).unwrap()),
@@ -179,6 +180,7 @@ async fn a_key_used_before_makes_no_second_quote() {
         account: account_id("A"),
         ship_to: None,
         lines: vec![line("SKU-1", dec!(1))],
+        seconds: None,
     };
     let again = create(&seller.sources, &call, request, &keyed(&call, "key")).await;
     assert!(matches!(again, Err(WorkError::KeyUsed(_))));

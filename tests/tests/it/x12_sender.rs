@@ -431,6 +431,7 @@ fn add_item(items: &mut Vec<Item>, id: &str, unit: &str, gtin: Option<&str>) {
             id: id.to_owned(),
             description: id.to_owned(),
             family: "ANY".to_owned(),
+            unspsc: None,
             base_unit: unit.to_owned(),
             gtin: gtin.map(|gtin| format!("{gtin:0>14}")),
             alternate_units: Vec::new(),

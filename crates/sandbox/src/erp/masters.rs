@@ -173,6 +173,7 @@ struct Material {
     matnr: String,
     maktx: String,
     matkl: String,
+    unspsc: String,
     meins: String,
     mstae: &'static str,
     ean11: String,
@@ -286,6 +287,7 @@ fn material(item: &Item, parts: &[(&str, &str)]) -> Material {
         matnr: item.id.clone(),
         maktx: item.description.clone(),
         matkl: item.family.clone(),
+        unspsc: item.unspsc.clone().unwrap_or_default(),
         meins: erp_code(&item.base_unit).to_owned(),
         mstae: match item.status {
             ItemStatus::Active => "",

@@ -75,6 +75,9 @@ pub struct Item {
     pub description: String,
     /// Its product family.
     pub family: String,
+    /// Its class in UNSPSC: eight digits.
+    #[serde(default)]
+    pub unspsc: Option<String>,
     /// Rec 20 unit in which stock is kept.
     pub base_unit: String,
     /// GTIN of the base unit.

@@ -19,17 +19,17 @@ use super::{
 };
 use crate::random::Random;
 
-const FAMILIES: [(&str, &str); 10] = [
-    ("BEARINGS", "Ball bearing"),
-    ("FASTENERS", "Hex bolt"),
-    ("HYDRAULICS", "Hydraulic hose"),
-    ("SEALS", "Shaft seal"),
-    ("BELTS", "V-belt"),
-    ("VALVES", "Ball valve"),
-    ("MOTORS", "Gear motor"),
-    ("SAFETY", "Work glove"),
-    ("ELECTRICAL", "Contactor"),
-    ("TOOLS", "Torque key"),
+const FAMILIES: [(&str, &str, &str); 10] = [
+    ("BEARINGS", "Ball bearing", "31171504"),
+    ("FASTENERS", "Hex bolt", "31161600"),
+    ("HYDRAULICS", "Hydraulic hose", "40142000"),
+    ("SEALS", "Shaft seal", "31181500"),
+    ("BELTS", "V-belt", "26111800"),
+    ("VALVES", "Ball valve", "40141607"),
+    ("MOTORS", "Gear motor", "26101100"),
+    ("SAFETY", "Work glove", "46181504"),
+    ("ELECTRICAL", "Contactor", "39121529"),
+    ("TOOLS", "Torque key", "27111700"),
 ];
 
 impl Seed {
@@ -83,7 +83,10 @@ fn site(id: &str, name: &str) -> Site {
 
 fn item(n: u32) -> Item {
     let index = usize::try_from((n.saturating_sub(1)) % 10).unwrap_or(0);
-    let (family, noun) = FAMILIES.get(index).copied().unwrap_or(("OTHER", "Part"));
+    let (family, noun, unspsc) = FAMILIES
+        .get(index)
+        .copied()
+        .unwrap_or(("OTHER", "Part", ""));
     let alternate_units = if n % 10 == 1 {
         vec![AlternateUnit {
             unit: "XCT".to_owned(),
@@ -98,6 +101,7 @@ fn item(n: u32) -> Item {
         id: format!("SKU-{n:04}"),
         description: format!("{noun} {}", 6000_u32.saturating_add(n)),
         family: family.to_owned(),
+        unspsc: Some(unspsc.to_owned()).filter(|code| !code.is_empty()),
         base_unit: "EA".to_owned(),
         gtin: Some(with_check_digit(&format!("00614141{n:05}"))),
         alternate_units,

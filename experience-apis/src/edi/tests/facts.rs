@@ -68,6 +68,8 @@ pub(super) fn taken(request: &SalesOrderRequest) -> SalesOrder {
             .unwrap_or_else(|| "ACME-01".parse().unwrap()),
         channel: "edi".to_owned(),
         document: request.document.clone(),
+        replaces: None,
+        replaced_by: None,
         status: OrderStatus::Accepted,
         version: 3,
         holds: Vec::new(),

@@ -330,6 +330,7 @@ async fn store(
         answers: None,
         order_id: None,
         context: request.context,
+        outcome: None,
         created_at: stub.clock.now(),
         media_type: Some(request.media_type),
         content_base64: Some(request.content_base64),

@@ -34,6 +34,10 @@ pub fn hold(reason: &CanonicalReason, since: Option<Timestamp>) -> Hold {
             HoldReason::PriceReview,
             "The price you stated differs from the seller's. The seller decides; the line shows the seller's price.",
         ),
+        HoldKind::Review => (
+            HoldReason::OrderReview,
+            "The order differs from what was quoted or shown to you. The seller looks at it.",
+        ),
         HoldKind::ErpUnknown | HoldKind::ErpRejected => (
             HoldReason::OrderEntryReview,
             "The seller completes the entry of this order by hand. Do not send it again.",

@@ -47,6 +47,7 @@ pub fn quote_request(request: QuoteRequest, account: AccountId) -> Mapped<quotes
         account,
         ship_to: request.ship_to,
         lines,
+        seconds: None,
     };
     Ok((request, named))
 }
@@ -86,6 +87,7 @@ pub fn order_request(request: OrderRequest, account: AccountId) -> Mapped<SalesO
         line_policy: request.line_policy,
         lines,
         document: None,
+        review: Vec::new(),
     };
     Ok((request, named))
 }
@@ -142,6 +144,7 @@ fn basket_line(index: usize, line: Line, faults: &mut Vec<FieldError>) -> Option
         expected_unit_price: line.expected_unit_price,
         requested_delivery_date: line.requested_delivery_date,
         buyer_line: line.buyer_line,
+        quote_id: None,
     })
 }
 

@@ -12,6 +12,8 @@ pub enum HoldReason {
     CreditReview,
     /// The buyer's price differs from the seller's.
     PriceReview,
+    /// It differs from what was quoted or shown: the seller looks at it.
+    OrderReview,
     /// The seller completes its entry by hand.
     OrderEntryReview,
     /// The warehouse could not take it yet.

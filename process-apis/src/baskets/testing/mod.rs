@@ -125,6 +125,7 @@ pub(crate) fn line(item: &str, quantity: Decimal) -> BasketLine {
         expected_unit_price: None,
         requested_delivery_date: None,
         buyer_line: None,
+        quote_id: None,
     }
 }
 
@@ -256,6 +257,7 @@ fn product(item: &str, replenishment_days: Option<u16>) -> Product {
             numerator: 12,
             denominator: 1,
         }],
+        unspsc: None,
         gtin: None,
         orderable: true,
         replenishment_days,

@@ -27,6 +27,7 @@ fn product() -> Product {
             denominator: 1,
         }],
         gtin: None,
+        unspsc: None,
         orderable: true,
         replenishment_days: None,
         buyer_part_number: None,

@@ -53,6 +53,7 @@ fn product(conversions: Vec<UnitConversion>, replenishment_days: Option<u16>) ->
         sales_unit: UnitOfMeasure::EACH,
         conversions,
         gtin: None,
+        unspsc: None,
         orderable: true,
         replenishment_days,
         buyer_part_number: None,

@@ -405,6 +405,7 @@ fn read_document(row: &Row<'_>) -> rusqlite::Result<Document> {
         answers: answers.map(|id| DocumentId(id.0)),
         order_id: order_id.map(|id| OrderId(id.0)),
         context: context.map(|context| context.0),
+        outcome: None,
         created_at,
         media_type: row.get(11)?,
         content_base64: None,

@@ -87,7 +87,8 @@ rows! {
         land1: String, ident: Vec<Ident>,
     }
     Material {
-        matnr: String, maktx: String, meins: String, mstae: String, ean11: String, plifz: String,
+        matnr: String, maktx: String, unspsc: String, meins: String, mstae: String, ean11: String,
+        plifz: String,
         units: Vec<MaterialUnit>, knmt: Vec<CustomerPart>,
     }
     MaterialUnit { meinh: String, isocode: String, umrez: String, umren: String, ean11: String, base: String }

@@ -122,6 +122,7 @@ pub(in super::super) fn product(
         sales_unit: base_unit,
         conversions,
         gtin: present(&row.ean11),
+        unspsc: present(&row.unspsc),
         orderable: row.mstae.is_empty(),
         replenishment_days,
         buyer_part_number: part.map(|part| part.kdmat.clone()),
