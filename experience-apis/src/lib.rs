@@ -4,9 +4,11 @@
 pub mod admission;
 pub mod clients;
 pub mod config;
+mod desk;
 pub mod edi;
 pub mod error;
 pub mod feed;
+mod logins;
 pub mod portal;
 pub mod router;
 pub mod share;

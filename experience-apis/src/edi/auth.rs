@@ -72,9 +72,13 @@ impl Channel {
         let (user, secret) = credential(&parts.headers).ok_or(Refused::Unknown)?;
         let profile = self.partner(&user).cloned();
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let credentials = profile.iter().flat_map(|profile| &profile.credentials);
+        let hashes = credentials
+            .map(|credential| credential.hash.clone())
+            .collect();
         let right = self
             .logins
-            .is_right(profile.clone(), &user, secret, peer.map(|peer| peer.0.ip()))
+            .is_right(&user, secret, hashes, peer.map(|peer| peer.0.ip()))
             .await
             .map_err(Refused::Problem)?;
         profile.filter(|_| right).ok_or(Refused::Unknown)

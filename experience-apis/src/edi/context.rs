@@ -1,13 +1,11 @@
 //! In whose name the channel calls process-apis: a partner, for its own account only.
 
-use canonical_model::DocumentId;
 use service_runtime::{
     context::{AccountScope, CallContext, LayerIdentity},
-    trace::{RequestScope, TraceContext},
+    trace::RequestScope,
 };
 
 use super::{CHANNEL, profile::Profile};
-use crate::LAYER;
 
 const SCOPES: [&str; 5] = [
     "accounts:read",
@@ -54,26 +52,4 @@ fn context(
         remaining_ms: 0,
         layer: LayerIdentity::ExperienceApis,
     }
-}
-
-/// For work on a document about which neither a request nor an order is known: every attempt runs under the same trace and correlation id, which are
-/// the document's own id.
-pub(super) fn scope_of_document(document: DocumentId) -> RequestScope {
-    scope(Some(document.0.as_u128()), document.to_string())
-}
-
-/// For work that goes on under the trace and correlation id that were kept for it.
-pub(super) fn scope_of_origin(trace_id: &str, correlation_id: &str) -> RequestScope {
-    scope(
-        u128::from_str_radix(trace_id, 16).ok(),
-        correlation_id.to_owned(),
-    )
-}
-
-fn scope(trace_id: Option<u128>, correlation_id: String) -> RequestScope {
-    let mut trace = TraceContext::generate();
-    if let Some(trace_id) = trace_id.filter(|id| *id != 0) {
-        trace.trace_id = trace_id;
-    }
-    RequestScope::new(LAYER, trace, correlation_id, None)
 }

@@ -3,7 +3,7 @@
 use edi::x12::WriteError;
 use service_runtime::{http_client::HopError, problem::Problem};
 
-use crate::clients::process::CallError;
+use crate::{clients::process::CallError, desk};
 
 /// Why a document was not carried on.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +43,8 @@ pub(super) enum Failure {
     Task(#[source] tokio::task::JoinError),
 }
 
-impl Failure {
-    /// Whether it may go well under the next lease. All else needs somebody to put something right.
-    pub(super) fn is_passing(&self) -> bool {
+impl desk::Failure for Failure {
+    fn is_passing(&self) -> bool {
         match self {
             Self::LeaseOver => true,
             Self::Call(CallError(error)) => match error {
@@ -90,11 +89,4 @@ impl From<Failure> for Problem {
             other => Self::internal(&other),
         }
     }
-}
-
-/// The error and its causes, on one line.
-pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| (*error).source());
-    let texts: Vec<String> = chain.take(6).map(ToString::to_string).collect();
-    texts.join(": ")
 }

@@ -12,7 +12,6 @@ mod context;
 mod error;
 mod failure;
 mod lines;
-mod logins;
 mod mapping;
 mod owed;
 pub mod profile;
@@ -34,9 +33,8 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{config::Config, state::AppState};
+use crate::{config::Config, logins::Logins, state::AppState};
 use agreement::Agreement;
-use logins::Logins;
 use profile::{Profile, ProfilesError};
 use render::Inbounds;
 
@@ -79,7 +77,7 @@ impl Channel {
             limits,
             uploads: Arc::new(Semaphore::new(config.edi.uploads)),
             work: Arc::new(Semaphore::new(config.edi.workers)),
-            logins: Logins::new(),
+            logins: Logins::new(CHANNEL),
             inbounds: render::inbounds(config.edi.max_body.get().saturating_mul(INBOUNDS)),
             credential_rate: RateLimiter::new("credential", config.limits.credential),
             account_rate: RateLimiter::new("account", config.limits.account),

@@ -4,6 +4,7 @@ use canonical_model::{OrderId, document::Document, order::SalesOrder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{agreement::Agreement, failure::Failure};
+use crate::desk::Origin;
 
 /// What was kept with a document.
 pub(super) fn kept<T: DeserializeOwned>(document: &Document) -> Result<T, Failure> {
@@ -21,15 +22,6 @@ pub(super) struct Intake {
     /// The request that brought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) request: Option<Origin>,
-}
-
-/// A request, as far as work that outlives it is concerned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Origin {
-    /// Its trace.
-    pub(super) trace_id: String,
-    /// Its correlation id.
-    pub(super) correlation_id: String,
 }
 
 /// Of a functional acknowledgement. Everything else of its verdict comes from the stored bytes.

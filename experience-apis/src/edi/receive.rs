@@ -18,12 +18,16 @@ use super::{
     Channel, MEDIA_TYPE,
     agreement::{Agreement, Judged, control_number, judge},
     context,
-    failure::{Failure, told},
-    owed::{Acknowledge, Intake, Origin, kept},
+    failure::Failure,
+    owed::{Acknowledge, Intake, kept},
     profile::Profile,
     take,
 };
-use crate::{clients::process::CallError, state::AppState};
+use crate::{
+    clients::process::CallError,
+    desk::{Origin, scope_of_document, told},
+    state::AppState,
+};
 
 /// How long orders are taken under the lease that came with storing, which is 30 s.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -172,10 +176,7 @@ fn request(
     let intake = Intake {
         agreement: Agreement::of(profile),
         orders: orders.map(|order| order.transaction.clone()).collect(),
-        request: RequestScope::current().map(|scope| Origin {
-            trace_id: scope.trace.trace_id_hex(),
-            correlation_id: scope.correlation_id.clone(),
-        }),
+        request: Origin::current(),
     };
     Ok(StoreDocument {
         partner: profile.id.clone(),
@@ -255,7 +256,7 @@ fn carry_on(state: &AppState, profile: &Arc<Profile>, stored: &StoredDocument, b
     let (state, profile, document) = (state.clone(), Arc::clone(profile), stored.document.clone());
     let begun = state.edi.begun.clone();
     let scope = RequestScope::current().map_or_else(
-        || context::scope_of_document(document.document_id),
+        || scope_of_document(document.document_id),
         |scope| scope.detached(),
     );
     let work = async move {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     agreement::{Judged, ReceivedOrder},
     context,
-    failure::{Failure, told},
+    failure::Failure,
     lines::Lines,
     mapping,
     owed::{Answer, Intake, LineReason, Refusal, Said, kept},
@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     clients::process::{CallError, Once},
+    desk::told,
     state::AppState,
 };
 

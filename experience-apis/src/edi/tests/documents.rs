@@ -3,7 +3,9 @@
 use canonical_model::document::{Direction, Document, DocumentState};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{failure::Failure, worker::put_off};
+use super::super::{failure::Failure, worker::Clerk};
+use crate::desk::put_off;
+
 use super::{Answer, Interchange, World, purchase_order};
 
 #[tokio::test]
@@ -206,14 +208,15 @@ async fn what_does_not_pass_by_itself_is_tried_more_and_more_seldom() {
     let world = World::new().await;
     take_in_vain(&world).await;
     let document = world.stub.lease_all(Direction::Inbound).remove(0);
+    let clerk = Clerk(world.state().clone());
     for (waited, seconds) in [(0, 60), (90, 90), (1_000, 1_000), (1_000_000, 3_600)] {
         let old = Document {
             created_at: world.stub.clock.now() - jiff::SignedDuration::from_secs(waited),
             ..document.clone()
         };
-        put_off(world.state(), "NWI", &old, &Failure::NoLongerRead).await;
+        put_off(&clerk, "NWI", &old, &Failure::NoLongerRead).await;
         assert_eq!(world.stub.postponed.lock().unwrap().pop(), Some(seconds));
-        put_off(world.state(), "NWI", &old, &Failure::LeaseOver).await;
+        put_off(&clerk, "NWI", &old, &Failure::LeaseOver).await;
         assert_eq!(
             world.stub.postponed.lock().unwrap().pop(),
             None,

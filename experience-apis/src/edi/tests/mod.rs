@@ -153,7 +153,7 @@ impl World {
         for document in self.stub.lease_all(direction) {
             let leased = tokio::time::Instant::now();
             let carried = super::worker::carry_on(self.state(), &document, leased).await;
-            done.push(carried.map_err(|failure| super::failure::told(&failure)));
+            done.push(carried.map_err(|failure| crate::desk::told(&failure)));
         }
         done
     }

@@ -4,7 +4,6 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
-    sync::Arc,
     time::Duration,
 };
 
@@ -18,10 +17,8 @@ use service_runtime::{
 };
 use tokio::sync::Semaphore;
 
-use super::profile::Profile;
-
 /// As many credentials as a partner may have: so many are compared for any caller, known or not.
-const COMPARED: usize = 2;
+pub(crate) const COMPARED: usize = 2;
 /// Secrets compared at once.
 const AT_ONCE: usize = 4;
 /// Secrets compared for one address: a partner needs one comparison after each rest.
@@ -34,8 +31,10 @@ const COMPARISONS: RateLimitConfig = RateLimitConfig {
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 const MOST_REMEMBERED: u64 = 10_000;
 
-/// The comparisons of one instance.
-pub(super) struct Logins {
+/// The comparisons of one channel in one instance.
+pub(crate) struct Logins {
+    /// In metrics.
+    channel: &'static str,
     turns: Semaphore,
     by_address: RateLimiter,
     /// Credentials that were right, by their keyed hash: profiles do not change while we run.
@@ -44,8 +43,10 @@ pub(super) struct Logins {
 }
 
 impl Logins {
-    pub(super) fn new() -> Self {
+    /// For a channel.
+    pub(crate) fn new(channel: &'static str) -> Self {
         Self {
+            channel,
             turns: Semaphore::new(AT_ONCE),
             by_address: RateLimiter::new("login", COMPARISONS),
             right: Cache::builder()
@@ -56,12 +57,13 @@ impl Logins {
         }
     }
 
-    /// Whether this is a secret of the partner; `None` = there is no such partner, which takes as long to find out.
-    pub(super) async fn is_right(
+    /// Whether this user's secret is one of those with these hashes, at most [`COMPARED`]; none = there is no such user,
+    /// which takes as long to find out.
+    pub(crate) async fn is_right(
         &self,
-        partner: Option<Arc<Profile>>,
         user: &str,
         secret: String,
+        hashes: Vec<String>,
         peer: Option<IpAddr>,
     ) -> Result<bool, Problem> {
         let name = self.name(user, &secret);
@@ -74,8 +76,7 @@ impl Logins {
             return Ok(true);
         }
         self.count(peer)?;
-        let comparing =
-            tokio::task::spawn_blocking(move || is_verified(partner.as_deref(), &secret));
+        let comparing = tokio::task::spawn_blocking(move || is_verified(&hashes, &secret));
         let right = comparing.await.map_err(|error| Problem::internal(&error))?;
         if right {
             self.right.insert(name, ()).await;
@@ -88,7 +89,7 @@ impl Logins {
         let Some(wait) = self.by_address.check(&key).wait else {
             return Ok(());
         };
-        metrics::counter!("orderway_edi_logins_limited_total").increment(1);
+        metrics::counter!("orderway_logins_limited_total", "channel" => self.channel).increment(1);
         let detail =
             "Too many credentials came from your address; come back after the time in Retry-After.";
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_secs(1));
@@ -98,10 +99,10 @@ impl Logins {
 
     fn name(&self, user: &str, secret: &str) -> [u8; 32] {
         let mut hash = hmac::Context::with_key(&self.key);
-        // A user holds no colon: Basic ends it there.
-        for part in [user, ":", secret] {
-            hash.update(part.as_bytes());
-        }
+        // Its length stands before it, so that nothing of the one can be taken for the other.
+        hash.update(&user.len().to_be_bytes());
+        hash.update(user.as_bytes());
+        hash.update(secret.as_bytes());
         let mut name = [0; 32];
         for (byte, from) in name.iter_mut().zip(hash.sign().as_ref()) {
             *byte = *from;
@@ -122,11 +123,10 @@ fn network(peer: IpAddr) -> IpAddr {
 }
 
 /// Compares with every credential a partner may have, so that time tells neither who exists nor which one fits.
-fn is_verified(profile: Option<&Profile>, secret: &str) -> bool {
+fn is_verified(hashes: &[String], secret: &str) -> bool {
     let mut verified = false;
     for index in 0..COMPARED {
-        let stored = profile.and_then(|profile| profile.credentials.get(index));
-        verified |= verify_secret(secret, stored.map(|credential| credential.hash.as_str()));
+        verified |= verify_secret(secret, hashes.get(index).map(String::as_str));
     }
     verified
 }
