@@ -186,14 +186,17 @@ impl WorkingDay {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotePolicy {
-    /// For how long a quote holds its prices.
+    /// For how long a quote holds its prices, unless its channel says otherwise.
     pub lifetime: HumanDuration,
+    /// For how long at most.
+    pub max_lifetime: HumanDuration,
 }
 
 impl Default for QuotePolicy {
     fn default() -> Self {
         Self {
-            lifetime: HumanDuration::from_secs(24 * 3_600),
+            lifetime: minutes(24 * 60),
+            max_lifetime: minutes(30 * 24 * 60),
         }
     }
 }
@@ -402,8 +405,17 @@ impl Validate for SitePolicy {
 
 impl Validate for QuotePolicy {
     fn validate(&self, faults: &mut Faults) {
-        let lifetime = self.lifetime >= minutes(1) && self.lifetime <= minutes(366 * 24 * 60);
-        faults.check(lifetime, "lifetime", "give 1m to 366d");
+        let lifetime = self.lifetime >= minutes(1) && self.lifetime <= self.max_lifetime;
+        faults.check(
+            lifetime,
+            "lifetime",
+            "give at least 1m and no more than max_lifetime",
+        );
+        faults.check(
+            self.max_lifetime <= minutes(366 * 24 * 60),
+            "max_lifetime",
+            "give at most 366d",
+        );
     }
 }
 

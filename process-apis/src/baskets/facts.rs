@@ -8,7 +8,7 @@ use std::{
 
 use axum::extract::FromRef;
 use canonical_model::{
-    AccountId, ItemNumber, ShipToId, SiteId,
+    AccountId, ItemNumber, QuoteId, ShipToId, SiteId,
     account::{Account, AccountQuery, ShipTo},
     basket::{BasketLine, BasketRequest},
     capabilities::Capabilities,
@@ -17,7 +17,7 @@ use canonical_model::{
     price::{PriceQuery, PriceSchedule},
     product::{Product, ProductQuery},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use service_runtime::{
     clock::Clock,
     problem::{FieldError, Problem},
@@ -36,6 +36,8 @@ use crate::{
 
 /// How many identifiers a line may have.
 const MAX_IDENTIFIERS: usize = 10;
+/// How many quotes a basket may name, its own and its lines'.
+const MAX_QUOTES: usize = 50;
 /// How many keys one question may hold.
 const MAX_KEYS: usize = 5_000;
 
@@ -122,8 +124,10 @@ pub struct Facts {
     pub stock: Vec<FreeStock>,
     /// Credit by level, with our claims.
     pub credit: Vec<CreditLevel>,
-    /// The quote named, if it exists.
-    pub quote: Option<StoredQuote>,
+    /// The quotes named, by the basket or by a line, as far as they exist. Facts of before lines named any have one or
+    /// none, under `quote`.
+    #[serde(default, alias = "quote", deserialize_with = "one_or_many")]
+    pub quotes: Vec<StoredQuote>,
     /// The reservation named, if it exists.
     pub reservation: Option<KnownReservation>,
     /// Whether any of it is older than it should be because a source does not answer.
@@ -198,16 +202,16 @@ pub async fn gather(
 ) -> Result<Facts, GatherError> {
     check_shape(request, &sources.policies)?;
     let ages = purpose.ages(&sources.policies);
-    let (account, capabilities, products, quote, reservation) = tokio::join!(
+    let (account, capabilities, products, quotes, reservation) = tokio::join!(
         account(sources, call, &request.account, ages.account),
         sources.system.capabilities(call),
         products(sources, call, request, ages.account),
-        quote(sources, call, request),
+        quotes(sources, call, request),
         reservation(sources, call, request),
     );
     let account = account?;
-    let (capabilities, products, quote, reservation) =
-        (capabilities?, products?, quote?, reservation?);
+    let (capabilities, products, quotes, reservation) =
+        (capabilities?, products?, quotes?, reservation?);
     let items: BTreeSet<ItemNumber> = products
         .iter()
         .map(|known| known.product.item.clone())
@@ -252,7 +256,7 @@ pub async fn gather(
         prices,
         stock: stock.facts,
         credit: credit.facts,
-        quote,
+        quotes,
         reservation,
         degraded: prices_degraded || stock.degraded || credit.degraded,
     })
@@ -290,12 +294,29 @@ fn check_shape(request: &BasketRequest, policies: &Policies) -> Result<(), Gathe
             ));
         }
     }
+    faults.extend(too_many_quotes(request));
     faults.truncate(100);
     if faults.is_empty() {
         Ok(())
     } else {
         Err(GatherError::Malformed(Problem::validation(faults)))
     }
+}
+
+/// The quotes that a basket names, each once.
+fn quotes_named(request: &BasketRequest) -> BTreeSet<QuoteId> {
+    let of_lines = request.lines.iter().filter_map(|line| line.quote_id);
+    request.quote_id.into_iter().chain(of_lines).collect()
+}
+
+fn too_many_quotes(request: &BasketRequest) -> Option<FieldError> {
+    let named = quotes_named(request).len();
+    (named > MAX_QUOTES).then(|| {
+        let detail = format!(
+            "The lines name {named} quotes; gather what was quoted at most {MAX_QUOTES} times in one order."
+        );
+        FieldError::new("/lines", "out-of-range", detail)
+    })
 }
 
 /// The account; it is what the caller asked for, or nothing.
@@ -402,15 +423,29 @@ pub(crate) async fn prices(
     Ok((schedules, degraded))
 }
 
-async fn quote(
+async fn quotes(
     sources: &Sources,
     call: &Call,
     request: &BasketRequest,
-) -> Result<Option<StoredQuote>, GatherError> {
-    let Some(id) = request.quote_id else {
-        return Ok(None);
-    };
-    Ok(crate::quotes::load(sources.store.as_ref(), &call.company, id).await?)
+) -> Result<Vec<StoredQuote>, GatherError> {
+    let mut found = Vec::new();
+    for id in quotes_named(request) {
+        found.extend(crate::quotes::load(sources.store.as_ref(), &call.company, id).await?);
+    }
+    Ok(found)
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<StoredQuote>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Quotes {
+        Many(Vec<StoredQuote>),
+        One(Option<Box<StoredQuote>>),
+    }
+    Ok(match Quotes::deserialize(from)? {
+        Quotes::Many(quotes) => quotes,
+        Quotes::One(quote) => quote.map(|quote| *quote).into_iter().collect(),
+    })
 }
 
 async fn reservation(

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 
 use super::{
     AssessedLine,
-    assess::{Basket, date_problem, problem},
+    assess::{Basket, date_problem, problem, quote_problem},
 };
 use crate::{
     policy::{BasketPolicy, PricePolicy},
@@ -78,6 +78,9 @@ pub(super) fn judge(
     }
     let date = asked.requested_delivery_date;
     problems.extend(date_problem(basket, date, &at("requested_delivery_date")));
+    if let Some(quote_id) = asked.quote_id {
+        problems.extend(quote_problem(basket, quote_id, &at("quote_id")));
+    }
     let mut judged = Judged {
         line: AssessedLine {
             line: number,
@@ -195,12 +198,9 @@ fn price(
         on: basket.today,
     };
     // Of several quoted quantities of one item the deepest that is reached locks the price.
-    let reached = basket
-        .locks
-        .iter()
-        .filter(|(item, _)| *item == product.item)
-        .map(|(_, lock)| lock);
-    let lock = reached.max_by_key(|lock| {
+    let quote_id = asked.quote_id.or(basket.request.quote_id);
+    let locks = quote_id.and_then(|quote_id| basket.locks.get(&quote_id)?.get(&product.item));
+    let lock = locks.into_iter().flatten().max_by_key(|lock| {
         let usable = lock.from.unit == line.ordered.unit && lock.from.value <= line.ordered.value;
         (usable, lock.from.value)
     });

@@ -33,6 +33,12 @@ use crate::{
 
 /// How often a decision whose claims were taken by others is made again.
 const DECISIONS_AGAIN: usize = 3;
+/// How many things a channel may want looked at.
+const MAX_REVIEWS: usize = 100;
+/// How long a sentence about one may be.
+const MAX_DETAIL: usize = 500;
+/// How many faults one answer names.
+const MAX_FAULTS: usize = 100;
 
 /// Takes orders.
 #[derive(Clone)]
@@ -108,15 +114,8 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
 pub fn check_shape(request: &SalesOrderRequest) -> Result<(), Problem> {
     let mut faults = Vec::new();
     let mut check = |text: Option<&str>, most: usize, pointer: &str| {
-        let sound = |text: &str| {
-            (1..=most).contains(&text.chars().count())
-                && !text.chars().any(char::is_control)
-                && text.trim() == text
-        };
-        if text.is_some_and(|text| !sound(text)) {
-            let detail =
-                format!("Give 1 to {most} visible characters without blanks at either end.");
-            faults.push(FieldError::new(pointer, "out-of-range", detail));
+        if text.is_some_and(|text| !is_visible(text, most)) {
+            faults.push(FieldError::new(pointer, "out-of-range", visible(most)));
         }
     };
     check(request.release_number.as_deref(), 30, "/release_number");
@@ -136,11 +135,48 @@ pub fn check_shape(request: &SalesOrderRequest) -> Result<(), Problem> {
         60,
         "/document/transaction",
     );
+    faults.extend(review_faults(request));
+    faults.truncate(MAX_FAULTS);
     if faults.is_empty() {
         Ok(())
     } else {
         Err(Problem::validation(faults))
     }
+}
+
+fn review_faults(request: &SalesOrderRequest) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let mut fault = |pointer: String, detail: String| {
+        faults.push(FieldError::new(pointer, "out-of-range", detail));
+    };
+    if request.review.len() > MAX_REVIEWS {
+        fault(
+            "/review".to_owned(),
+            format!("Name at most {MAX_REVIEWS} things to look at."),
+        );
+    }
+    let lines = request.lines.len();
+    for (index, reason) in request.review.iter().enumerate().take(MAX_REVIEWS) {
+        if !is_visible(&reason.detail, MAX_DETAIL) {
+            fault(format!("/review/{index}/detail"), visible(MAX_DETAIL));
+        }
+        let known = |line: u32| line > 0 && usize::try_from(line).is_ok_and(|line| line <= lines);
+        if reason.line.is_some_and(|line| !known(line)) {
+            let detail = format!("Name one of the lines 1 to {lines}, or none.");
+            fault(format!("/review/{index}/line"), detail);
+        }
+    }
+    faults
+}
+
+fn is_visible(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.chars().count())
+        && !text.chars().any(char::is_control)
+        && text.trim() == text
+}
+
+fn visible(most: usize) -> String {
+    format!("Give 1 to {most} visible characters without blanks at either end.")
 }
 
 impl Orders {
@@ -322,7 +358,7 @@ impl Taking<'_> {
             facts: serde_json::to_value(facts).map_err(internal)?,
             steps: assessment.steps.clone(),
             outcome: json!({
-                "status": order.status, "holds": assessment.holds, "total": order.total,
+                "status": order.status, "holds": take::holds(self.request, assessment), "total": order.total,
                 "lines": lines.collect::<Vec<_>>(), "credit": assessment.credit,
             }),
         })

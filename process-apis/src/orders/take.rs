@@ -4,7 +4,7 @@ use canonical_model::{
     CompanyId, OrderId, OrderReference, Quantity, UnitPrice,
     account::ShipTo,
     basket::{BasketLine, LineProblem},
-    order::{HoldKind, LinePolicy, OrderHold, SalesOrderRequest},
+    order::{HoldKind, HoldReason, LinePolicy, OrderHold, SalesOrderRequest},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -19,6 +19,9 @@ use crate::{
     baskets::{AssessedLine, Assessment},
     idempotency::fingerprint,
 };
+
+/// The scope that releases what a channel wants looked at.
+const RELEASES_REVIEW: &str = "holds:release";
 
 /// What an order is decided from.
 #[derive(Debug, Clone, Copy)]
@@ -73,13 +76,16 @@ pub fn take(take: Take<'_>) -> Result<Vec<OrderEvent>, Refusal> {
         .holds
         .iter()
         .any(|hold| hold.kind == HoldKind::Credit);
-    let received = received(take, ship_to, credit_held)?;
+    let holds = holds(request, assessment);
+    let received = Received {
+        held: !holds.is_empty(),
+        ..received(take, ship_to, credit_held)?
+    };
     let mut events = vec![OrderEvent::Received(Box::new(received))];
-    if !assessment.holds.is_empty() {
-        let numbered = (1_u32..).zip(&assessment.holds);
-        let holds = numbered.map(|(hold, reason)| OrderHold {
+    if !holds.is_empty() {
+        let holds = (1_u32..).zip(holds).map(|(hold, reason)| OrderHold {
             hold,
-            reason: reason.clone(),
+            reason,
             placed_at: take.now,
         });
         events.push(OrderEvent::Held(Held {
@@ -88,6 +94,23 @@ pub fn take(take: Take<'_>) -> Result<Vec<OrderEvent>, Refusal> {
         }));
     }
     Ok(events)
+}
+
+/// What the order waits for: what the engine finds, and what the channel wants looked at. A line that is not taken needs
+/// no look.
+pub fn holds(request: &SalesOrderRequest, assessment: &Assessment) -> Vec<HoldReason> {
+    let refused = |line: u32| {
+        let refused = |known: &AssessedLine| known.line == line && !known.problems.is_empty();
+        assessment.lines.iter().any(refused)
+    };
+    let reviews = request.review.iter().map(|reason| HoldReason {
+        kind: HoldKind::Review,
+        detail: reason.detail.clone(),
+        released_by: RELEASES_REVIEW.to_owned(),
+        line: reason.line,
+    });
+    let reviews = reviews.filter(|hold| !hold.line.is_some_and(refused));
+    assessment.holds.iter().cloned().chain(reviews).collect()
 }
 
 fn faults(request: &SalesOrderRequest, assessment: &Assessment) -> Vec<FieldError> {
@@ -193,7 +216,7 @@ fn received(take: Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Recei
             claimed: !credit_held,
             unknown: assessment.credit_unknown,
         },
-        held: !assessment.holds.is_empty(),
+        held: false,
         content: content(request, assessment).map_err(|_problem| Refusal::Faults(Vec::new()))?,
         decision_id: take.decision_id,
         correlation_id: take.correlation_id.to_owned(),

@@ -9,9 +9,9 @@ use canonical_model::{
     order::LinePolicy,
     quote::{Quote, QuoteRequest, QuoteState},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use service_runtime::problem::Problem;
+use service_runtime::problem::{FieldError, Problem};
 use uuid::Uuid;
 
 pub use routes::router;
@@ -25,6 +25,7 @@ use crate::{
     },
     clients::Call,
     idempotency::{Answer, Keyed, WorkError},
+    policy::QuotePolicy,
     store::{Commit, NewEvent, QuoteRow, StateRow, Store, StoreError, StreamChange, StreamKind},
 };
 
@@ -73,13 +74,14 @@ pub(crate) async fn create(
     request: QuoteRequest,
     keyed: &Keyed,
 ) -> Result<Answer, WorkError> {
+    let lifetime = lifetime(request.seconds, &sources.policies.quote)?;
     let basket = basket_of(request);
     let facts = gather(sources, call, &basket, Purpose::Checkout)
         .await
         .map_err(Problem::from)?;
     let now = sources.clock.now();
     let assessment = assess(&basket, LinePolicy::AllOrNothing, &facts, now);
-    let quote = decide(sources, &assessment, now)?;
+    let quote = decide(&assessment, now, lifetime)?;
     let answer = Answer::new(StatusCode::CREATED, &quote, quote.quote_id.0)?;
     let commit = commit(call, &basket, &facts, &assessment, quote)?;
     let idempotency = Some(keyed.answer(&answer, now));
@@ -93,10 +95,26 @@ pub(crate) async fn create(
     Ok(answer)
 }
 
+fn lifetime(seconds: Option<u32>, policy: &QuotePolicy) -> Result<SignedDuration, Problem> {
+    match seconds {
+        Some(0) => Err(Problem::validation(vec![FieldError::new(
+            "/seconds",
+            "out-of-range",
+            "Lock the prices for at least one second, or leave this out.",
+        )])),
+        Some(seconds) => {
+            Ok(SignedDuration::from_secs(i64::from(seconds)).min(policy.max_lifetime.signed()))
+        }
+        None => Ok(policy.lifetime.signed()),
+    }
+}
+
+/// A quote is made of the prices as they are now: an earlier one's cannot be renewed by it.
 fn basket_of(request: QuoteRequest) -> BasketRequest {
     let mut lines = request.lines;
     for line in &mut lines {
         line.expected_unit_price = None;
+        line.quote_id = None;
     }
     BasketRequest {
         account: request.account,
@@ -109,13 +127,16 @@ fn basket_of(request: QuoteRequest) -> BasketRequest {
     }
 }
 
-fn decide(sources: &Sources, assessment: &Assessment, now: Timestamp) -> Result<Quote, Problem> {
+fn decide(
+    assessment: &Assessment,
+    now: Timestamp,
+    lifetime: SignedDuration,
+) -> Result<Quote, Problem> {
     // Credit is looked at when it is ordered: a hold does not stand in a quote's way.
     let ship_to = match (&assessment.ship_to, assessment.verdict) {
         (Some(ship_to), Verdict::Accept | Verdict::Hold) => ship_to.ship_to.clone(),
         (_, Verdict::Reject) | (None, _) => return Err(rejected(assessment.all_problems())),
     };
-    let lifetime = sources.policies.quote.lifetime.signed();
     Ok(Quote {
         quote_id: QuoteId::generate(),
         account: assessment.account.account.clone(),

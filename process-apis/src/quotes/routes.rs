@@ -35,6 +35,9 @@ pub fn router() -> OpenApiRouter<AppState> {
 }
 
 /// Locks the prices of a basket for a time.
+///
+/// For `seconds`, or the policy's `quote.lifetime` without, and never longer than its `quote.max_lifetime`:
+/// `expires_at` says until when. The prices are those of now: a line's `quote_id` is not looked at.
 #[utoipa::path(post, path = "/v1/quotes", operation_id = "create_quote", tag = "quotes",
     params(("Idempotency-Key" = String, Header, description = "The caller's own name for this request")),
     request_body = QuoteRequest,

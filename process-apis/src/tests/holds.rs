@@ -76,6 +76,89 @@ async fn a_credit_hold_is_listed_and_released_by_whoever_may_and_then_created_in
 }
 
 #[tokio::test]
+async fn what_a_channel_wants_looked_at_holds_the_order_until_a_person_has() {
+    let layer = Layer::new(CreateClass::Staged);
+    let mut body = order("PO-1", "SKU-1", "5");
+    let wrong = order("", "NO-SUCH", "1")["lines"][0].clone();
+    body["lines"].as_array_mut().unwrap().push(wrong);
+    body["line_policy"] = json!("take_sound_lines");
+    body["review"] = json!([
+        {"detail": "The total was 51.00 and is 50.00: speak to the buyer."},
+        {"line": 1, "detail": "Line 1 was quoted at 9.00 per EA and came at 8.00: agree on one."},
+        {"line": 2, "detail": "Line 2 is not taken, and needs no look."},
+    ]);
+    let placed = layer.place("k", &body).await;
+    assert_eq!(
+        (placed.status, &placed.body["status"]),
+        (202, &json!("held"))
+    );
+    let holds = placed.body["holds"].as_array().unwrap();
+    let seen: Vec<_> = holds
+        .iter()
+        .map(|hold| (&hold["kind"], &hold["line"], &hold["released_by"]))
+        .collect();
+    let (kind, scope) = (&json!("review"), &json!("holds:release"));
+    assert_eq!(
+        seen,
+        [(kind, &Value::Null, scope), (kind, &json!(1), scope)]
+    );
+    assert_eq!(holds[0]["detail"], body["review"][0]["detail"]);
+    let id = placed.id();
+    let listed = layer.get(&clerk(), "/v1/holds?kind=review").await.body;
+    assert_eq!(listed["items"][0]["order_id"], id);
+    let decision = layer.get(&clerk(), &format!("/v1/orders/{id}")).await.body["decision_id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let (_, record) = layer.state.store.decision(decision).await.unwrap().unwrap();
+    assert_eq!(record.outcome["holds"].as_array().unwrap().len(), 2);
+
+    // What is only looked at is the same order without.
+    body["review"] = json!([]);
+    let again = layer.place("k2", &body).await;
+    assert_eq!((again.status, again.id()), (202, id.clone()));
+
+    let by_buyer = layer
+        .command(&buyer(&["A"]), &id, "holds/1/release", &note())
+        .await;
+    assert_eq!(by_buyer.status, 403);
+    for hold in ["holds/1/release", "holds/2/release"] {
+        assert_eq!(layer.erp.calls("create_order"), 0);
+        let released = layer.command(&clerk(), &id, hold, &note()).await;
+        assert_eq!(released.status, 200, "{released:?}");
+    }
+    layer.until(&id, "released").await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_looked_at_is_said_in_a_sentence_about_a_line_that_is_there() {
+    let layer = Layer::without_worker(CreateClass::Staged);
+    let long = "x".repeat(501);
+    let many = vec![json!({"detail": "Look."}); 101];
+    for (review, pointer) in [
+        (json!([{"detail": ""}]), "/review/0/detail"),
+        (
+            json!([{"detail": "Look."}, {"detail": long}]),
+            "/review/1/detail",
+        ),
+        (json!([{"detail": "Look\u{7}."}]), "/review/0/detail"),
+        (json!([{"line": 0, "detail": "Look."}]), "/review/0/line"),
+        (json!([{"line": 2, "detail": "Look."}]), "/review/0/line"),
+        (json!(many), "/review"),
+    ] {
+        let mut body = order("PO-1", "SKU-1", "5");
+        body["review"] = review;
+        let refused = layer.place("k", &body).await;
+        assert_eq!(
+            (refused.status, &refused.body["errors"][0]["pointer"]),
+            (422, &json!(pointer)),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn released_credit_counts_against_the_limit() {
     let layer = Layer::without_worker(CreateClass::Staged);
     let id = layer.place("k1", &order("PO-1", "SKU-2", "9")).await.id();

@@ -6,7 +6,7 @@ mod promise;
 use std::collections::{BTreeMap, BTreeSet};
 
 use canonical_model::{
-    ItemNumber,
+    ItemNumber, QuoteId,
     account::{Account, AccountStatus, ShipTo},
     basket::{BasketCheck, BasketRequest, CheckedLine, LineProblem, LineProblemCode, Verdict},
     decision::DecisionStep,
@@ -17,8 +17,11 @@ use jiff::{Timestamp, ToSpan, civil::Date};
 use rust_decimal::Decimal;
 
 use super::{Assessment, facts::Facts, ledgers, line};
-use crate::{credit::exposure, pricing::resolve::LockedPrice};
+use crate::{credit::exposure, pricing::resolve::LockedPrice, quotes::StoredQuote};
 use promise::{promise, total};
+
+/// What a quote locks, by item.
+pub(super) type Locks = BTreeMap<ItemNumber, Vec<LockedPrice>>;
 
 /// Everything the lines are assessed with.
 pub(super) struct Basket<'a> {
@@ -27,7 +30,8 @@ pub(super) struct Basket<'a> {
     pub(super) ship_to: Option<&'a ShipTo>,
     pub(super) today: Date,
     pub(super) schedules: BTreeMap<&'a ItemNumber, &'a PriceSchedule>,
-    pub(super) locks: Vec<(ItemNumber, LockedPrice)>,
+    /// By quote; one that cannot be used is absent.
+    pub(super) locks: BTreeMap<QuoteId, Locks>,
 }
 
 /// Assesses a basket from its facts, as at an instant.
@@ -185,12 +189,8 @@ fn basket_problems(basket: &Basket<'_>, now: Timestamp) -> Vec<LineProblem> {
         request.requested_delivery_date,
         "/requested_delivery_date",
     ));
-    if request.quote_id.is_some() && !quote_usable(request, facts, basket.ship_to, now) {
-        problems.push(problem(
-            LineProblemCode::QuoteNotUsable,
-            "/quote_id",
-            "The quote is unknown, has expired, or is for another account or delivery address; ask for a new one.",
-        ));
+    if let Some(quote_id) = request.quote_id {
+        problems.extend(quote_problem(basket, quote_id, "/quote_id"));
     }
     if request.reservation_id.is_some() && !reservation_usable(facts, now) {
         problems.push(problem(
@@ -222,20 +222,15 @@ pub(super) fn date_problem(
     Some(problem(LineProblemCode::DateOutOfRange, pointer, detail))
 }
 
-fn quote_usable(
-    request: &BasketRequest,
-    facts: &Facts,
-    ship_to: Option<&ShipTo>,
-    now: Timestamp,
-) -> bool {
-    facts.quote.as_ref().is_some_and(|stored| {
-        let quote = &stored.quote;
-        let same_place = ship_to.is_some_and(|to| to.ship_to == quote.ship_to);
-        Some(quote.quote_id) == request.quote_id
-            && quote.account == request.account
-            && same_place
-            && now < quote.expires_at
-    })
+/// A quote that does not apply.
+pub(super) fn quote_problem(
+    basket: &Basket<'_>,
+    quote_id: QuoteId,
+    pointer: &str,
+) -> Option<LineProblem> {
+    let detail = "The quote is unknown, has expired, or is for another account or delivery address; ask for a new one.";
+    let usable = basket.locks.contains_key(&quote_id);
+    (!usable).then(|| problem(LineProblemCode::QuoteNotUsable, pointer, detail))
 }
 
 fn reservation_usable(facts: &Facts, now: Timestamp) -> bool {
@@ -250,27 +245,31 @@ fn locks(
     facts: &Facts,
     ship_to: Option<&ShipTo>,
     now: Timestamp,
-) -> Vec<(ItemNumber, LockedPrice)> {
-    let Some(stored) = facts
-        .quote
-        .as_ref()
-        .filter(|_| quote_usable(request, facts, ship_to, now))
-    else {
-        return Vec::new();
+) -> BTreeMap<QuoteId, Locks> {
+    let usable = |stored: &&StoredQuote| {
+        let quote = &stored.quote;
+        let same_place = ship_to.is_some_and(|to| to.ship_to == quote.ship_to);
+        quote.account == request.account && same_place && now < quote.expires_at
     };
-    let lines = stored.quote.lines.iter().filter_map(|line| {
-        let (item, from, price) = (line.item.clone()?, line.quantity?, line.price.as_ref()?);
-        let quote_id = stored.quote.quote_id;
-        Some((
-            item,
-            LockedPrice {
-                quote_id,
-                from,
-                unit_price: price.unit_price.clone(),
-            },
-        ))
-    });
-    lines.collect()
+    let usable = facts.quotes.iter().filter(usable);
+    usable
+        .map(|stored| (stored.quote.quote_id, locked_by(stored)))
+        .collect()
+}
+
+fn locked_by(stored: &StoredQuote) -> Locks {
+    let mut locks = Locks::new();
+    for line in &stored.quote.lines {
+        let (Some(item), Some(from), Some(price)) = (&line.item, line.quantity, &line.price) else {
+            continue;
+        };
+        locks.entry(item.clone()).or_default().push(LockedPrice {
+            quote_id: stored.quote.quote_id,
+            from,
+            unit_price: price.unit_price.clone(),
+        });
+    }
+    locks
 }
 
 impl Assessment {
