@@ -12,6 +12,7 @@ pub mod effects;
 pub mod error;
 pub mod events;
 pub mod exceptions;
+mod faults;
 pub mod idempotency;
 pub mod operator;
 pub mod orders;

@@ -152,8 +152,9 @@ pub struct Document {
     pub lease: Option<Uuid>,
 }
 
-/// Leases documents to work on; `POST /v1/documents/leases`. Inbound: `received` ones. Outbound: `due` ones, to be
-/// rendered, or, for a channel that sends, `ready` ones: of one order only the oldest that is not delivered.
+/// Leases documents to work on; `POST /v1/documents/leases`.
+///
+/// Inbound: `received` ones. Outbound: `due` ones, to be rendered, or, for a channel that sends, `ready` ones: of one order only the oldest that is not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseDocuments {

@@ -4,7 +4,7 @@ use canonical_model::{
     DocumentId,
     document::{
         AnswerDocument, Document, DocumentContent, DocumentPage, DocumentSearch, LeaseDocuments,
-        LeasedDocuments, PostponeDocument, StoreDocument, StoredDocument,
+        LeasedDocuments, PostponeDocument, RefuseDocument, StoreDocument, StoredDocument,
     },
 };
 use http::Method;
@@ -76,6 +76,17 @@ impl ProcessClient {
     ) -> Result<Document, CallError> {
         let path = format!("/v1/documents/{document}/confirm");
         read(self.call(Method::POST, &path, context).send().await)
+    }
+
+    /// The partner's system does not take the document; it is not sent again.
+    pub async fn refuse_document(
+        &self,
+        context: &CallContext,
+        document: DocumentId,
+        refusal: &RefuseDocument,
+    ) -> Result<Document, CallError> {
+        let path = format!("/v1/documents/{document}/refuse");
+        self.post(&path, context, refusal).await
     }
 
     /// A document, with its content.

@@ -10,8 +10,9 @@ use axum::{
 use canonical_model::{
     DocumentId,
     document::{
-        AnswerDocument, Document, DocumentContent, DocumentPage, DocumentSearch, LeaseDocuments,
-        LeasedDocuments, PostponeDocument, StoreDocument, StoredDocument,
+        AnswerDocument, Direction, Document, DocumentContent, DocumentPage, DocumentSearch,
+        DocumentState, LeaseDocuments, LeasedDocuments, PostponeDocument, RefuseDocument,
+        StoreDocument, StoredDocument,
     },
 };
 use service_runtime::{
@@ -19,13 +20,16 @@ use service_runtime::{
     context::Caller,
     extract::{Json, Path, Query},
     page::{Page, PageQuery},
-    problem::{FieldError, Problem},
+    problem::Problem,
     server::Stopping,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{config::DocumentsConfig, service::Documents};
-use crate::store::{DocumentFilter, Store};
+use crate::{
+    faults::Faults,
+    store::{DocumentFilter, DocumentWork, Store},
+};
 
 /// The routes of documents, within these limits.
 pub fn router<S>(config: DocumentsConfig) -> OpenApiRouter<S>
@@ -42,6 +46,7 @@ where
         .routes(routes!(postpone_document))
         .routes(routes!(put_document_content))
         .routes(routes!(confirm_document))
+        .routes(routes!(refuse_document))
         .layer(DefaultBodyLimit::max(config.body_limit.as_usize()))
         .layer(Extension(config))
 }
@@ -83,7 +88,8 @@ async fn store_document(
 
 /// Leases documents to work on.
 ///
-/// Inbound: what is not answered yet. Outbound: what is to be rendered. Nobody else is given them until the lease ends.
+/// Inbound: what is not answered yet. Outbound: what is to be rendered, or, where `state` is `ready`, what is to be sent:
+/// of one order only the oldest that is neither delivered nor refused. Nobody else is given them until the lease ends.
 #[utoipa::path(
     post, path = "/v1/documents/leases", tag = "documents", security(("call_context" = [])),
     request_body(content = LeaseDocuments,
@@ -102,8 +108,8 @@ async fn lease_documents(
     Json(request): Json<LeaseDocuments>,
 ) -> Result<Json<LeasedDocuments>, Problem> {
     let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
-    check_lease(&request)?;
-    let documents = documents.lease(&request, stopping, &clock).await?;
+    let work = check_lease(&request)?;
+    let documents = documents.lease(&request, work, stopping, &clock).await?;
     Ok(Json(LeasedDocuments { documents }))
 }
 
@@ -111,7 +117,8 @@ async fn lease_documents(
 #[utoipa::path(
     post, path = "/v1/documents/{document_id}/answer", tag = "documents", security(("call_context" = [])),
     params(("document_id" = DocumentId, Path, description = "The document", example = "0199e0a4-6c1f-7d3a-9a55-0c6f4f1d2b7e")),
-    request_body(content = AnswerDocument, example = json!({"lease": "3f0a1e9c-7c1b-4a53-9d0f-54c3a2c0a001", "owed": []})),
+    request_body(content = AnswerDocument, example = json!({"lease": "3f0a1e9c-7c1b-4a53-9d0f-54c3a2c0a001", "owed": [],
+        "outcome": {"status": 200, "text": "OK"}})),
     responses(
         (status = 200, description = "The document, answered", body = Document),
         (status = 409, description = "The lease is no longer the caller's", body = Problem),
@@ -132,7 +139,7 @@ async fn answer_document(
     documents.answer(id, request).await.map(Json)
 }
 
-/// Puts off a document that cannot be carried on now: nobody is given it before the time is over.
+/// Puts off a document that cannot be carried on, rendered or sent now: nobody is given it before the time is over.
 #[utoipa::path(
     post, path = "/v1/documents/{document_id}/postpone", tag = "documents", security(("call_context" = [])),
     params(("document_id" = DocumentId, Path, description = "The document", example = "0199e0a4-6c1f-7d3a-9a55-0c6f4f1d2b7e")),
@@ -204,6 +211,35 @@ async fn confirm_document(
     documents.confirm(id).await.map(Json)
 }
 
+/// Says that the partner's system does not take a document that was sent.
+///
+/// It is not sent again, and what follows it of the same order is sent; a person has to look.
+#[utoipa::path(
+    post, path = "/v1/documents/{document_id}/refuse", tag = "documents", security(("call_context" = [])),
+    params(("document_id" = DocumentId, Path, description = "The document", example = "0199e0a4-6c1f-7d3a-9a55-0c6f4f1d2b7e")),
+    request_body(content = RefuseDocument, example = json!({"lease": "3f0a1e9c-7c1b-4a53-9d0f-54c3a2c0a001",
+        "reason": "cXML status 475: the order is not known"})),
+    responses(
+        (status = 200, description = "The document, refused, with the reason in `outcome`", body = Document),
+        (status = 409, description = "`document-not-ready`: it does not wait to be sent; `lease-lost`: the lease is no \
+            longer the caller's", body = Problem),
+        (status = "default", description = "A problem", body = Problem)),
+)]
+async fn refuse_document(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Clock>,
+    Extension(config): Extension<DocumentsConfig>,
+    caller: Caller,
+    Path(id): Path<DocumentId>,
+    Json(request): Json<RefuseDocument>,
+) -> Result<Json<Document>, Problem> {
+    let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
+    Faults::default()
+        .words("/reason", &request.reason, 1_000)
+        .finish()?;
+    documents.refuse(id, request).await.map(Json)
+}
+
 /// Reads a document with its content.
 #[utoipa::path(
     get, path = "/v1/documents/{document_id}", tag = "documents", security(("call_context" = [])),
@@ -257,63 +293,6 @@ async fn list_documents(
     Ok(Json(DocumentPage { items, next }))
 }
 
-/// Collects what is wrong, so that the caller learns all of it at once.
-#[derive(Default)]
-struct Faults(Vec<FieldError>);
-
-impl Faults {
-    fn add(mut self, sound: bool, pointer: &str, code: &str, detail: String) -> Self {
-        if !sound {
-            self.0.push(FieldError::new(pointer, code, detail));
-        }
-        self
-    }
-
-    fn text(self, pointer: &str, text: &str, most: usize) -> Self {
-        let sound =
-            !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control);
-        self.add(
-            sound,
-            pointer,
-            "invalid-value",
-            format!("Send 1 to {most} visible characters."),
-        )
-    }
-
-    /// Nothing is not a document.
-    fn content(self, base64: &str) -> Self {
-        let detail = "Send the bytes of the document, in base64.".to_owned();
-        self.add(
-            !base64.is_empty(),
-            "/content_base64",
-            "invalid-value",
-            detail,
-        )
-    }
-
-    fn count(self, pointer: &str, count: usize, most: usize) -> Self {
-        self.add(
-            count <= most,
-            pointer,
-            "too-many",
-            format!("Send at most {most}."),
-        )
-    }
-
-    fn range(self, pointer: &str, value: u16, range: std::ops::RangeInclusive<u16>) -> Self {
-        let detail = format!("Send a number from {} to {}.", range.start(), range.end());
-        self.add(range.contains(&value), pointer, "out-of-range", detail)
-    }
-
-    fn finish(self) -> Result<(), Problem> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::validation(self.0))
-        }
-    }
-}
-
 fn check_store(request: &StoreDocument) -> Result<(), Problem> {
     let faults = Faults::default()
         .text("/partner", &request.partner, 40)
@@ -328,10 +307,23 @@ fn check_store(request: &StoreDocument) -> Result<(), Problem> {
     .finish()
 }
 
-fn check_lease(request: &LeaseDocuments) -> Result<(), Problem> {
+/// What is to be done with the documents asked for.
+fn check_lease(request: &LeaseDocuments) -> Result<DocumentWork, Problem> {
+    let work = match (request.direction, request.state) {
+        (Direction::Inbound, None | Some(DocumentState::Received)) => Some(DocumentWork::CarryOn),
+        (Direction::Outbound, None | Some(DocumentState::Due)) => Some(DocumentWork::Render),
+        (Direction::Outbound, Some(DocumentState::Ready)) => Some(DocumentWork::Send),
+        _ => None,
+    };
+    let detail = match request.direction {
+        Direction::Inbound => "Send received, or leave it out.",
+        Direction::Outbound => "Send due or ready, or leave it out: then it is due.",
+    };
     Faults::default()
+        .add(work.is_some(), "/state", "invalid-value", detail)
         .range("/limit", request.limit, 1..=100)
         .range("/seconds", request.seconds, 1..=60)
         .range("/wait_seconds", request.wait_seconds, 0..=30)
-        .finish()
+        .finish()?;
+    Ok(work.unwrap_or(DocumentWork::CarryOn))
 }

@@ -7,7 +7,7 @@ use canonical_model::{
     AccountId, DocumentId,
     document::{
         AnswerDocument, Direction, Document, DocumentContent, DocumentState, LeaseDocuments,
-        OwedDocument, PostponeDocument, StoreDocument, StoredDocument,
+        OwedDocument, PostponeDocument, RefuseDocument, StoreDocument, StoredDocument,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -25,8 +25,8 @@ use crate::{
     error::store_problem,
     events::{poll::Until, reach::Reach},
     store::{
-        Cause, Commit, DocumentChange, DocumentFilter, DocumentLease, NewDocument, Store,
-        StoreError,
+        Cause, Commit, DocumentChange, DocumentFilter, DocumentLease, DocumentWork, NewDocument,
+        Store, StoreError,
     },
 };
 
@@ -116,7 +116,7 @@ impl<'a> Documents<'a> {
         let answers = Some(first.document_id);
         let due = DocumentLease {
             answers,
-            ..self.leases(Direction::Outbound, MOST_OWED, self.config.lease.signed())
+            ..self.leases(DocumentWork::Render, MOST_OWED, self.config.lease.signed())
         };
         let mut leased = self
             .store
@@ -158,6 +158,7 @@ impl<'a> Documents<'a> {
     pub(super) async fn lease(
         &self,
         request: &LeaseDocuments,
+        asked: DocumentWork,
         stopping: Stopping,
         clock: &Clock,
     ) -> Result<Vec<Document>, Problem> {
@@ -170,7 +171,7 @@ impl<'a> Documents<'a> {
             let lease = DocumentLease {
                 now,
                 until: now.saturating_add(held).unwrap_or(now),
-                ..self.leases(request.direction, request.limit, held)
+                ..self.leases(asked, request.limit, held)
             };
             let leased = self
                 .store
@@ -201,6 +202,7 @@ impl<'a> Documents<'a> {
             DocumentChange::Answer {
                 id,
                 lease: request.lease,
+                outcome: request.outcome,
             },
         );
         self.change(changes).await
@@ -243,13 +245,24 @@ impl<'a> Documents<'a> {
             DocumentState::Ready | DocumentState::Delivered => {
                 self.change(vec![DocumentChange::Deliver { id }]).await
             }
-            DocumentState::Due => Err(not_ready("It has no bytes yet; render it first.")),
-            DocumentState::Refused => Err(not_ready(
-                "The partner's system did not take it; look at `outcome`.",
-            )),
-            DocumentState::Received | DocumentState::Answered => Err(not_ready(
-                "It came from the partner; only what goes to a partner is confirmed.",
-            )),
+            other => Err(not_ready(other)),
+        }
+    }
+
+    /// The partner's system does not take it.
+    pub(super) async fn refuse(
+        &self,
+        id: DocumentId,
+        request: RefuseDocument,
+    ) -> Result<Document, Problem> {
+        match self.find(id).await?.state {
+            DocumentState::Ready | DocumentState::Refused => {
+                let RefuseDocument { lease, reason } = request;
+                let outcome = serde_json::json!({ "reason": reason });
+                self.change(vec![DocumentChange::Refuse { id, lease, outcome }])
+                    .await
+            }
+            other => Err(not_ready(other)),
         }
     }
 
@@ -287,13 +300,13 @@ impl<'a> Documents<'a> {
         }
     }
 
-    fn leases(&self, direction: Direction, limit: u16, held: SignedDuration) -> DocumentLease {
+    fn leases(&self, work: DocumentWork, limit: u16, held: SignedDuration) -> DocumentLease {
         DocumentLease {
             company: self.reach.company.clone(),
             accounts: self.reach.accounts.clone(),
             answers: None,
             channel: self.caller.channel.clone(),
-            direction,
+            work,
             limit,
             now: self.now,
             until: self.after(held),
@@ -364,7 +377,17 @@ struct Answered<'a> {
     account: &'a AccountId,
 }
 
-fn not_ready(detail: &str) -> Problem {
+fn not_ready(state: DocumentState) -> Problem {
+    let detail = match state {
+        DocumentState::Due | DocumentState::Ready => "It has no bytes yet; render it first.",
+        DocumentState::Delivered => {
+            "The partner confirmed that it has it; there is nothing left to say."
+        }
+        DocumentState::Refused => "The partner's system did not take it; look at `outcome`.",
+        DocumentState::Received | DocumentState::Answered => {
+            "It came from the partner; only what goes to a partner is confirmed or refused."
+        }
+    };
     Problem::new(DOCUMENT_NOT_READY, detail)
 }
 

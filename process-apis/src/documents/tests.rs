@@ -402,3 +402,165 @@ async fn a_body_may_be_as_large_as_configured_and_no_larger() {
     let (status, _) = store(&harness, "isa/2", &"A".repeat(room / 4 * 4 + 4)).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+/// Stores an interchange, renders the acknowledgement it owes, and answers the address of that.
+async fn rendered(harness: &Harness, key: &str) -> String {
+    let (_, stored) = store(harness, key, "SVNBMQ==").await;
+    let owed = &stored["owed"][0];
+    let path = format!("/v1/documents/{}", owed["document_id"].as_str().unwrap());
+    let content =
+        json!({"lease": owed["lease"], "content_base64": "OTk3", "media_type": "text/xml"});
+    let (status, ready) = harness
+        .send("PUT", &channel(), &format!("{path}/content"), content)
+        .await;
+    assert_eq!(status, StatusCode::OK, "{ready}");
+    path
+}
+
+fn ready() -> Value {
+    json!({"direction": "outbound", "state": "ready", "limit": 10, "seconds": 30})
+}
+
+#[tokio::test]
+async fn a_document_is_sent_put_off_and_confirmed_under_its_lease() {
+    let harness = Harness::new(router(DocumentsConfig::default()));
+    let path = rendered(&harness, "isa/1").await;
+    let leases = "/v1/documents/leases";
+    let (_, leased) = harness.post(&channel(), leases, ready()).await;
+    let document = &leased["documents"][0];
+    assert_eq!(document["content_base64"], json!("OTk3"), "{leased}");
+    let postpone = json!({"lease": document["lease"], "seconds": 60});
+    let (status, kept) = harness
+        .post(&channel(), &format!("{path}/postpone"), postpone)
+        .await;
+    assert_eq!((status, &kept["state"]), (StatusCode::OK, &json!("ready")));
+    harness.time.advance(SignedDuration::from_secs(59));
+    let (_, none) = harness.post(&channel(), leases, ready()).await;
+    assert_eq!(none["documents"], json!([]));
+    harness.time.advance(SignedDuration::from_secs(1));
+    let (_, again) = harness.post(&channel(), leases, ready()).await;
+    assert_eq!(again["documents"].as_array().map(Vec::len), Some(1));
+    let (status, delivered) = harness
+        .post(&channel(), &format!("{path}/confirm"), Value::Null)
+        .await;
+    assert_eq!(
+        (status, &delivered["state"], &delivered["lease"]),
+        (StatusCode::OK, &json!("delivered"), &Value::Null)
+    );
+    let refuse = json!({"lease": again["documents"][0]["lease"], "reason": "too late"});
+    let (status, problem) = harness
+        .post(&channel(), &format!("{path}/refuse"), refuse)
+        .await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("document-not-ready"))
+    );
+}
+
+#[tokio::test]
+async fn a_document_that_the_partner_does_not_take_is_refused_with_the_reason() {
+    let harness = Harness::new(router(DocumentsConfig::default()));
+    let path = rendered(&harness, "isa/1").await;
+    let (_, leased) = harness
+        .post(&channel(), "/v1/documents/leases", ready())
+        .await;
+    let refuse_path = format!("{path}/refuse");
+    let refuse = |lease: &Value, reason: &str| json!({"lease": lease, "reason": reason});
+    let lease = &leased["documents"][0]["lease"];
+    let (status, blank) = harness
+        .post(&channel(), &refuse_path, refuse(lease, " "))
+        .await;
+    assert_eq!(
+        (status, &blank["errors"][0]["pointer"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("/reason"))
+    );
+    let (_, lost) = harness
+        .post(
+            &channel(),
+            &refuse_path,
+            refuse(&json!(Uuid::new_v4()), "x"),
+        )
+        .await;
+    assert_eq!(lost["code"], json!("lease-lost"));
+    let cxml = CallContext {
+        channel: "cxml".to_owned(),
+        ..channel()
+    };
+    let foreign = harness.post(&cxml, &refuse_path, refuse(lease, "x")).await;
+    assert_eq!(foreign.0, StatusCode::NOT_FOUND);
+    for _ in 0..2 {
+        let (status, refused) = harness
+            .post(&channel(), &refuse_path, refuse(lease, "status 475"))
+            .await;
+        assert_eq!(
+            (status, &refused["state"], &refused["outcome"]),
+            (
+                StatusCode::OK,
+                &json!("refused"),
+                &json!({"reason": "status 475"})
+            )
+        );
+    }
+    let list = "/v1/documents?partner=ACME&direction=outbound&state=refused";
+    let (_, listed) = harness.get(&channel(), list).await;
+    assert_eq!(
+        listed["items"][0]["outcome"],
+        json!({"reason": "status 475"})
+    );
+    let (_, confirm) = harness
+        .post(&channel(), &format!("{path}/confirm"), Value::Null)
+        .await;
+    assert_eq!(confirm["code"], json!("document-not-ready"));
+}
+
+#[tokio::test]
+async fn what_became_of_a_document_is_told_to_who_stores_it_again() {
+    let harness = Harness::new(router(DocumentsConfig::default()));
+    let (_, stored) = store(&harness, "payload/1", "SVNBMQ==").await;
+    let document = &stored["document"];
+    assert!(document["outcome"].is_null(), "{document}");
+    let path = format!(
+        "/v1/documents/{}",
+        document["document_id"].as_str().unwrap()
+    );
+    let outcome = json!({"status": 417, "text": "The price is not the one of the cart."});
+    let answer = json!({"lease": document["lease"], "owed": [], "outcome": outcome});
+    let (_, answered) = harness
+        .post(&channel(), &format!("{path}/answer"), answer)
+        .await;
+    assert_eq!(answered["outcome"], outcome);
+    assert_eq!(harness.get(&channel(), &path).await.1["outcome"], outcome);
+    let (status, again) = store(&harness, "payload/1", "SVNBMQ==").await;
+    assert_eq!(
+        (status, &again["document"]["outcome"]),
+        (StatusCode::OK, &outcome)
+    );
+}
+
+#[tokio::test]
+async fn only_what_can_be_worked_on_is_leased() {
+    let harness = Harness::new(router(DocumentsConfig::default()));
+    for (direction, state, allowed) in [
+        ("inbound", "received", true),
+        ("outbound", "due", true),
+        ("outbound", "ready", true),
+        ("inbound", "ready", false),
+        ("inbound", "due", false),
+        ("inbound", "answered", false),
+        ("outbound", "received", false),
+        ("outbound", "delivered", false),
+        ("outbound", "refused", false),
+    ] {
+        let ask = json!({"direction": direction, "state": state, "limit": 1, "seconds": 30});
+        let (status, answer) = harness.post(&channel(), "/v1/documents/leases", ask).await;
+        if allowed {
+            assert_eq!(status, StatusCode::OK, "{direction} {state}: {answer}");
+        } else {
+            assert_eq!(
+                (status, &answer["errors"][0]["pointer"]),
+                (StatusCode::UNPROCESSABLE_ENTITY, &json!("/state")),
+                "{direction} {state}"
+            );
+        }
+    }
+}

@@ -336,6 +336,8 @@ pub enum DocumentChange {
         id: DocumentId,
         /// The lease it is held under.
         lease: Uuid,
+        /// What became of it, in the channel's own terms.
+        outcome: Option<serde_json::Value>,
     },
     /// The document cannot be carried on now: nobody is given it before then; refused (`LeaseLost`) without the lease.
     Postpone {
@@ -346,7 +348,7 @@ pub enum DocumentChange {
         /// Until when.
         until: Timestamp,
     },
-    /// The outbound document has its bytes; refused (`LeaseLost`) without the lease.
+    /// The outbound document has its bytes, and is free to be leased again; refused (`LeaseLost`) without the lease.
     Render {
         /// The document.
         id: DocumentId,
@@ -357,10 +359,19 @@ pub enum DocumentChange {
         /// Their media type.
         media_type: String,
     },
-    /// The partner has it. Said twice, it changes nothing.
+    /// The partner has it, and nobody holds it any more. Said twice, it changes nothing.
     Deliver {
         /// The document.
         id: DocumentId,
+    },
+    /// The partner's system does not take it; refused (`LeaseLost`) without the lease. Said twice, it changes nothing.
+    Refuse {
+        /// The document.
+        id: DocumentId,
+        /// The lease it is held under.
+        lease: Uuid,
+        /// Why.
+        outcome: serde_json::Value,
     },
 }
 

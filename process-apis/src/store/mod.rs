@@ -113,7 +113,18 @@ pub struct DocumentFilter {
     pub limit: u16,
 }
 
-/// Which documents to lease: inbound `received`, or outbound `due`, that nobody holds.
+/// What there is to do with a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentWork {
+    /// Inbound and `received`: to be carried on.
+    CarryOn,
+    /// Outbound and `due`: to be rendered.
+    Render,
+    /// Outbound and `ready`: to be sent. Of one order and channel, only the oldest that is neither delivered nor refused.
+    Send,
+}
+
+/// Which documents to lease, of those that nobody holds.
 #[derive(Debug, Clone)]
 pub struct DocumentLease {
     /// Of this company.
@@ -124,8 +135,8 @@ pub struct DocumentLease {
     pub answers: Option<DocumentId>,
     /// Of this channel.
     pub channel: String,
-    /// Which way.
-    pub direction: Direction,
+    /// What is to be done with them.
+    pub work: DocumentWork,
     /// At most so many, oldest first.
     pub limit: u16,
     /// Now.

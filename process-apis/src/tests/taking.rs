@@ -391,7 +391,7 @@ async fn an_order_from_a_document_owes_its_partner_an_acknowledgment() {
         accounts: None,
         answers: None,
         channel: "portal".to_owned(),
-        direction: canonical_model::document::Direction::Outbound,
+        work: crate::store::DocumentWork::Render,
         limit: 10,
         now,
         until: now + jiff::SignedDuration::from_secs(10),

@@ -1,15 +1,14 @@
 //! Channel documents: stored before they are acknowledged, owed with their control number, rendered under a lease.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use canonical_model::{AccountId, CompanyId, DocumentId, OrderId, document::Document};
+use canonical_model::{DocumentId, document::Document};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
-    super::{Cause, DocumentChange, DocumentFilter, DocumentLease, NewDocument, StoreError},
-    query::Query,
-    value::{At, Id, Json, Text, Word, broken, count, list},
+    super::{Cause, DocumentChange, NewDocument, StoreError},
+    mailbox::{Content, find},
+    value::{At, Id, Json, Word, broken},
 };
 
 /// What a change came to.
@@ -28,9 +27,12 @@ pub(super) fn apply(
     let id = match change {
         DocumentChange::Store(new) => store(connection, cause, new)?,
         DocumentChange::Owe { .. } => owe(connection, cause, change)?,
-        DocumentChange::Answer { id, lease } => {
+        DocumentChange::Answer { id, lease, outcome } => {
             if answer(connection, cause, *id, *lease)? {
                 return reload(connection, cause, *id).map(Applied::Repeated);
+            }
+            if let Some(outcome) = outcome {
+                keep_outcome(connection, *id, outcome)?;
             }
             *id
         }
@@ -49,6 +51,11 @@ pub(super) fn apply(
         }
         DocumentChange::Deliver { id } => {
             deliver(connection, cause, *id)?;
+            *id
+        }
+        DocumentChange::Refuse { id, lease, outcome } => {
+            refuse(connection, cause, *id, *lease)?;
+            keep_outcome(connection, *id, outcome)?;
             *id
         }
     };
@@ -233,7 +240,8 @@ fn postpone(
     let changed = connection
         .prepare_cached(
             "UPDATE document SET lease_until = ?4
-             WHERE company = ?1 AND id = ?2 AND lease = ?3 AND state IN ('received', 'due')",
+             WHERE company = ?1 AND id = ?2 AND lease = ?3 AND lease_until IS NOT NULL
+                AND state IN ('received', 'due', 'ready')",
         )?
         .execute(params![
             cause.company.as_str(),
@@ -256,11 +264,12 @@ fn render(
     content: &[u8],
     media_type: &str,
 ) -> Result<(), StoreError> {
-    // The same bytes under the same lease once more: the first answer was lost on its way.
+    // The same bytes under the same lease once more: the first answer was lost on its way. The lease is known by that
+    // until another is given, but holds nothing any more: whoever sends may take the document at once.
     let changed = connection
         .prepare_cached(
-            "UPDATE document SET state = CASE state WHEN 'due' THEN 'ready' ELSE state END, content = ?4,
-                media_type = ?5
+            "UPDATE document SET state = CASE state WHEN 'due' THEN 'ready' ELSE state END,
+                lease_until = CASE state WHEN 'due' THEN NULL ELSE lease_until END, content = ?4, media_type = ?5
              WHERE company = ?1 AND id = ?2 AND lease = ?3 AND direction = 'outbound'
                 AND (state = 'due' OR content = ?4)",
         )?
@@ -275,7 +284,8 @@ fn render(
 fn deliver(connection: &Connection, cause: &Cause, id: DocumentId) -> Result<(), StoreError> {
     let changed = connection
         .prepare_cached(
-            "UPDATE document SET state = 'delivered' WHERE company = ?1 AND id = ?2 AND state IN ('ready', 'delivered')",
+            "UPDATE document SET state = 'delivered', lease_until = NULL
+             WHERE company = ?1 AND id = ?2 AND state IN ('ready', 'delivered')",
         )?
         .execute(params![cause.company.as_str(), Id(id.0)])?;
     if changed == 1 {
@@ -285,130 +295,36 @@ fn deliver(connection: &Connection, cause: &Cause, id: DocumentId) -> Result<(),
     }
 }
 
-/// Leases what nobody holds, oldest first.
-pub(super) fn lease(
+fn refuse(
     connection: &Connection,
-    asked: &DocumentLease,
-) -> Result<Vec<Document>, StoreError> {
-    let mut query =
-        Query::new("SELECT id FROM document WHERE state IN ('received', 'due') AND company = ?");
-    query.bind(asked.company.as_str())?;
-    query.and("channel = ?", asked.channel.as_str())?;
-    query.and("direction = ?", Word(asked.direction))?;
-    query.and("(lease_until IS NULL OR lease_until <= ?)", At(asked.now))?;
-    if let Some(accounts) = &asked.accounts {
-        query.and(
-            "account IN (SELECT value FROM json_each(?))",
-            list(accounts),
-        )?;
-    }
-    if let Some(answers) = asked.answers {
-        query.and("answers = ?", Id(answers.0))?;
-    }
-    query.push(" ORDER BY seq LIMIT ?");
-    query.bind(asked.limit)?;
-    let mut leased = Vec::new();
-    for Id(id) in query.all(connection, |row| row.get(0))? {
-        connection
-            .prepare_cached("UPDATE document SET lease = ?2, lease_until = ?3 WHERE id = ?1")?
-            .execute(params![Id(id), Id(Uuid::new_v4()), At(asked.until)])?;
-        let document = find(connection, &asked.company, DocumentId(id), Content::Take)?;
-        leased.extend(document);
-    }
-    Ok(leased)
-}
-
-const COLUMNS: &str = "id, channel, partner, account, direction, kind, state, control_number, answers, order_id, created_at,
-    media_type, context, lease";
-
-pub(super) fn documents(
-    connection: &Connection,
-    company: &CompanyId,
-    filter: &DocumentFilter,
-) -> Result<Vec<Document>, StoreError> {
-    let mut query = Query::new(&format!("SELECT {COLUMNS} FROM document WHERE company = ?"));
-    query.bind(company.as_str())?;
-    query.and("channel = ?", filter.channel.as_str())?;
-    query.and("partner = ?", filter.partner.as_str())?;
-    query.and("direction = ?", Word(filter.direction))?;
-    if let Some(state) = filter.state {
-        query.and("state = ?", Word(state))?;
-    }
-    if let Some(accounts) = &filter.accounts {
-        query.and(
-            "account IN (SELECT value FROM json_each(?))",
-            list(accounts),
-        )?;
-    }
-    if let Some(answers) = filter.answers {
-        query.and("answers = ?", Id(answers.0))?;
-    }
-    if let Some(after) = filter.after {
-        query.and("seq > (SELECT seq FROM document WHERE id = ?)", Id(after.0))?;
-    }
-    query.push(" ORDER BY seq LIMIT ?");
-    query.bind(filter.limit)?;
-    // A lease is shown only to whom it was given.
-    query.all(connection, |row| {
-        read_document(row).map(|document| Document {
-            lease: None,
-            ..document
-        })
-    })
-}
-
-/// Whether the content is read too.
-#[derive(Clone, Copy)]
-pub(super) enum Content {
-    Take,
-    Leave,
-}
-
-pub(super) fn find(
-    connection: &Connection,
-    company: &CompanyId,
+    cause: &Cause,
     id: DocumentId,
-    content: Content,
-) -> Result<Option<Document>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM document WHERE company = ?1 AND id = ?2");
-    let found = connection
-        .prepare_cached(&sql)?
-        .query_row(params![company.as_str(), Id(id.0)], read_document)
-        .optional()?;
-    let (Some(mut document), Content::Take) = (found.clone(), content) else {
-        return Ok(found);
-    };
-    let bytes: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT content FROM document WHERE id = ?1")?
-        .query_row([Id(id.0)], |row| row.get(0))?;
-    document.content_base64 = bytes.map(|bytes| STANDARD.encode(bytes));
-    Ok(Some(document))
+    lease: Uuid,
+) -> Result<(), StoreError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE document SET state = 'refused', lease_until = NULL
+             WHERE company = ?1 AND id = ?2 AND lease = ?3
+                AND (state = 'refused' OR state = 'ready' AND lease_until IS NOT NULL)",
+        )?
+        .execute(params![cause.company.as_str(), Id(id.0), Id(lease)])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
 }
 
-fn read_document(row: &Row<'_>) -> rusqlite::Result<Document> {
-    let (Id(id), Text(account), At(created_at)): (Id, Text<AccountId>, At) =
-        (row.get(0)?, row.get(3)?, row.get(10)?);
-    let (Word(direction), Word(kind), Word(state)) = (row.get(4)?, row.get(5)?, row.get(6)?);
-    let control_number: Option<i64> = row.get(7)?;
-    let (answers, order_id, lease): (Option<Id>, Option<Id>, Option<Id>) =
-        (row.get(8)?, row.get(9)?, row.get(13)?);
-    let context: Option<Json<serde_json::Value>> = row.get(12)?;
-    Ok(Document {
-        document_id: DocumentId(id),
-        channel: row.get(1)?,
-        partner: row.get(2)?,
-        account,
-        direction,
-        kind,
-        state,
-        control_number: control_number.map(count),
-        answers: answers.map(|id| DocumentId(id.0)),
-        order_id: order_id.map(|id| OrderId(id.0)),
-        context: context.map(|context| context.0),
-        outcome: None,
-        created_at,
-        media_type: row.get(11)?,
-        content_base64: None,
-        lease: lease.map(|id| id.0),
-    })
+/// The first one stays.
+fn keep_outcome(
+    connection: &Connection,
+    id: DocumentId,
+    outcome: &serde_json::Value,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO document_outcome (document_id, outcome) VALUES (?1, ?2)",
+        )?
+        .execute(params![Id(id.0), Json(outcome)])?;
+    Ok(())
 }

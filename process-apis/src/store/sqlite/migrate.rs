@@ -10,11 +10,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// `ORWY`: what `file` and a careful operator tell our files by.
 const APPLICATION_ID: i32 = 0x4F52_5759;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "init",
-    include_str!("../../../migrations/sqlite/0001_init.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "init",
+        include_str!("../../../migrations/sqlite/0001_init.sql"),
+    ),
+    (
+        2,
+        "sending",
+        include_str!("../../../migrations/sqlite/0002_sending.sql"),
+    ),
+];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     claim_file(connection)?;

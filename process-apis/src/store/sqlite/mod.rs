@@ -10,6 +10,7 @@ mod effects;
 mod events;
 mod fault;
 mod idempotency;
+mod mailbox;
 mod migrate;
 mod open;
 mod query;
@@ -285,7 +286,7 @@ impl Store for SqliteStore {
 
     async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError> {
         self.writer
-            .run(move |connection| documents::lease(connection, &lease))
+            .run(move |connection| mailbox::lease(connection, &lease))
             .await
     }
 
@@ -296,7 +297,7 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Document>, StoreError> {
         let company = company.clone();
         self.readers
-            .run(move |connection| documents::documents(connection, &company, &filter))
+            .run(move |connection| mailbox::documents(connection, &company, &filter))
             .await
     }
 
@@ -306,10 +307,10 @@ impl Store for SqliteStore {
         id: DocumentId,
     ) -> Result<Option<Document>, StoreError> {
         let company = company.clone();
-        let content = documents::Content::Take;
+        let content = mailbox::Content::Take;
         let found = self
             .readers
-            .run(move |connection| documents::find(connection, &company, id, content))
+            .run(move |connection| mailbox::find(connection, &company, id, content))
             .await?;
         // A lease is shown only to whom it was given.
         Ok(found.map(|document| Document {

@@ -310,6 +310,11 @@ async fn hot_reads_go_by_an_index() {
         ("SELECT state FROM sales_order WHERE company = 'A' AND holds <> '' ORDER BY id DESC LIMIT 9", "sales_order_held"),
         ("SELECT id FROM document WHERE state IN ('received', 'due') AND company = 'A' AND channel = 'edi'
             AND direction = 'inbound' ORDER BY seq LIMIT 9", "document_workable"),
+        ("SELECT id FROM document WHERE state = 'ready' AND company = 'A' AND channel = 'edi' ORDER BY seq LIMIT 9",
+            "document_sendable"),
+        ("SELECT id FROM document WHERE id = x'00' AND NOT EXISTS (SELECT 1 FROM document AS earlier
+            WHERE earlier.order_id = document.order_id AND earlier.state IN ('due', 'ready')
+                AND earlier.channel = document.channel AND earlier.seq < document.seq)", "document_unsent_of_order"),
     ] {
         let plan = store.readers.run(move |connection| {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;

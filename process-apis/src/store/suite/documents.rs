@@ -8,11 +8,14 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    super::{Commit, DocumentChange, DocumentFilter, DocumentLease, NewDocument, StoreError},
+    super::{
+        Commit, DocumentChange, DocumentFilter, DocumentLease, DocumentWork, NewDocument,
+        StoreError,
+    },
     Shared, account, at, company, empty,
 };
 
-fn inbound(keys: &[&str], content: &[u8]) -> NewDocument {
+pub(super) fn inbound(keys: &[&str], content: &[u8]) -> NewDocument {
     NewDocument {
         id: DocumentId::generate(),
         channel: "edi".to_owned(),
@@ -28,7 +31,7 @@ fn inbound(keys: &[&str], content: &[u8]) -> NewDocument {
     }
 }
 
-fn owe(partner: &str, answers: Option<DocumentId>) -> DocumentChange {
+pub(super) fn owe(partner: &str, answers: Option<DocumentId>) -> DocumentChange {
     DocumentChange::Owe {
         id: DocumentId::generate(),
         channel: "edi".to_owned(),
@@ -42,7 +45,7 @@ fn owe(partner: &str, answers: Option<DocumentId>) -> DocumentChange {
     }
 }
 
-async fn change(
+pub(super) async fn change(
     store: &Shared,
     second: i64,
     documents: Vec<DocumentChange>,
@@ -56,13 +59,13 @@ async fn change(
     Ok(committed.documents)
 }
 
-fn leases(direction: Direction, now: i64) -> DocumentLease {
+pub(super) fn leases(work: DocumentWork, now: i64) -> DocumentLease {
     DocumentLease {
         company: company(),
         accounts: None,
         answers: None,
         channel: "edi".to_owned(),
-        direction,
+        work,
         limit: 10,
         now: at(now),
         until: at(now + 30),
@@ -135,19 +138,19 @@ pub(in super::super) async fn control_numbers_rise_and_a_second_lease_keeps_them
     );
     assert!(work.has_changed().unwrap());
     let first = store
-        .lease_documents(leases(Direction::Outbound, 0))
+        .lease_documents(leases(DocumentWork::Render, 0))
         .await
         .unwrap();
     assert_eq!(first.len(), 3);
     assert!(
         store
-            .lease_documents(leases(Direction::Outbound, 29))
+            .lease_documents(leases(DocumentWork::Render, 29))
             .await
             .unwrap()
             .is_empty()
     );
     let second = store
-        .lease_documents(leases(Direction::Outbound, 30))
+        .lease_documents(leases(DocumentWork::Render, 30))
         .await
         .unwrap();
     for (before, now) in first.iter().zip(&second) {
@@ -190,7 +193,7 @@ pub(in super::super) async fn an_answer_is_said_once(store: Shared) {
     );
     assert!(
         store
-            .lease_documents(leases(Direction::Inbound, 1))
+            .lease_documents(leases(DocumentWork::CarryOn, 1))
             .await
             .unwrap()
             .is_empty()
@@ -198,16 +201,32 @@ pub(in super::super) async fn an_answer_is_said_once(store: Shared) {
     let foreign = DocumentChange::Answer {
         id,
         lease: Uuid::now_v7(),
+        outcome: Some(json!({"status": 500})),
     };
     assert!(matches!(
         change(&store, 1, vec![foreign]).await,
         Err(StoreError::LeaseLost)
     ));
-    for _ in 0..2 {
-        let answer = vec![DocumentChange::Answer { id, lease }, owe("ACME", Some(id))];
+    for status in [200, 409] {
+        let answer = DocumentChange::Answer {
+            id,
+            lease,
+            outcome: Some(json!({"status": status})),
+        };
+        let answer = vec![answer, owe("ACME", Some(id))];
         let answered = change(&store, 2, answer).await.unwrap();
         assert_eq!(answered[0].state, DocumentState::Answered);
+        assert_eq!(
+            answered[0].outcome,
+            Some(json!({"status": 200})),
+            "the first outcome stays"
+        );
     }
+    let again = DocumentChange::Store(inbound(&["isa/1"], b"ISA"));
+    let Err(StoreError::DocumentKnown(known)) = change(&store, 3, vec![again]).await else {
+        panic!("it is known");
+    };
+    assert_eq!(known.outcome, Some(json!({"status": 200})));
     let owed = store
         .documents(&company(), all(Direction::Outbound))
         .await
@@ -215,7 +234,7 @@ pub(in super::super) async fn an_answer_is_said_once(store: Shared) {
     assert_eq!(owed.len(), 1, "what was owed with the answer is owed once");
     assert!(
         store
-            .lease_documents(leases(Direction::Inbound, 100))
+            .lease_documents(leases(DocumentWork::CarryOn, 100))
             .await
             .unwrap()
             .is_empty()
@@ -229,7 +248,7 @@ pub(in super::super) async fn a_document_is_rendered_and_delivered(store: Shared
         Err(StoreError::LeaseLost)
     ));
     let lease = store
-        .lease_documents(leases(Direction::Outbound, 0))
+        .lease_documents(leases(DocumentWork::Render, 0))
         .await
         .unwrap()[0]
         .lease
@@ -296,17 +315,17 @@ pub(in super::super) async fn documents_are_leased_within_their_scope(store: Sha
     assert_eq!(listed[0].content_base64, None);
     let elsewhere = DocumentLease {
         channel: "cxml".to_owned(),
-        ..leases(Direction::Inbound, 0)
+        ..leases(DocumentWork::CarryOn, 0)
     };
     assert!(store.lease_documents(elsewhere).await.unwrap().is_empty());
     let own = DocumentLease {
         accounts: Some(vec![account("A-2")]),
-        ..leases(Direction::Inbound, 0)
+        ..leases(DocumentWork::CarryOn, 0)
     };
     let leased = store.lease_documents(own).await.unwrap();
     assert_eq!((leased.len(), leased[0].document_id), (1, second.id));
     let rest = store
-        .lease_documents(leases(Direction::Inbound, 0))
+        .lease_documents(leases(DocumentWork::CarryOn, 0))
         .await
         .unwrap();
     assert_eq!(

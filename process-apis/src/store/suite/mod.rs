@@ -3,6 +3,7 @@
 pub(super) mod documents;
 pub(super) mod effects;
 pub(super) mod ledgers;
+pub(super) mod sending;
 pub(super) mod streams;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ macro_rules! store_suite {
                 attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped;
             documents: a_document_is_stored_once, control_numbers_rise_and_a_second_lease_keeps_them,
                 an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope;
+            sending: documents_of_an_order_are_sent_one_after_the_other, a_document_put_off_or_refused_counts_for_its_order,
+                a_rendered_document_is_free_to_be_sent_within_its_channel;
         }
     };
     ($open:expr; $($module:ident: $($name:ident),+;)+) => { $($(
