@@ -8,6 +8,7 @@ use canonical_model::{
 use rust_decimal::Decimal;
 
 use super::{
+    acknowledgment::owed_id,
     event::{OrderEvent, Received, ReceivedLine, Recorded},
     state::{CreateStage, OrderState, ReleaseStage, SCHEMA, SiteRelease},
 };
@@ -19,6 +20,9 @@ pub fn evolve(state: Option<OrderState>, event: &OrderEvent) -> Option<OrderStat
         (None, _) => None,
         (Some(mut state), event) => {
             state.version = state.version.saturating_add(1);
+            if let Some(owed) = owed_id(&state, event, state.version) {
+                state.acknowledged = Some(owed);
+            }
             apply(&mut state, event);
             Some(state)
         }
@@ -70,6 +74,7 @@ fn begin(received: &Received) -> OrderState {
         cancelling: None,
         retries: 0,
         releases: Vec::new(),
+        acknowledged: None,
         unknown_events: Vec::new(),
         order: Received {
             stock: Vec::new(),

@@ -1,6 +1,7 @@
 //! Sales orders: three pure functions (decide, evolve, react) and the protocol that takes an order once.
 
 pub mod accept;
+pub mod acknowledgment;
 pub mod change;
 pub mod command;
 pub mod decide;

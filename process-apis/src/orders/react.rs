@@ -1,16 +1,13 @@
 //! `react(before, after, event) → reaction`: what must now be done outside and in the ledgers. Compensation is just
 //! another reaction. Pure.
 
-use canonical_model::{
-    DocumentId, capabilities::CreditBasis, document::DocumentKind, order::HoldKind,
-};
+use canonical_model::{capabilities::CreditBasis, order::HoldKind};
 use jiff::Timestamp;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{
+    acknowledgment::acknowledge,
     event::{Accepted, ClaimedStock, OrderEvent, Received},
-    projection,
     state::{CreateStage, OrderState, ReleaseStage},
 };
 use crate::{
@@ -56,11 +53,6 @@ pub fn react(
     let owner = owner(after);
     match event {
         OrderEvent::Received(received) => claim(&mut reaction, received, owner),
-        OrderEvent::Held(_)
-            if before.is_some_and(|before| before.create == CreateStage::Waiting) =>
-        {
-            reaction.documents.extend(acknowledgment(after, "held"));
-        }
         OrderEvent::HoldReleased(released) if released.kind == HoldKind::Credit => {
             reaction.credit.push(CreditMovement::Claim(credit_claim(
                 &after.order,
@@ -80,14 +72,15 @@ pub fn react(
             }
         }
         OrderEvent::CancelRefused(_) => release_to_warehouses(&mut reaction, after, around),
-        OrderEvent::Rejected(_) => end(&mut reaction, after, "rejected"),
-        OrderEvent::Cancelled(_) => end(&mut reaction, after, "cancelled"),
+        OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => end(&mut reaction, after),
         OrderEvent::Held(_)
         | OrderEvent::HoldReleased(_)
         | OrderEvent::ErpOrderChosen(_)
         | OrderEvent::ReleaseBegun(_)
         | OrderEvent::Released(_) => {}
     }
+    let acknowledgment = before.and_then(|before| acknowledge(before, after, event));
+    reaction.documents.extend(acknowledgment);
     let begun_before = before.is_some_and(|before| before.create == CreateStage::Begun);
     if after.create == CreateStage::Begun && !begun_before {
         reaction.effects.push(create_in_erp(after, around));
@@ -167,18 +160,16 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
     if after.cancelling.is_some() {
         reaction.effects.push(cancel_in_erp(after, around));
     } else {
-        reaction.documents.extend(acknowledgment(after, "accepted"));
         release_to_warehouses(reaction, after, around);
     }
 }
 
-fn end(reaction: &mut Reaction, after: &OrderState, purpose: &'static str) {
+fn end(reaction: &mut Reaction, after: &OrderState) {
     let owner = owner(after);
     reaction
         .stock
         .push(StockMovement::Release { owner, line: None });
     reaction.credit.push(CreditMovement::Release { owner });
-    reaction.documents.extend(acknowledgment(after, purpose));
 }
 
 fn create_in_erp(after: &OrderState, around: Surroundings) -> EffectChange {
@@ -223,28 +214,6 @@ fn resume(after: &OrderState, around: Surroundings) -> EffectChange {
         order_id: after.order_id(),
         due_at: around.now,
     }
-}
-
-/// What the channel owes its partner, where the order came in a document. The order stands in it as it is now, so that
-/// it says the same whenever it is rendered.
-fn acknowledgment(after: &OrderState, purpose: &'static str) -> Option<DocumentChange> {
-    let source = after.order.document.as_ref()?;
-    let name = format!("{purpose}:{}", after.version);
-    Some(DocumentChange::Owe {
-        id: DocumentId(Uuid::new_v5(&after.order_id().0, name.as_bytes())),
-        channel: after.order.channel.clone(),
-        partner: source.partner.clone(),
-        account: after.order.account.clone(),
-        kind: DocumentKind::OrderAcknowledgment,
-        answers: Some(source.document_id),
-        order_id: Some(after.order_id()),
-        context: json!({
-            "purpose": purpose,
-            "transaction": source.transaction,
-            "order": projection::sales_order(after),
-        }),
-        lease: None,
-    })
 }
 
 #[cfg(test)]

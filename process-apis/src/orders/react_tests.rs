@@ -173,6 +173,39 @@ fn an_ended_order_gives_everything_back_and_says_so() {
 }
 
 #[test]
+fn each_acknowledgment_names_the_one_before_it() {
+    let mut events = taking(&[HoldKind::Review]);
+    let (kind, principal, note) = (HoldKind::Review, "c".to_owned(), String::new());
+    events.push(OrderEvent::HoldReleased(HoldReleased {
+        hold: 1,
+        kind,
+        principal,
+        note,
+    }));
+    events.push(accepted());
+    events.push(cancel_requested());
+    events.push(OrderEvent::Cancelled(Cancelled {
+        principal: "b".to_owned(),
+        note: String::new(),
+    }));
+    let reactions = reactions(&events);
+    let owed = reactions.iter().flat_map(|reaction| &reaction.documents);
+    let owed: Vec<_> = owed
+        .map(|document| match document {
+            DocumentChange::Owe { id, context, .. } => (*id, context["previous"].clone()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [(held, none), (accepted, first), (_, second)] = &owed[..] else {
+        panic!("{owed:?}")
+    };
+    assert_eq!(
+        (none, first, second),
+        (&serde_json::Value::Null, &json!(held), &json!(accepted))
+    );
+}
+
+#[test]
 fn a_retry_resumes_what_stopped() {
     let retried = Retried {
         holds: vec![1],

@@ -1,7 +1,7 @@
 //! What an order is: the state that its events come to. Versioned, so that state hashes of one release compare.
 
 use canonical_model::{
-    ErpOrderNumber, OrderId, SiteId,
+    DocumentId, ErpOrderNumber, OrderId, SiteId,
     order::{HoldKind, LineQuantities, OrderHold, OrderStatus},
     promise::Cover,
 };
@@ -41,6 +41,9 @@ pub struct OrderState {
     pub retries: u32,
     /// What becomes of it at each site that ships.
     pub releases: Vec<SiteRelease>,
+    /// The last acknowledgment that was owed for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<DocumentId>,
     /// Event types that a later release wrote: commands are refused.
     pub unknown_events: Vec<String>,
 }
