@@ -1,6 +1,6 @@
 //! Configuration of the layer: `config/experience-apis.toml` names every key with its default.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 use service_runtime::{
@@ -35,6 +35,8 @@ pub struct Config {
     pub portal: Portal,
     /// The EDI channel.
     pub edi: Edi,
+    /// The punchout channel.
+    pub punchout: Punchout,
 }
 
 /// Keys with which calls to process-apis are signed; secrets, at least 32 bytes.
@@ -133,6 +135,48 @@ impl Default for Edi {
     }
 }
 
+/// The punchout channel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Punchout {
+    /// The folder of partner profiles, one file a partner; empty = no partners.
+    pub partners_dir: PathBuf,
+    /// The address under which browsers reach the shop; needed where there are partners.
+    pub public_url: String,
+    /// The key that signs the links to the shop; a secret, at least 32 bytes, needed where there are partners.
+    pub link_key: Secret,
+    /// How long a buyer may stay in the shop.
+    pub session_lifetime: HumanDuration,
+    /// How long a start link waits for the buyer.
+    pub start_lifetime: HumanDuration,
+    /// The size of a document or form that a partner sends.
+    pub max_body: ByteSize,
+    /// Our own secrets towards partners, by partner; secrets.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl Default for Punchout {
+    fn default() -> Self {
+        Self {
+            partners_dir: PathBuf::new(),
+            public_url: String::new(),
+            link_key: Secret::default(),
+            session_lifetime: HumanDuration::from_secs(8 * 60 * 60),
+            start_lifetime: HumanDuration::from_secs(10 * 60),
+            max_body: ByteSize::mib(8),
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Punchout {
+    /// Our secret towards a partner. An environment variable names a partner with `_` for `-`.
+    pub fn secret(&self, partner: &str) -> Option<&Secret> {
+        let by_name = |name: &str| self.secrets.get(name).filter(|secret| !secret.is_empty());
+        by_name(partner).or_else(|| by_name(&partner.replace('-', "_")))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -152,6 +196,7 @@ impl Default for Config {
             requests: Requests::default(),
             portal: Portal::default(),
             edi: Edi::default(),
+            punchout: Punchout::default(),
         }
     }
 }
@@ -198,12 +243,14 @@ impl Validate for Config {
         );
         faults.within("portal", &self.portal);
         faults.within("edi", &self.edi);
+        faults.within("punchout", &self.punchout);
         // A document comes back in base64, which takes four bytes for three.
-        let needed = self.edi.max_body.get().saturating_mul(4).div_euclid(3);
+        let largest = self.edi.max_body.max(self.punchout.max_body).get();
+        let needed = largest.saturating_mul(4).div_euclid(3);
         faults.check(
             self.process.max_response.get() >= needed.saturating_add(1_048_576),
             "process.max_response",
-            "give at least 1MiB more than four thirds of `edi.max_body`",
+            "give at least 1MiB more than four thirds of `edi.max_body` and `punchout.max_body`",
         );
     }
 }
@@ -274,6 +321,40 @@ impl Validate for Edi {
                 format!("give 1 to {most}"),
             );
         }
+        let size = self.max_body.get();
+        faults.check(
+            (1_024..=64 * 1_048_576).contains(&size),
+            "max_body",
+            "give 1KiB to 64MiB",
+        );
+    }
+}
+
+impl Validate for Punchout {
+    fn validate(&self, faults: &mut Faults) {
+        let address = &self.public_url;
+        let host = address.split_once("://").map_or("", |(_, host)| host);
+        faults.check(
+            address.is_empty()
+                || (is_http(address)
+                    && !host.is_empty()
+                    && !host.contains(['/', '@', '?', '#', ' '])),
+            "public_url",
+            "give an origin, such as https://orders.example.com, without a path",
+        );
+        let key = self.link_key.expose().len();
+        faults.check(key == 0 || key >= 32, "link_key", "give at least 32 bytes");
+        let minutes = |duration: HumanDuration| duration.get().as_secs().div_euclid(60);
+        faults.check(
+            (1..=24 * 60).contains(&minutes(self.session_lifetime)),
+            "session_lifetime",
+            "give 1m to 24h",
+        );
+        faults.check(
+            (1..=60).contains(&minutes(self.start_lifetime)),
+            "start_lifetime",
+            "give 1m to 1h",
+        );
         let size = self.max_body.get();
         faults.check(
             (1_024..=64 * 1_048_576).contains(&size),

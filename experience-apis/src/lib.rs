@@ -10,6 +10,8 @@ pub mod error;
 pub mod feed;
 mod logins;
 pub mod portal;
+pub mod profiles;
+pub mod punchout;
 pub mod router;
 pub mod share;
 pub mod state;
@@ -70,8 +72,10 @@ pub enum BuildError {
     #[error("the metrics cannot be installed")]
     Metrics(#[source] service_runtime::metrics::MetricsError),
     /// A partner profile is wrong.
-    #[error("a partner profile cannot be used; see `edi.partners_dir` in the configuration")]
-    Partners(#[source] edi::profile::ProfilesError),
+    #[error(
+        "a partner profile cannot be used; see `edi.partners_dir` and `punchout.partners_dir` in the configuration"
+    )]
+    Partners(#[source] profiles::ProfilesError),
     /// The contract cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Contract(#[source] serde_json::Error),
@@ -92,8 +96,9 @@ impl Background {
             .clone()
             .run(state.process.clone(), shutdown.clone());
         let keys = tokens.refresh_until(shutdown.clone());
-        let edi = edi::background(state, shutdown);
-        tokio::join!(feed, keys, edi);
+        let edi = edi::background(state.clone(), shutdown.clone());
+        let punchout = punchout::background(state, shutdown);
+        tokio::join!(feed, keys, edi, punchout);
     }
 }
 
@@ -118,9 +123,11 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
         &config.limits,
         config.requests.in_flight_per_credential,
     );
-    let channel = edi::Channel::new(&config).map_err(BuildError::Partners)?;
+    let edi = edi::Channel::new(&config).map_err(BuildError::Partners)?;
+    let punchout = punchout::Channel::new(&config).map_err(BuildError::Partners)?;
     let state = AppState {
-        edi: Arc::new(channel),
+        edi: Arc::new(edi),
+        punchout: Arc::new(punchout),
         clock: deps.clock,
         process: ProcessClient::new(config.process.clone(), signer),
         feed: Feed::new(config.portal.max_waiting),

@@ -17,7 +17,7 @@ use crate::{
     LAYER,
     admission::Admission,
     config::{Config, Requests},
-    edi, portal,
+    edi, portal, punchout,
     state::AppState,
 };
 
@@ -45,8 +45,10 @@ pub fn router(
         .layer(portal::cors(&state.config.portal.cors_origins))
         .with_state(state.clone());
     let edi: Router = Router::from(edi::router()).with_state(state.clone());
+    let punchout: Router = Router::from(punchout::router()).with_state(state.clone());
     let routes = portal
         .merge(edi)
+        .merge(punchout)
         .merge(openapi::routes(&contract)?)
         .merge(health::router(readiness))
         .merge(metrics::router());
@@ -64,7 +66,8 @@ async fn method_not_allowed() -> Problem {
 pub fn contract() -> OpenApi {
     let routes: OpenApiRouter<AppState> = OpenApiRouter::new()
         .merge(portal::router())
-        .merge(edi::router());
+        .merge(edi::router())
+        .merge(punchout::router());
     openapi::finish(routes, &INFO).1
 }
 

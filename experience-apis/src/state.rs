@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use service_runtime::clock::Clock;
 
-use crate::{clients::process::ProcessClient, config::Config, edi::Channel, feed::Feed};
+use crate::{clients::process::ProcessClient, config::Config, edi, feed::Feed, punchout};
 
 /// The shared services; cheap to clone.
 #[derive(Clone)]
@@ -19,7 +19,9 @@ pub struct AppState {
     /// News of orders, for callers that wait.
     pub feed: Feed,
     /// The EDI channel's partners and limits.
-    pub edi: Arc<Channel>,
+    pub edi: Arc<edi::Channel>,
+    /// The punchout channel's partners and keys.
+    pub punchout: Arc<punchout::Channel>,
 }
 
 impl FromRef<AppState> for Arc<Config> {

@@ -1,0 +1,86 @@
+//! The punchout channel, cXML and OCI: a partner's buyer shops here from its own procurement system, the cart goes back
+//! there with a price lock on every line, and comes back as an order at that price.
+//!
+//! A visit (`visit`) is opened by a dialect (`cxml`, `oci`) and lives in process-apis; the pages behind its link are the
+//! `shop`. Orders are read by the dialects, compared with what left and taken by `orders`. Nothing is kept here.
+
+mod context;
+pub mod lock;
+mod oci;
+pub mod profile;
+pub mod visit;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use service_runtime::rate_limit::RateLimiter;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{config::Config, logins::Logins, state::AppState};
+use profile::{Profile, ProfilesError};
+use visit::links::Links;
+
+/// The channel's name in the call context, on documents, orders and sessions.
+pub const CHANNEL: &str = "punchout";
+
+/// What the channel's requests and its background work share.
+pub struct Channel {
+    partners: BTreeMap<String, Arc<Profile>>,
+    links: Links,
+    logins: Logins,
+    credential_rate: RateLimiter,
+    account_rate: RateLimiter,
+    /// Work begun by a request, so that a stop can wait for it.
+    begun: TaskTracker,
+}
+
+impl Channel {
+    /// Reads the partner profiles; all their faults are told at once.
+    pub fn new(config: &Config) -> Result<Self, ProfilesError> {
+        Ok(Self {
+            partners: profile::load(config)?,
+            links: Links::new(&config.punchout),
+            logins: Logins::new(CHANNEL),
+            credential_rate: RateLimiter::new("credential", config.limits.credential),
+            account_rate: RateLimiter::new("account", config.limits.account),
+            begun: TaskTracker::new(),
+        })
+    }
+
+    /// A partner by its id.
+    fn partner(&self, id: &str) -> Option<&Arc<Profile>> {
+        self.partners.get(id)
+    }
+
+    /// The partners for whom this Sender sends. Several may come through one network; From tells them apart.
+    fn partners_of_sender(&self, domain: &str, identity: &str) -> Vec<&Arc<Profile>> {
+        let partners = self.partners.values();
+        partners
+            .filter(|profile| {
+                let senders = profile.cxml.iter().flat_map(|cxml| &cxml.senders);
+                senders
+                    .into_iter()
+                    .any(|sender| sender.is(domain, identity))
+            })
+            .collect()
+    }
+
+    /// Counts a request of a partner that has shown who it is.
+    fn admit(&self, profile: &Profile) -> Result<(), service_runtime::problem::Problem> {
+        self.credential_rate.check(&profile.id).into_result()?;
+        let account = format!("{}/{}", profile.company, profile.account);
+        self.account_rate.check(&account).into_result().map(drop)
+    }
+}
+
+/// The channel's routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+}
+
+/// The channel's work that no request waits for; ends when told to.
+pub async fn background(state: AppState, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    state.punchout.begun.close();
+    state.punchout.begun.wait().await;
+}
