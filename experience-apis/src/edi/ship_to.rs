@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use canonical_model::{
     ShipToId,
-    account::{Account, PartyScheme, ShipTo},
+    account::{Account, PartyScheme},
 };
 use edi::x12::purchase_order::{Line, Party, PurchaseOrder};
 
 use super::profile::{Profile, SeveralPlaces, UnknownAddress};
+use crate::places::{self, Found};
 
 /// A place as a document names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,11 +98,11 @@ fn by_party(
     if party.streets.is_empty() && party.postal_code.is_none() {
         return unnamed(profile);
     }
-    let mut same = account.ship_tos.iter().filter(|place| is_at(place, party));
-    match (same.next(), same.next(), profile.ship_to.unknown_address) {
-        (Some(only), None, _) => Ok(Some(only.ship_to.clone())),
-        (_, _, UnknownAddress::UseDefault) => unnamed(profile),
-        (_, _, UnknownAddress::Reject) => {
+    let found = places::at(account, &party.streets, party.postal_code.as_deref());
+    match (found, profile.ship_to.unknown_address) {
+        (Found::Place(only), _) => Ok(Some(only)),
+        (Found::Nothing | Found::Several, UnknownAddress::UseDefault) => unnamed(profile),
+        (Found::Nothing | Found::Several, UnknownAddress::Reject) => {
             Err("The address in N1 ST is no delivery address of the account: send its code in N103 and N104.".to_owned())
         }
     }
@@ -118,50 +119,26 @@ fn by_code(profile: &Profile, code: &Code, account: &Account) -> Result<ShipToId
     if let Some(place) = listed {
         return Ok(place.ship_to.clone());
     }
-    let mut found = account
-        .ship_tos
-        .iter()
-        .filter(|place| is_called(place, code));
-    match (found.next(), found.next()) {
-        (Some(only), None) => Ok(only.ship_to.clone()),
-        (None, _) => Err(format!(
+    match places::called(account, &code.id, scheme(&code.qualifier)) {
+        Found::Place(only) => Ok(only),
+        Found::Nothing => Err(format!(
             "Delivery place {} {} is not known: correct N103 and N104 of N1 ST, or have it added to the agreement.",
             code.qualifier, code.id
         )),
-        (Some(_), Some(_)) => Err(format!(
+        Found::Several => Err(format!(
             "Delivery place {} {} has several meanings: send its code with qualifier 92.",
             code.qualifier, code.id
         )),
     }
 }
 
-fn is_called(place: &ShipTo, code: &Code) -> bool {
-    let scheme = match code.qualifier.as_str() {
+/// Whose numbering element 66 means; `None` = any.
+fn scheme(qualifier: &str) -> Option<PartyScheme> {
+    match qualifier {
         "92" => Some(PartyScheme::Buyer),
         "91" => Some(PartyScheme::Seller),
         "1" | "9" => Some(PartyScheme::Duns),
         "UL" => Some(PartyScheme::Gln),
         _ => None,
-    };
-    let ours =
-        matches!(scheme, Some(PartyScheme::Seller) | None) && place.ship_to.as_str() == code.id;
-    ours || place
-        .identifiers
-        .iter()
-        .any(|known| known.value == code.id && scheme.is_none_or(|scheme| scheme == known.scheme))
-}
-
-/// Same street and same postal code, whatever their case and punctuation.
-fn is_at(place: &ShipTo, party: &Party) -> bool {
-    let plain = |text: &str| -> String {
-        text.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_uppercase)
-            .collect()
-    };
-    let joined = |lines: &[String]| plain(&lines.concat());
-    let postal = |code: Option<&String>| code.map(|code| plain(code)).unwrap_or_default();
-    !party.streets.is_empty()
-        && joined(&party.streets) == joined(&place.address.lines)
-        && postal(party.postal_code.as_ref()) == postal(place.address.postal_code.as_ref())
+    }
 }

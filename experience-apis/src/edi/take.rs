@@ -3,16 +3,15 @@
 //! The key of an order is its place in the partner's interchanges, so that doing it again is doing it once. What fails
 //! for a moment leaves the document as it is: its lease lapses, and it is carried on from its bytes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use canonical_model::{
     account::Account,
     document::{AnswerDocument, Document, DocumentKind, OwedDocument},
-    order::{SalesOrderAccepted, SalesOrderRequest, SourceDocument},
+    order::{SalesOrderRequest, SourceDocument},
 };
 use jiff::{civil::Date, tz::TimeZone};
-use rand::Rng as _;
 use service_runtime::{
     context::CallContext, extract::IdempotencyKey, http_client::HopError, problem::Problem,
 };
@@ -29,16 +28,11 @@ use super::{
     profile::Profile,
 };
 use crate::{
-    clients::process::{CallError, Once},
+    clients::process::CallError,
     desk::told,
+    placing::{Verdict, patiently, verdict},
     state::AppState,
 };
-
-/// Attempts at one order under one lease.
-const ATTEMPTS: u32 = 3;
-/// Between two of them, doubled each time; the layer below may ask for more.
-const PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// A stored document on which work is begun.
 pub(super) struct Leased<'a> {
@@ -158,7 +152,9 @@ impl Desk<'_> {
         request: &SalesOrderRequest,
         lines: &Lines,
     ) -> Result<Option<Said>, Failure> {
-        let error = match self.place_patiently(key, request).await {
+        let error = match patiently(|| self.state.process.create_order(&self.context, key, request))
+            .await
+        {
             Ok(taken) if taken.duplicate => {
                 return Ok(Some(Said::TakenBefore {
                     order_id: taken.body.order_id,
@@ -190,78 +186,6 @@ impl Desk<'_> {
             },
             other => Err(other.into()),
         }
-    }
-
-    async fn place_patiently(
-        &self,
-        key: &IdempotencyKey,
-        request: &SalesOrderRequest,
-    ) -> Result<Once<SalesOrderAccepted>, CallError> {
-        let mut pause = PAUSE;
-        for _ in 1..ATTEMPTS {
-            match self
-                .state
-                .process
-                .create_order(&self.context, key, request)
-                .await
-            {
-                Err(error) if is_passing(&error) => {
-                    let wait = asked_wait(&error).unwrap_or(pause).min(LONGEST_PAUSE);
-                    let jitter = rand::rng().random_range(0..100);
-                    tokio::time::sleep(wait.saturating_add(Duration::from_millis(jitter))).await;
-                    pause = pause.saturating_mul(2);
-                }
-                settled => return settled,
-            }
-        }
-        self.state
-            .process
-            .create_order(&self.context, key, request)
-            .await
-    }
-}
-
-/// Whether it may go well in a moment.
-fn is_passing(error: &CallError) -> bool {
-    match &error.0 {
-        HopError::Problem(problem) => match verdict(problem) {
-            // A wrong credential or a missing account does not come right in seconds.
-            Verdict::Later => problem.retryable,
-            Verdict::Refused | Verdict::TakenAsItWas => false,
-        },
-        HopError::Timeout | HopError::TooLate | HopError::Connect(_) | HopError::Protocol(..) => {
-            true
-        }
-        HopError::Build(_) => false,
-    }
-}
-
-fn asked_wait(error: &CallError) -> Option<Duration> {
-    match &error.0 {
-        HopError::Problem(problem) => problem
-            .retry_after
-            .and_then(|after| Duration::try_from(after).ok()),
-        _ => None,
-    }
-}
-
-/// What a problem of `POST /v1/orders` means for a purchase order that was acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// The partner is told why.
-    Refused,
-    /// An earlier attempt took it.
-    TakenAsItWas,
-    /// It is tried again: an accepted 997 is a promise.
-    Later,
-}
-
-fn verdict(problem: &Problem) -> Verdict {
-    match (problem.status, problem.code.as_str()) {
-        (_, "idempotency-key-reused") => Verdict::TakenAsItWas,
-        (_, "request-in-progress") => Verdict::Later,
-        (400 | 409 | 413 | 422, _) => Verdict::Refused,
-        _ => Verdict::Later,
     }
 }
 
