@@ -5,6 +5,7 @@
 //! `shop`. Orders are read by the dialects, compared with what left and taken by `orders`. Nothing is kept here.
 
 mod context;
+pub mod cxml;
 pub mod lock;
 mod oci;
 pub mod profile;

@@ -1,4 +1,4 @@
-//! Who a document is from and to: credentials, each an identity in a domain.
+//! Who a document is from and to: credentials, each an identity in a domain and, of a Sender, its secret.
 
 use service_runtime::config::Secret;
 
@@ -6,42 +6,27 @@ use super::{
     status::{Code, Status},
     xml::{Element, is_visible},
 };
+use crate::punchout::profile::Identity;
 
 /// Longest domain or identity.
 const MOST: usize = 255;
 /// As many credentials as one party may have.
 const MOST_CREDENTIALS: usize = 20;
 
-/// An identity in a domain, such as AN01000000147 in NetworkID.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Credential {
-    /// The domain, compared without case: partners write NetworkID and NetworkId.
-    pub domain: String,
-    /// The identity, compared exactly.
-    pub identity: String,
-}
-
-impl Credential {
-    /// Whether it names the same party.
-    pub fn is(&self, other: &Self) -> bool {
-        self.domain.eq_ignore_ascii_case(&other.domain) && self.identity == other.identity
-    }
-
-    /// As an element, with a secret only if one is given.
-    pub fn element(&self, secret: Option<&Secret>) -> Element {
-        let secret = secret.map(|secret| Element::new("SharedSecret").text(secret.expose()));
-        Element::new("Credential")
-            .with("domain", self.domain.as_str())
-            .child(Element::new("Identity").text(self.identity.as_str()))
-            .children(secret)
-    }
+/// As an element, with a secret only if one is given.
+pub(super) fn element(identity: &Identity, secret: Option<&Secret>) -> Element {
+    let secret = secret.map(|secret| Element::new("SharedSecret").text(secret.expose()));
+    Element::new("Credential")
+        .with("domain", identity.domain.as_str())
+        .child(Element::new("Identity").text(identity.identity.as_str()))
+        .children(secret)
 }
 
 /// The credential of a Sender: one that can prove who it is.
 #[derive(Debug, Clone)]
 pub struct SenderCredential {
     /// Who it says it is.
-    pub credential: Credential,
+    pub identity: Identity,
     /// The secret that it sent along.
     pub secret: Option<Secret>,
 }
@@ -81,7 +66,7 @@ fn credential(element: &Element, name: &str) -> Result<SenderCredential, Status>
     }
     let secret = element.first("SharedSecret").map(Element::own_text);
     Ok(SenderCredential {
-        credential: Credential {
+        identity: Identity {
             domain: domain.to_owned(),
             identity,
         },
@@ -90,6 +75,6 @@ fn credential(element: &Element, name: &str) -> Result<SenderCredential, Status>
 }
 
 /// The names alone.
-pub(super) fn names(party: Vec<SenderCredential>) -> Vec<Credential> {
-    party.into_iter().map(|one| one.credential).collect()
+pub(super) fn names(party: Vec<SenderCredential>) -> Vec<Identity> {
+    party.into_iter().map(|one| one.identity).collect()
 }

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::{
-    credential::{Credential, SenderCredential, names, party},
+    credential::{SenderCredential, names, party},
     fields::instant,
     status::{Code, Status},
     xml::{self, Document, Element, is_visible},
 };
+use crate::punchout::profile::Identity;
 
 /// Longest payloadID.
 const MOST_PAYLOAD_ID: usize = 256;
@@ -24,9 +25,9 @@ pub struct Envelope {
     /// The version it declares, in its `version` attribute or its document type.
     pub version: Option<String>,
     /// On whose behalf.
-    pub from: Vec<Credential>,
+    pub from: Vec<Identity>,
     /// For whom.
-    pub to: Vec<Credential>,
+    pub to: Vec<Identity>,
     /// Who sent it, with proof.
     pub sender: Vec<SenderCredential>,
     /// The sender's software.

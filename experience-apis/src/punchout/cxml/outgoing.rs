@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use service_runtime::config::Secret;
 
 use super::{
-    credential::Credential,
+    credential,
     status::Status,
     version::{Dtd, Version},
     xml::{Characters, Element, document},
 };
+use crate::punchout::profile::Identity;
 
 /// How we name our software.
 const USER_AGENT: &str = "Orderway";
@@ -28,11 +29,11 @@ pub struct Outgoing {
 #[derive(Debug, Clone, Copy)]
 pub struct Parties<'a> {
     /// On whose behalf.
-    pub from: &'a [Credential],
+    pub from: &'a [Identity],
     /// For whom.
-    pub to: &'a [Credential],
+    pub to: &'a [Identity],
     /// Who sends it: us.
-    pub sender: &'a Credential,
+    pub sender: &'a Identity,
     /// What proves it; never in what passes through a browser.
     pub secret: Option<&'a Secret>,
 }
@@ -103,11 +104,14 @@ impl Message {
 }
 
 fn header(parties: Parties<'_>) -> Element {
-    let all = |name: &str, of: &[Credential]| {
-        Element::new(name).children(of.iter().map(|credential| credential.element(None)))
+    let all = |name: &str, of: &[Identity]| {
+        Element::new(name).children(
+            of.iter()
+                .map(|identity| credential::element(identity, None)),
+        )
     };
     let sender = Element::new("Sender")
-        .child(parties.sender.element(parties.secret))
+        .child(credential::element(parties.sender, parties.secret))
         .child(Element::new("UserAgent").text(USER_AGENT));
     Element::new("Header")
         .child(all("From", parties.from))
