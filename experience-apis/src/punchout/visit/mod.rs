@@ -4,7 +4,9 @@
 pub mod links;
 mod store;
 
-use canonical_model::{ItemNumber, SessionId, UnitOfMeasure, product::Product, quote::Quote};
+use canonical_model::{
+    Currency, ItemNumber, SessionId, UnitOfMeasure, product::Product, quote::Quote,
+};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -141,6 +143,8 @@ pub struct LeavingCart<'a> {
     pub quote: Option<&'a Quote>,
     /// The products of its lines, in their order.
     pub products: &'a [Product],
+    /// The currency the account buys in: an empty cart has a total as well.
+    pub currency: Currency,
     /// The visit.
     pub visit: &'a Visit,
     /// The partner.
