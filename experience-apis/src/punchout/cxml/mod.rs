@@ -4,6 +4,7 @@
 //! What comes in passes [`xml`] (bounded, without entities), then [`envelope`] (who speaks, and what is asked), then the
 //! reader of its request. Whatever is wrong becomes a [`status::Status`], which is the answer.
 
+pub mod cart;
 pub mod credential;
 pub mod envelope;
 mod fields;

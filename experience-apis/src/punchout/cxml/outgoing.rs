@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use service_runtime::config::Secret;
+use uuid::Uuid;
 
 use super::{
     credential,
@@ -39,6 +40,15 @@ pub struct Parties<'a> {
 }
 
 impl Outgoing {
+    /// A document of this kind about one thing: the same kind about the same thing has the same id.
+    pub fn new(version: Version, kind: &str, about: Uuid, at: Timestamp) -> Self {
+        Self {
+            version,
+            payload_id: format!("{kind}.{}@orderway", about.simple()),
+            at,
+        }
+    }
+
     /// A Response that says only what became of the request.
     pub fn response(&self, status: &Status) -> String {
         self.respond(Element::new("Response").child(status.element()))

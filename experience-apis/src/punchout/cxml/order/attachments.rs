@@ -1,6 +1,8 @@
 //! Files that travel beside an order, as parts of a multipart body.
 
-use form_urlencoded::parse;
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 
 use crate::punchout::cxml::{
     status::{Code, Status},
@@ -20,13 +22,10 @@ impl Attachment {
     /// The Content-ID of the part that travels along, without its angle brackets.
     pub fn content_id(&self) -> Option<String> {
         let id = self.url.strip_prefix("cid:")?;
-        // A percent-encoded address-spec; `+` is itself in it.
-        let escaped = id
-            .replace('+', "%2B")
-            .replace('&', "%26")
-            .replace('=', "%3D");
-        let mut pairs = parse(escaped.as_bytes());
-        pairs.next().map(|(id, _)| id.into_owned())
+        percent_decode_str(id)
+            .decode_utf8()
+            .ok()
+            .map(Cow::into_owned)
     }
 }
 
