@@ -9,7 +9,7 @@ use service_runtime::{
     telemetry::LogConfig,
 };
 
-use crate::documents::DocumentsConfig;
+use crate::{documents::DocumentsConfig, sessions::SessionsConfig};
 
 /// What begins a key that stands in a committed file and protects nothing.
 const DEVELOPMENT_KEY: &str = "development-only";
@@ -47,6 +47,9 @@ pub struct Config {
     /// The limits of channel documents.
     #[serde(default)]
     pub documents: DocumentsConfig,
+    /// The limits of channel sessions.
+    #[serde(default)]
+    pub sessions: SessionsConfig,
 }
 
 fn usual_listen() -> SocketAddr {
@@ -191,6 +194,7 @@ impl Validate for Config {
         faults.within("system", &self.system);
         faults.within("effects", &self.effects);
         faults.within("documents", &self.documents);
+        faults.within("sessions", &self.sessions);
         faults.check(
             self.documents.body_limit <= self.requests.max_body,
             "documents.body_limit",
@@ -256,6 +260,7 @@ mod tests {
         );
         assert_eq!(config.store.path, StoreConfig::default().path);
         assert_eq!(config.documents, DocumentsConfig::default());
+        assert_eq!(config.sessions, SessionsConfig::default());
     }
 
     #[test]

@@ -24,6 +24,10 @@ service_runtime::error_codes! {
     pub STORE_UNAVAILABLE = ("store-unavailable", 503, "The store does not answer", true);
     /// A document was stored before with other content.
     pub DUPLICATE_CONTROL_NUMBER = ("duplicate-control-number", 409, "The control number was used before", false);
+    /// A session that was opened before from other content.
+    pub SESSION_EXISTS = ("session-exists", 409, "The session was opened with other content", false);
+    /// A partner with as many living sessions as it may have.
+    pub SESSION_LIMIT = ("session-limit", 429, "The partner has as many sessions as it may", true);
     /// A lease that is no longer the caller's.
     pub LEASE_LOST = ("lease-lost", 409, "The lease is no longer held", false);
 }
@@ -45,6 +49,19 @@ pub fn store_problem(error: &StoreError) -> Problem {
             "A document with this control number was stored before with other content; send it under a new number.",
         )
         .with_extension("document_id", document.document_id.to_string()),
+        StoreError::SessionKnown { .. } => Problem::new(
+            SESSION_EXISTS,
+            "A session with this id was opened before for another partner, account or content; open one under a new id.",
+        ),
+        StoreError::SessionLimit => Problem::new(
+            SESSION_LIMIT,
+            "Too many sessions of this partner are open; wait until some have ended, and open it again.",
+        )
+        .with_retry_after(SignedDuration::from_secs(60)),
+        StoreError::SessionChanged(_) => Problem::new(
+            codes::PRECONDITION_FAILED,
+            "The session has changed since you read it, or has ended; read it again and decide anew.",
+        ),
         StoreError::Full => Problem::new(STORAGE_FULL, "Nothing was stored; send it again later.")
             .with_retry_after(SignedDuration::from_secs(30)),
         StoreError::Failed(_) => Problem::new(STORE_UNAVAILABLE, "Nothing is known to be stored; send it again.")

@@ -21,6 +21,7 @@ pub mod pricing;
 pub mod promise;
 pub mod quotes;
 pub mod router;
+pub mod sessions;
 pub mod state;
 pub mod store;
 

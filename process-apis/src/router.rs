@@ -15,6 +15,7 @@ use crate::{
     LAYER, baskets, catalog, credit, decisions,
     documents::{self, DocumentsConfig},
     events, exceptions, orders, pricing, promise, quotes,
+    sessions::{self, SessionsConfig},
     state::AppState,
 };
 
@@ -32,7 +33,8 @@ pub fn router(
     verifier: ContextVerifier,
     readiness: Readiness,
 ) -> Result<Router, serde_json::Error> {
-    let (routes, contract) = openapi::finish(api(state.config.documents), &INFO);
+    let (routes, contract) =
+        openapi::finish(api(state.config.documents, state.config.sessions), &INFO);
     let routes: Router = routes
         .route_layer(from_fn_with_state(verifier, require_context))
         .with_state(state.clone())
@@ -51,10 +53,11 @@ pub fn router(
 
 /// The published contract of the layer: what is not in it does not exist.
 pub fn contract() -> OpenApi {
-    openapi::finish(api(DocumentsConfig::default()), &INFO).1
+    let api = api(DocumentsConfig::default(), SessionsConfig::default());
+    openapi::finish(api, &INFO).1
 }
 
-fn api(documents: DocumentsConfig) -> OpenApiRouter<AppState> {
+fn api(documents: DocumentsConfig, sessions: SessionsConfig) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(catalog::router())
         .merge(pricing::router())
@@ -66,5 +69,6 @@ fn api(documents: DocumentsConfig) -> OpenApiRouter<AppState> {
         .merge(exceptions::router())
         .merge(decisions::router())
         .merge(documents::router(documents))
+        .merge(sessions::router(sessions))
         .merge(events::router())
 }

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::FromRef,
-    http::{Request, StatusCode, header},
+    http::{HeaderMap, Request, StatusCode, header},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -78,20 +78,35 @@ impl Harness {
         path: &str,
         body: Value,
     ) -> (StatusCode, Value) {
-        let request = Request::builder()
+        let (status, _, body) = self.send_if(method, caller, path, None, body).await;
+        (status, body)
+    }
+
+    /// Sends with `If-Match`, and answers the headers too.
+    pub(crate) async fn send_if(
+        &self,
+        method: &str,
+        caller: &CallContext,
+        path: &str,
+        if_match: Option<&str>,
+        body: Value,
+    ) -> (StatusCode, HeaderMap, Value) {
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(if_match) = if_match {
+            request = request.header(header::IF_MATCH, if_match);
+        }
+        let request = request
             .extension(Caller::authenticated(caller.clone()))
             .body(Body::from(body.to_string()))
             .unwrap();
         let response = self.app.clone().oneshot(request).await.unwrap();
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        (
-            status,
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        )
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        (status, headers, body)
     }
 }
 

@@ -1,10 +1,11 @@
 //! [`Commit`]: everything one command changes, as one value.
 
 use canonical_model::{
-    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber,
+    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber, SessionId,
     decision::DecisionRecord,
     document::{Document, DocumentKind},
     order::{HoldKind, OrderStatus},
+    session::Session,
 };
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
@@ -41,6 +42,8 @@ pub struct Commit {
     pub effects: Vec<EffectChange>,
     /// Channel documents.
     pub documents: Vec<DocumentChange>,
+    /// Channel sessions.
+    pub sessions: Vec<SessionChange>,
     /// The answer to give to whoever sends the same key again.
     pub idempotency: Option<IdempotencyAnswer>,
     /// Why.
@@ -402,6 +405,46 @@ pub struct NewDocument {
     pub lease: Option<(Uuid, Timestamp)>,
 }
 
+/// A change to the sessions of the cause's company and channel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionChange {
+    /// Opens one. Refused where its id is known (`SessionKnown`), or its partner has as many that live as it may
+    /// (`SessionLimit`).
+    Open(NewSession),
+    /// Changes one that lives; refused (`SessionChanged`) unless it has the expected version.
+    Change {
+        /// The session.
+        id: SessionId,
+        /// The version it must have.
+        expected_version: u64,
+        /// What the channel keeps from now on.
+        content: serde_json::Value,
+        /// Until when it lives.
+        expires_at: Timestamp,
+    },
+}
+
+/// A session to open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// The partner.
+    pub partner: String,
+    /// The account.
+    pub account: AccountId,
+    /// What it is found by.
+    pub keys: Vec<String>,
+    /// What the channel keeps.
+    pub content: serde_json::Value,
+    /// Of what opens it: tells whether another opening is this one again.
+    pub fingerprint: String,
+    /// Until when it lives.
+    pub expires_at: Timestamp,
+    /// As many sessions of the partner may live.
+    pub most: u32,
+}
+
 /// An answer kept for its idempotency key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdempotencyAnswer {
@@ -439,4 +482,6 @@ pub struct Committed {
     pub position: Option<u64>,
     /// The documents it stored or owes, as they are now.
     pub documents: Vec<Document>,
+    /// The sessions it opened or changed, as they are now.
+    pub sessions: Vec<Session>,
 }

@@ -11,23 +11,27 @@ mod suite;
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, DocumentId, ItemNumber, OrderId, PurchaseOrderNumber, SiteId,
+    AccountId, CompanyId, DocumentId, ItemNumber, OrderId, PurchaseOrderNumber, SessionId, SiteId,
     decision::DecisionRecord,
     document::{Direction, Document, DocumentState},
     event::CloudEvent,
     order::{HoldKind, OrderStatus},
+    session::Session,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use commit::{
     AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement,
     DocumentChange, EffectChange, EffectOutcome, IdempotencyAnswer, NewDocument, NewEffect,
-    NewEvent, OrderRow, Owner, QuoteRow, ReservationRow, StateRow, StockClaim, StockMovement,
-    StreamChange, StreamKind,
+    NewEvent, NewSession, OrderRow, Owner, QuoteRow, ReservationRow, SessionChange, StateRow,
+    StockClaim, StockMovement, StreamChange, StreamKind,
 };
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
+
+/// So long after its end a session is still known by its id: what opened it does not open another.
+pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why a commit, or a read, did not happen. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,20 @@ pub enum StoreError {
     /// A document with one of the duplicate keys is stored already; its content may be the same or not.
     #[error("the document was stored before")]
     DocumentKnown(Box<Document>),
+    /// A session with this id was opened already, from the same content or not; it may have ended.
+    #[error("the session was opened before")]
+    SessionKnown {
+        /// As it is now.
+        session: Box<Session>,
+        /// Of what opened it.
+        fingerprint: String,
+    },
+    /// The partner has as many living sessions as it may.
+    #[error("the partner has as many sessions as it may")]
+    SessionLimit,
+    /// The session is not at the version the commit expects, or has ended: read it and decide again.
+    #[error("session {0} changed in the meantime")]
+    SessionChanged(SessionId),
     /// The disk is full: nothing is taken until there is room.
     #[error("the store has no room left")]
     Full,
@@ -143,6 +161,23 @@ pub struct DocumentLease {
     pub now: Timestamp,
     /// Until when.
     pub until: Timestamp,
+}
+
+/// Which sessions to find: living ones.
+#[derive(Debug, Clone)]
+pub struct SessionFilter {
+    /// Only of these accounts; None = of all.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Of this channel.
+    pub channel: String,
+    /// Of this partner.
+    pub partner: String,
+    /// With this key.
+    pub key: String,
+    /// Now.
+    pub now: Timestamp,
+    /// At most so many, newest first.
+    pub limit: u16,
 }
 
 /// Which events to read.
@@ -290,7 +325,23 @@ pub trait Store: Send + Sync + 'static {
     /// Changes whenever a document may have become workable, and wakes who waits.
     fn document_work(&self) -> watch::Receiver<u64>;
 
-    /// Deletes idempotency answers and document keys that have expired, a bounded number at a time; answers how many.
+    /// A session that lives.
+    async fn session(
+        &self,
+        company: &CompanyId,
+        channel: &str,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
+    /// Living sessions by a key, newest first.
+    async fn sessions(
+        &self,
+        company: &CompanyId,
+        filter: SessionFilter,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Deletes idempotency answers and document keys that have expired, and sessions that ended [`SESSION_KNOWN_FOR`]
+    /// ago, a bounded number at a time; answers how many.
     /// Call it again while it answers more than 0.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
     /// Whether it can be written to.

@@ -6,7 +6,7 @@ use super::{
     super::{Cause, Commit, Committed, StoreError},
     audit, credit, decisions,
     documents::{self, Applied},
-    effects, idempotency, stock, streams,
+    effects, idempotency, sessions, stock, streams,
     value::broken,
 };
 
@@ -30,6 +30,10 @@ pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
             }
         }
     }
+    for change in &commit.sessions {
+        let session = sessions::apply(connection, known(cause)?, change)?;
+        committed.sessions.push(session);
+    }
     for movement in &commit.stock {
         stock::apply(connection, movement)?;
     }
@@ -50,6 +54,8 @@ pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
 
 fn known(cause: Option<&Cause>) -> Result<&Cause, StoreError> {
     cause.ok_or_else(|| {
-        broken("a commit that writes events, documents, decisions or audit says its cause")
+        broken(
+            "a commit that writes events, documents, sessions, decisions or audit says its cause",
+        )
     })
 }

@@ -21,6 +21,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "sending",
         include_str!("../../../migrations/sqlite/0002_sending.sql"),
     ),
+    (
+        3,
+        "session",
+        include_str!("../../../migrations/sqlite/0003_session.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

@@ -15,6 +15,7 @@ mod migrate;
 mod open;
 mod query;
 mod readers;
+mod sessions;
 mod stock;
 mod streams;
 mod value;
@@ -27,8 +28,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber, decision::DecisionRecord,
-    document::Document, event::CloudEvent,
+    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber, SessionId,
+    decision::DecisionRecord, document::Document, event::CloudEvent, session::Session,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -37,8 +38,8 @@ use uuid::Uuid;
 use self::{open::Place, readers::Readers, writer::Writer};
 use super::{
     AttemptStart, Commit, Committed, CreditKey, CreditLevel, CreditLevelFact, DocumentFilter,
-    DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect, OrderFilter, Owner, StockKey,
-    StockPosition, StockSnapshot, Store, StoreError, StreamKind, Versioned,
+    DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect, OrderFilter, Owner, SessionFilter,
+    StockKey, StockPosition, StockSnapshot, Store, StoreError, StreamKind, Versioned,
 };
 
 const READERS: usize = 3;
@@ -323,10 +324,36 @@ impl Store for SqliteStore {
         self.document_work.subscribe()
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.writer
-            .run(move |connection| idempotency::sweep(connection, now, SWEEP))
+    async fn session(
+        &self,
+        company: &CompanyId,
+        channel: &str,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let (company, channel) = (company.clone(), channel.to_owned());
+        self.readers
+            .run(move |connection| sessions::find(connection, &company, &channel, id, now))
             .await
+    }
+
+    async fn sessions(
+        &self,
+        company: &CompanyId,
+        filter: SessionFilter,
+    ) -> Result<Vec<Session>, StoreError> {
+        let company = company.clone();
+        self.readers
+            .run(move |connection| sessions::sessions(connection, &company, &filter))
+            .await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let sweep = move |connection: &rusqlite::Connection| {
+            let rows = idempotency::sweep(connection, now, SWEEP)?;
+            Ok(rows.saturating_add(sessions::sweep(connection, now)?))
+        };
+        self.writer.run(sweep).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -315,6 +315,11 @@ async fn hot_reads_go_by_an_index() {
         ("SELECT id FROM document WHERE id = x'00' AND NOT EXISTS (SELECT 1 FROM document AS earlier
             WHERE earlier.order_id = document.order_id AND earlier.state IN ('due', 'ready')
                 AND earlier.channel = document.channel AND earlier.seq < document.seq)", "document_unsent_of_order"),
+        ("SELECT content FROM session WHERE seq IN (SELECT session FROM session_key WHERE company = 'A' AND channel = 'b'
+            AND partner = 'C' AND key = 'd') AND expires_at > 9 ORDER BY seq DESC LIMIT 9", "SEARCH session_key USING PRIMARY KEY"),
+        ("SELECT count(*) FROM session WHERE company = 'A' AND channel = 'b' AND partner = 'C' AND expires_at > 9",
+            "session_living"),
+        ("SELECT seq FROM session WHERE expires_at <= 9 ORDER BY expires_at LIMIT 9", "session_ended"),
     ] {
         let plan = store.readers.run(move |connection| {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;

@@ -4,6 +4,7 @@ pub(super) mod documents;
 pub(super) mod effects;
 pub(super) mod ledgers;
 pub(super) mod sending;
+pub(super) mod sessions;
 pub(super) mod streams;
 
 use std::sync::Arc;
@@ -42,6 +43,9 @@ macro_rules! store_suite {
                 an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope;
             sending: documents_of_an_order_are_sent_one_after_the_other, a_document_put_off_or_refused_counts_for_its_order,
                 a_rendered_document_is_free_to_be_sent_within_its_channel;
+            sessions: a_session_is_opened_once, of_concurrent_changes_of_a_session_one_is_made, a_session_ends_by_the_clock,
+                sessions_are_found_by_key_newest_first, a_partner_has_so_many_living_sessions_and_no_more,
+                ended_sessions_are_swept_some_time_later;
         }
     };
     ($open:expr; $($module:ident: $($name:ident),+;)+) => { $($(
