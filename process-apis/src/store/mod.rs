@@ -3,6 +3,7 @@
 //! A command's whole result is one [`Commit`], applied in one transaction or not at all. The trait is cut at whole
 //! commands, so that both engines can batch; no caller ever holds a transaction.
 
+mod channel;
 mod commit;
 mod ledger;
 pub mod sqlite;
@@ -22,11 +23,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use channel::{DocumentChange, NewDocument, NewSession, SessionChange};
 pub use commit::{
-    AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement,
-    DocumentChange, EffectChange, EffectOutcome, IdempotencyAnswer, NewDocument, NewEffect,
-    NewEvent, NewSession, OrderRow, Owner, QuoteRow, ReservationRow, SessionChange, StateRow,
-    StockClaim, StockMovement, StreamChange, StreamKind,
+    AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement, EffectChange,
+    EffectOutcome, IdempotencyAnswer, NewEffect, NewEvent, OrderRow, Owner, QuoteRow,
+    ReservationRow, StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
 };
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
 
