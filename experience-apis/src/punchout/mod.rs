@@ -6,20 +6,29 @@
 
 mod context;
 pub mod cxml;
+mod cxml_auth;
+mod cxml_routes;
+mod cxml_setup;
 pub mod lock;
 mod oci;
+mod orders;
 pub mod profile;
+mod send;
 pub mod visit;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use aws_lc_rs::digest;
 use service_runtime::rate_limit::RateLimiter;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{config::Config, logins::Logins, state::AppState};
 use profile::{Profile, ProfilesError};
 use visit::links::Links;
+
+pub(crate) use send::client;
 
 /// The channel's name in the call context, on documents, orders and sessions.
 pub const CHANNEL: &str = "punchout";
@@ -29,6 +38,14 @@ pub struct Channel {
     partners: BTreeMap<String, Arc<Profile>>,
     links: Links,
     logins: Logins,
+    /// Documents read at once; each may be as large as one may be.
+    uploads: Arc<Semaphore>,
+    /// Documents worked on at once, whoever leased them.
+    work: Arc<Semaphore>,
+    /// Documents sent at once.
+    sending: Arc<Semaphore>,
+    /// Sends documents to partners.
+    client: reqwest::Client,
     credential_rate: RateLimiter,
     account_rate: RateLimiter,
     /// Work begun by a request, so that a stop can wait for it.
@@ -36,12 +53,17 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Reads the partner profiles; all their faults are told at once.
-    pub fn new(config: &Config) -> Result<Self, ProfilesError> {
+    /// Reads the partner profiles; all their faults are told at once. The client is what `send` needs.
+    pub fn new(config: &Config, client: reqwest::Client) -> Result<Self, ProfilesError> {
+        let hands = |count| Arc::new(Semaphore::new(count));
         Ok(Self {
             partners: profile::load(config)?,
             links: Links::new(&config.punchout),
             logins: Logins::new(CHANNEL),
+            uploads: hands(config.punchout.uploads),
+            work: hands(config.punchout.workers),
+            sending: hands(config.punchout.workers),
+            client,
             credential_rate: RateLimiter::new("credential", config.limits.credential),
             account_rate: RateLimiter::new("account", config.limits.account),
             begun: TaskTracker::new(),
@@ -77,11 +99,17 @@ impl Channel {
 /// The channel's routes.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .merge(cxml_routes::router())
+        .merge(oci::router())
 }
 
 /// The channel's work that no request waits for; ends when told to.
 pub async fn background(state: AppState, shutdown: CancellationToken) {
-    shutdown.cancelled().await;
-    state.punchout.begun.close();
-    state.punchout.begun.wait().await;
+    orders::run(state, shutdown).await;
+}
+
+/// The fingerprint of bytes, as text.
+fn fingerprint(bytes: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,6 +2,7 @@
 
 use canonical_model::ItemNumber;
 use rust_decimal::Decimal;
+use service_runtime::problem::Problem;
 
 use super::{
     charset::Charset,
@@ -44,37 +45,34 @@ pub(super) struct Call {
     pub(super) visit: OciVisit,
 }
 
-/// A call that cannot be served, in words for the page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// Something in it is wrong.
-    Wrong(String),
-    /// The cart may not go where it says.
-    NotThere(String),
-}
-
-impl From<Twice> for Refused {
+impl From<Twice> for Problem {
     fn from(twice: Twice) -> Self {
-        Self::Wrong(format!("{twice}."))
+        wrong(format!("{twice}."))
     }
 }
 
-fn wrong(what: impl Into<String>) -> Refused {
-    Refused::Wrong(what.into())
+fn wrong(what: impl Into<String>) -> Problem {
+    Problem::invalid_request(what)
 }
 
 /// Reads a call whose user was let in.
-pub(super) fn read(params: &Params, profile: &Profile, oci: &Oci) -> Result<Call, Refused> {
+pub(super) fn read(params: &Params, profile: &Profile, oci: &Oci) -> Result<Call, Problem> {
     let charset = charset(params, oci)?;
     let given = params.text("HOOK_URL")?.ok_or_else(|| {
         wrong("The field HOOK_URL is missing: it says where the cart goes back to.")
     })?;
     let return_url = profile
         .return_url(given)
-        .map_err(|refused| Refused::NotThere(format!("HOOK_URL: {refused}.")))?;
+        .map_err(|refused| Problem::forbidden(format!("HOOK_URL: {refused}.")))?;
     let query = params::read(return_url.query().unwrap_or_default().as_bytes(), charset);
-    if query.fields().iter().any(|(name, _)| named(name) != Named::Other) {
-        return Err(wrong("HOOK_URL holds NEW_ITEM fields; the items are ours to add."));
+    if query
+        .fields()
+        .iter()
+        .any(|(name, _)| named(name) != Named::Other)
+    {
+        return Err(wrong(
+            "HOOK_URL holds NEW_ITEM fields; the items are ours to add.",
+        ));
     }
     let caller = kept(params, "~CALLER")?;
     let target = match params.text("returntarget")? {
@@ -101,7 +99,7 @@ pub(super) fn read(params: &Params, profile: &Profile, oci: &Oci) -> Result<Call
 }
 
 /// The charset of what is posted back.
-fn charset(params: &Params, oci: &Oci) -> Result<Charset, Refused> {
+fn charset(params: &Params, oci: &Oci) -> Result<Charset, Problem> {
     match params.text("http_content_charset")? {
         None => Ok(agreed_charset(oci)),
         Some(label) => Charset::named(label).ok_or_else(|| {
@@ -115,7 +113,7 @@ pub(super) fn agreed_charset(oci: &Oci) -> Charset {
     Charset::named(&oci.charset).unwrap_or_default()
 }
 
-fn function(params: &Params) -> Result<Function, Refused> {
+fn function(params: &Params) -> Result<Function, Problem> {
     let name = params.text("FUNCTION")?.unwrap_or_default();
     match name.to_ascii_uppercase().as_str() {
         "" => Ok(Function::Shop),
@@ -125,8 +123,8 @@ fn function(params: &Params) -> Result<Function, Refused> {
             let quantity = params.text("QUANTITY")?;
             let quantity = quantity
                 .ok_or_else(|| wrong("The field QUANTITY is missing: VALIDATE needs it."))?;
-            let quantity =
-                number::read(quantity).map_err(|why| wrong(format!("The field QUANTITY {why}.")))?;
+            let quantity = number::read(quantity)
+                .map_err(|why| wrong(format!("The field QUANTITY {why}.")))?;
             if quantity <= Decimal::ZERO {
                 return Err(wrong("The field QUANTITY must be more than zero."));
             }
@@ -152,7 +150,7 @@ fn function(params: &Params) -> Result<Function, Refused> {
     }
 }
 
-fn product(params: &Params) -> Result<ItemNumber, Refused> {
+fn product(params: &Params) -> Result<ItemNumber, Problem> {
     let number = params.text("PRODUCTID")?;
     let number = number.ok_or_else(|| {
         wrong("The field PRODUCTID is missing: it is the EXT_PRODUCT_ID of the item.")
@@ -162,7 +160,7 @@ fn product(params: &Params) -> Result<ItemNumber, Refused> {
 }
 
 /// A short field that goes back as it came.
-fn kept(params: &Params, name: &str) -> Result<Option<String>, Refused> {
+fn kept(params: &Params, name: &str) -> Result<Option<String>, Problem> {
     let value = params.text(name)?;
     let long = value.is_some_and(|value| value.chars().count() > MOST_KEPT);
     if long {

@@ -124,13 +124,22 @@ fn item<'a>(
     lock: Option<Lock>,
     today: Date,
 ) -> Result<Item<'a>, CannotLeave> {
-    let incomplete = || cannot(Some(line.line), "This line has no price at the moment; take it out, or try again.");
+    let incomplete = || {
+        cannot(
+            Some(line.line),
+            "This line has no price at the moment; take it out, or try again.",
+        )
+    };
     let price = &line.price.as_ref().ok_or_else(incomplete)?.unit_price;
     let quantity = line
         .quantity
         .filter(|quantity| quantity.unit == price.unit)
         .ok_or_else(incomplete)?;
-    let arrival = line.schedule.iter().map(|part| part.promised_delivery_date).max();
+    let arrival = line
+        .schedule
+        .iter()
+        .map(|part| part.promised_delivery_date)
+        .max();
     let lead_time = arrival.and_then(|date| u32::try_from((date - today).get_days().max(0)).ok());
     Ok(Item {
         description: &product.description,

@@ -128,8 +128,11 @@ pub(super) fn write(
 ) -> Result<Vec<(String, String)>, Unwritable> {
     let mut fields = Vec::with_capacity(items.len().saturating_mul(15));
     for (item, index) in items.iter().zip(1..) {
-        one(item, index, manner, &mut fields)
-            .map_err(|(field, why)| Unwritable { index, field, why })?;
+        one(item, index, manner, &mut fields).map_err(|(field, why)| Unwritable {
+            index,
+            field,
+            why,
+        })?;
     }
     Ok(fields)
 }
@@ -214,7 +217,13 @@ fn description(text: &str, charset: Charset) -> (String, Option<String>) {
     let most = in_book("DESCRIPTION").map_or(0, |field| field.most);
     let seen: String = text
         .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
         .collect();
     let words: Vec<&str> = seen.split_whitespace().collect();
     let line = words.join(" ");

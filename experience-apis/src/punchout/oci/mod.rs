@@ -8,11 +8,19 @@ mod call;
 pub(super) mod cart;
 mod charset;
 mod fields;
+mod functions;
+mod login;
 mod name;
 mod number;
+mod page;
 mod params;
 mod read;
+mod routes;
+#[cfg(test)]
+mod tests;
 mod units;
+
+pub(super) use routes::router;
 
 /// Whether carts can be posted in a charset of this name.
 pub(super) fn is_charset(label: &str) -> bool {

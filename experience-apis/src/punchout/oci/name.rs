@@ -102,7 +102,11 @@ mod tests {
     #[case("NEW_ITEM-QUANTITY[4294967296000]")]
     #[case("NEW_ITEM-[1]")]
     fn an_index_that_cannot_be_read_is_not_guessed(#[case] name: &str) {
-        assert!(matches!(named(name), Named::Unplaced(_)), "{:?}", named(name));
+        assert!(
+            matches!(named(name), Named::Unplaced(_)),
+            "{:?}",
+            named(name)
+        );
     }
 
     #[rstest]

@@ -158,8 +158,8 @@ impl Reading {
         let mut cart = std::mem::take(&mut self.cart);
         for (index, mut item) in self.items {
             item.fields.retain(|_, value| !value.is_empty());
-            if item.fields.is_empty() && item.long_text.is_none() {
-                let what = "all its fields are empty: it was passed over".to_owned();
+            if item.fields.is_empty() {
+                let what = "no field says anything of it: it was passed over".to_owned();
                 cart.notes.push(remark("*", index, what));
                 continue;
             }
@@ -190,7 +190,10 @@ fn settle(item: &mut Item, units: Units<'_>, cart: &mut Cart) {
     let text = |name: &str| fields.get(name).map(String::as_str);
     let material = text("MATNR");
     if material.or(text("DESCRIPTION")).is_none() {
-        fault("DESCRIPTION", "is missing, and so is MATNR: send one of the two".to_owned());
+        fault(
+            "DESCRIPTION",
+            "is missing, and so is MATNR: send one of the two".to_owned(),
+        );
     }
     match text("QUANTITY").map(number::read) {
         None => fault("QUANTITY", "is missing".to_owned()),

@@ -126,7 +126,11 @@ mod tests {
         for code in SAME.iter().chain(OTHERS.iter().map(|(_, ours)| ours)) {
             let written = units.write(unit(code)).unwrap();
             assert!(written.len() <= 3, "{code}");
-            assert_eq!(units.read(&written), Some(unit(code)), "{code} as {written}");
+            assert_eq!(
+                units.read(&written),
+                Some(unit(code)),
+                "{code} as {written}"
+            );
         }
     }
 

@@ -1,0 +1,129 @@
+//! What a browser is shown: a page that posts a form to the buyer's system, or one that says why nothing happens. What a
+//! call said is never repeated on a page: its query holds a password.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use aws_lc_rs::digest;
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use service_runtime::{problem::Problem, trace::RequestScope};
+use url::Url;
+
+use super::charset::Charset;
+use crate::punchout::{
+    profile::{Profile, origin},
+    visit::ReturnForm,
+};
+
+/// A field of the form may be called `submit`; so it is not asked for its own.
+const SUBMIT: &str = "HTMLFormElement.prototype.submit.call(document.forms[0])";
+
+static SUBMIT_HASH: LazyLock<String> = LazyLock::new(|| {
+    let hash = digest::digest(&digest::SHA256, SUBMIT.as_bytes());
+    format!("'sha256-{}'", STANDARD.encode(hash.as_ref()))
+});
+
+/// A page of words holds nothing to click and nothing of anybody, so any page may frame it.
+const WORDS_ONLY: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors *";
+
+#[derive(Template)]
+#[template(path = "punchout/oci_message.html")]
+struct Message<'a> {
+    heading: &'a str,
+    texts: &'a [String],
+    correlation_id: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "punchout/oci_post.html")]
+struct Posting<'a> {
+    form: &'a ReturnForm,
+    target: &'a str,
+    said: &'a str,
+    script: &'static str,
+}
+
+/// Whether somebody looks at the answer: a browser asks for a page, a program does not.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(header::ACCEPT).iter();
+    accepted.any(|value| {
+        let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
+        text.contains("text/html")
+    })
+}
+
+/// A problem, as a page where somebody looks at it.
+pub(super) fn problem(problem: Problem, wanted: bool) -> Response {
+    if !wanted {
+        return problem.into_response();
+    }
+    let mut texts: Vec<String> = problem.detail.iter().cloned().collect();
+    texts.extend(problem.errors.iter().map(|error| error.detail.clone()));
+    let correlation_id = RequestScope::current().map(|scope| scope.correlation_id.clone());
+    let page = Message {
+        heading: &problem.title,
+        texts: &texts,
+        correlation_id: correlation_id.as_deref().unwrap_or_default(),
+    };
+    let page = match page.render() {
+        Ok(page) => page,
+        Err(error) => return Problem::internal(&error).into_response(),
+    };
+    let mut response = problem.into_response();
+    *response.body_mut() = Body::from(page);
+    if let Some(challenge) = response.headers_mut().get_mut(header::WWW_AUTHENTICATE) {
+        // One that browsers do not know: they show the page and ask for nothing.
+        *challenge = HeaderValue::from_static("Form realm=\"orderway-oci\"");
+    }
+    in_html(response, Charset::Utf8, WORDS_ONLY)
+}
+
+/// A page that posts a form, at once where scripts run and by a button where not. It is written in the form's charset:
+/// a system that fetches it without a browser reads it in that.
+pub(super) fn posting(form: &ReturnForm, profile: &Profile, said: &str) -> Response {
+    let page = Posting {
+        form,
+        target: form.target.as_deref().unwrap_or("_self"),
+        said,
+        script: SUBMIT,
+    };
+    let mut targets: Vec<String> = Url::parse(&form.action).iter().map(origin).collect();
+    targets.extend_from_slice(&profile.form_targets);
+    let policy = format!(
+        "default-src 'none'; base-uri 'none'; script-src {}; form-action {}; frame-ancestors {}",
+        *SUBMIT_HASH,
+        targets.join(" "),
+        profile.frame_ancestors().join(" "),
+    );
+    let charset = Charset::named(&form.charset).unwrap_or_default();
+    match page.render() {
+        Ok(page) => {
+            let response = (StatusCode::OK, charset.encode(&page)).into_response();
+            in_html(response, charset, &policy)
+        }
+        Err(error) => Problem::internal(&error).into_response(),
+    }
+}
+
+fn in_html(mut response: Response, charset: Charset, policy: &str) -> Response {
+    let headers = response.headers_mut();
+    let media_type = format!("text/html; charset={}", charset.name());
+    for (name, value) in [
+        (header::CONTENT_TYPE, media_type.as_str()),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        match HeaderValue::from_str(value) {
+            Ok(value) => drop(headers.insert(name, value)),
+            Err(error) => return Problem::internal(&error).into_response(),
+        }
+    }
+    response
+}
