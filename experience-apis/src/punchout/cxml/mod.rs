@@ -5,6 +5,7 @@
 //! reader of its request. Whatever is wrong becomes a [`status::Status`], which is the answer.
 
 pub mod cart;
+pub mod confirmation;
 pub mod credential;
 pub mod envelope;
 mod fields;
@@ -14,6 +15,8 @@ pub mod outgoing;
 pub mod profile_response;
 pub mod setup;
 pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod version;
 pub mod xml;
 

@@ -5,6 +5,8 @@
 mod chars;
 mod decode;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use chars::is_visible;

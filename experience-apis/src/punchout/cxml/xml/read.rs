@@ -81,7 +81,8 @@ struct Reading<'t> {
     /// Where the event being read begins.
     at: usize,
     secrets: Vec<Range<usize>>,
-    secret_from: Option<usize>,
+    /// How deep the secret being read lies, and where its contents begin.
+    secret_from: Option<(usize, usize)>,
 }
 
 impl<'t> Reading<'t> {
@@ -121,7 +122,7 @@ impl<'t> Reading<'t> {
             Event::Start(start) => {
                 let element = self.element(&start)?;
                 if element.name == SECRET && self.secret_from.is_none() {
-                    self.secret_from = Some(end);
+                    self.secret_from = Some((self.open.len(), end));
                 }
                 self.open.push(element);
             }
@@ -131,8 +132,8 @@ impl<'t> Reading<'t> {
             }
             Event::End(_) => {
                 if let Some(element) = self.open.pop() {
-                    let secret = element.name == SECRET;
-                    if let Some(from) = self.secret_from.take_if(|_| secret) {
+                    let depth = self.open.len();
+                    if let Some((_, from)) = self.secret_from.take_if(|(of, _)| *of == depth) {
                         self.secrets.push(from..self.at);
                     }
                     self.close(element);
