@@ -267,6 +267,22 @@ impl ProcessClient {
         once(call.idempotency_key(key.as_str())).await
     }
 
+    /// Puts another order in the place of one, unless it has changed since the caller read it. Answered `duplicate` where
+    /// the order has this content already.
+    pub async fn replace_order(
+        &self,
+        context: &CallContext,
+        key: &IdempotencyKey,
+        if_match: &str,
+        order: OrderId,
+        request: &SalesOrderRequest,
+    ) -> Answer<Once<SalesOrder>> {
+        let path = format!("/v1/orders/{order}/replace");
+        let call = self.call(Method::POST, &path, context).json(request);
+        let call = call.header(header::IF_MATCH, if_match);
+        once(call.idempotency_key(key.as_str())).await
+    }
+
     /// The events of some types after a position (`None` = after the newest there is), waiting for some as long as said.
     pub async fn events(
         &self,

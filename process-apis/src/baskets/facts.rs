@@ -8,7 +8,7 @@ use std::{
 
 use axum::extract::FromRef;
 use canonical_model::{
-    AccountId, ItemNumber, QuoteId, ShipToId, SiteId,
+    AccountId, ItemNumber, ShipToId, SiteId,
     account::{Account, AccountQuery, ShipTo},
     basket::{BasketLine, BasketRequest},
     capabilities::Capabilities,
@@ -18,12 +18,9 @@ use canonical_model::{
     product::{Product, ProductQuery},
 };
 use serde::{Deserialize, Deserializer, Serialize};
-use service_runtime::{
-    clock::Clock,
-    problem::{FieldError, Problem},
-};
+use service_runtime::{clock::Clock, problem::Problem};
 
-use super::ledgers;
+use super::{ledgers, shape};
 use crate::{
     clients::{Call, SystemApis, SystemError},
     error::store_problem,
@@ -34,10 +31,6 @@ use crate::{
     store::{CreditLevel, Owner, Store, StoreError, StreamKind},
 };
 
-/// How many identifiers a line may have.
-const MAX_IDENTIFIERS: usize = 10;
-/// How many quotes a basket may name, its own and its lines'.
-const MAX_QUOTES: usize = 50;
 /// How many keys one question may hold.
 const MAX_KEYS: usize = 5_000;
 
@@ -74,6 +67,8 @@ pub enum Purpose {
     Checkout,
     /// An order is taken.
     Order,
+    /// An order takes the place of one that has just ended: no figure may be older than that.
+    Replacement,
 }
 
 /// The oldest facts a purpose takes, in seconds.
@@ -102,6 +97,11 @@ impl Purpose {
             Self::Browse => MaxAges::default(),
             Self::Checkout => of(&policies.freshness.checkout),
             Self::Order => of(&policies.freshness.order),
+            Self::Replacement => MaxAges {
+                stock: Some(0),
+                credit: Some(0),
+                ..of(&policies.freshness.order)
+            },
         }
     }
 }
@@ -200,7 +200,8 @@ pub async fn gather(
     request: &BasketRequest,
     purpose: Purpose,
 ) -> Result<Facts, GatherError> {
-    check_shape(request, &sources.policies)?;
+    shape::check(request, &sources.policies)
+        .map_err(|faults| GatherError::Malformed(Problem::validation(faults)))?;
     let ages = purpose.ages(&sources.policies);
     let (account, capabilities, products, quotes, reservation) = tokio::join!(
         account(sources, call, &request.account, ages.account),
@@ -259,63 +260,6 @@ pub async fn gather(
         quotes,
         reservation,
         degraded: prices_degraded || stock.degraded || credit.degraded,
-    })
-}
-
-fn check_shape(request: &BasketRequest, policies: &Policies) -> Result<(), GatherError> {
-    let most = policies.basket.max_lines;
-    let mut faults = Vec::new();
-    if request.lines.is_empty() || request.lines.len() > most {
-        faults.push(FieldError::new(
-            "/lines",
-            "out-of-range",
-            format!("Send 1 to {most} lines."),
-        ));
-    }
-    for (index, line) in request.lines.iter().enumerate().take(most) {
-        if line.identifiers.is_empty() || line.identifiers.len() > MAX_IDENTIFIERS {
-            let detail = format!("Name the product by 1 to {MAX_IDENTIFIERS} of its numbers.");
-            faults.push(FieldError::new(
-                format!("/lines/{index}/identifiers"),
-                "out-of-range",
-                detail,
-            ));
-        }
-        if line
-            .buyer_line
-            .as_ref()
-            .is_some_and(|text| text.chars().count() > 20)
-        {
-            let detail = "A line number of the buyer has at most 20 characters.";
-            faults.push(FieldError::new(
-                format!("/lines/{index}/buyer_line"),
-                "out-of-range",
-                detail,
-            ));
-        }
-    }
-    faults.extend(too_many_quotes(request));
-    faults.truncate(100);
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(GatherError::Malformed(Problem::validation(faults)))
-    }
-}
-
-/// The quotes that a basket names, each once.
-fn quotes_named(request: &BasketRequest) -> BTreeSet<QuoteId> {
-    let of_lines = request.lines.iter().filter_map(|line| line.quote_id);
-    request.quote_id.into_iter().chain(of_lines).collect()
-}
-
-fn too_many_quotes(request: &BasketRequest) -> Option<FieldError> {
-    let named = quotes_named(request).len();
-    (named > MAX_QUOTES).then(|| {
-        let detail = format!(
-            "The lines name {named} quotes; gather what was quoted at most {MAX_QUOTES} times in one order."
-        );
-        FieldError::new("/lines", "out-of-range", detail)
     })
 }
 
@@ -429,7 +373,7 @@ async fn quotes(
     request: &BasketRequest,
 ) -> Result<Vec<StoredQuote>, GatherError> {
     let mut found = Vec::new();
-    for id in quotes_named(request) {
+    for id in shape::quotes_named(request) {
         found.extend(crate::quotes::load(sources.store.as_ref(), &call.company, id).await?);
     }
     Ok(found)

@@ -8,6 +8,7 @@ pub(crate) mod ledgers;
 mod line;
 pub(crate) mod record;
 pub mod routes;
+mod shape;
 #[cfg(test)]
 pub(crate) mod testing;
 

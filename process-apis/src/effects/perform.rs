@@ -344,7 +344,7 @@ impl Worker {
     }
 
     /// A call with its end; where the lease has no time left for one, the effect goes on in its next.
-    async fn in_time(
+    pub(super) async fn in_time(
         &self,
         held: &Held,
         state: &OrderState,
@@ -360,7 +360,7 @@ impl Worker {
         }
     }
 
-    async fn come_again(
+    pub(super) async fn come_again(
         &self,
         held: &Held,
         error: &SystemError,
@@ -374,7 +374,7 @@ impl Worker {
     }
 
     /// The effect is done with the command, or has nothing left to do.
-    async fn end(&self, held: &Held, command: &Command) -> Result<(), EffectError> {
+    pub(super) async fn end(&self, held: &Held, command: &Command) -> Result<(), EffectError> {
         if !self.settle(held, command, |_| held.done()).await? {
             self.write(held.done()).await?;
         }

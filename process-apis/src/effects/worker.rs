@@ -17,8 +17,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CANCEL_ERP_ORDER, CREATE_ERP_ORDER, RELEASE_TO_WAREHOUSE, backend::CapabilityCache,
-    backoff::Pause,
+    CANCEL_ERP_ORDER, CREATE_ERP_ORDER, RELEASE_TO_WAREHOUSE, TAKE_REPLACEMENT,
+    backend::CapabilityCache, backoff::Pause,
 };
 use crate::{
     clients::{Call, Lane, SystemApis, SystemError},
@@ -27,7 +27,9 @@ use crate::{
         Command, OrderState,
         change::{self, ChangeError},
         react::Surroundings,
+        taking::TakingError,
     },
+    policy::Policies,
     state::AppState,
     store::{
         AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, Store, StoreError,
@@ -41,7 +43,7 @@ const LEAST: Duration = Duration::from_millis(500);
 /// The shortest pause between two looks for work that is due and cannot be had.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// How often a change is decided again when the order changed meanwhile.
-const DECISIONS: usize = 5;
+pub(super) const DECISIONS: usize = 5;
 
 /// Why an effect was let go.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,9 @@ pub(super) enum EffectError {
     /// The order cannot be changed.
     #[error("the order cannot be changed")]
     Change(#[source] ChangeError),
+    /// An order cannot be written.
+    #[error("an order cannot be written")]
+    Taking(#[from] TakingError),
     /// What the ERP can do is not known.
     #[error("what the ERP can do is not known")]
     System(#[from] SystemError),
@@ -85,6 +90,7 @@ pub struct Worker {
     pub(super) system: Arc<dyn SystemApis>,
     pub(super) clock: Clock,
     pub(super) capabilities: CapabilityCache,
+    pub(super) policies: Arc<Policies>,
     config: EffectsConfig,
 }
 
@@ -96,6 +102,7 @@ impl Worker {
             system: Arc::clone(&state.system),
             clock: state.clock.clone(),
             capabilities: state.capabilities.clone(),
+            policies: Arc::clone(&state.policies),
             config: state.config.effects.clone(),
         }
     }
@@ -218,6 +225,7 @@ impl Worker {
             CREATE_ERP_ORDER => self.create_order(&mut held).await,
             CANCEL_ERP_ORDER => self.cancel_order(&mut held).await,
             RELEASE_TO_WAREHOUSE => self.release_warehouse(&mut held).await,
+            TAKE_REPLACEMENT => self.take_replacement(&mut held).await,
             // A later release wrote it: this one leaves it to an instance that knows it.
             _ => {
                 let pause = Pause::BackOff {

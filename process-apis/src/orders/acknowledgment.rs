@@ -3,17 +3,18 @@
 
 use canonical_model::{DocumentId, OrderId, document::DocumentKind, order::SourceDocument};
 use serde_json::json;
+use service_runtime::problem::FieldError;
 use uuid::Uuid;
 
 use super::{
-    event::OrderEvent,
+    event::{OrderEvent, Replacement},
     projection,
     state::{CreateStage, OrderState},
 };
 use crate::store::DocumentChange;
 
 /// An acknowledgment that an event brings about.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Owed<'a> {
     /// What it says.
     purpose: &'static str,
@@ -21,6 +22,15 @@ struct Owed<'a> {
     answers: &'a SourceDocument,
     /// The channel of that document.
     channel: &'a str,
+    /// What it adds to the order as it stands.
+    refusal: Option<Refusal<'a>>,
+}
+
+/// Why an order is not changed.
+#[derive(Debug, Clone, PartialEq)]
+struct Refusal<'a> {
+    detail: String,
+    reasons: &'a [FieldError],
 }
 
 /// The id of the acknowledgment that an event brings about, `version` being that of the order after it.
@@ -33,29 +43,77 @@ fn id(order: OrderId, purpose: &str, version: u64) -> DocumentId {
     DocumentId(Uuid::new_v5(&order.0, name.as_bytes()))
 }
 
-fn owed<'a>(before: &'a OrderState, event: &OrderEvent) -> Option<Owed<'a>> {
-    let purpose = match event {
-        OrderEvent::Held(_) if before.create == CreateStage::Waiting => "held",
-        OrderEvent::Accepted(_) if before.cancelling.is_none() => "accepted",
-        OrderEvent::Rejected(_) => "rejected",
-        OrderEvent::Cancelled(_) => "cancelled",
-        _ => return None,
-    };
+fn owed<'a>(before: &'a OrderState, event: &'a OrderEvent) -> Option<Owed<'a>> {
+    match event {
+        OrderEvent::Held(_) if before.create == CreateStage::Waiting => of_order(before, "held"),
+        OrderEvent::Accepted(_) if before.cancelling.is_none() => of_order(before, "accepted"),
+        // The partner asked for another order in its place, and that one answers.
+        OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) if replaced_by_document(before) => None,
+        OrderEvent::Rejected(_) => of_order(before, "rejected"),
+        OrderEvent::Cancelled(_) => of_order(before, "cancelled"),
+        OrderEvent::CancelRefused(refused) => {
+            let detail = format!("The order stands as it was: {}", refused.detail);
+            of_replacement(before, "change_refused", detail, &[])
+        }
+        OrderEvent::ReplacementRefused(refused) => {
+            let detail = refused.detail.clone();
+            of_replacement(before, "replacement_refused", detail, &refused.reasons)
+        }
+        _ => None,
+    }
+}
+
+fn replaced_by_document(before: &OrderState) -> bool {
+    let replacement = before.replacement.as_ref();
+    replacement.is_some_and(|replacement| replacement.request.document.is_some())
+}
+
+fn of_order<'a>(before: &'a OrderState, purpose: &'static str) -> Option<Owed<'a>> {
     Some(Owed {
         purpose,
         answers: before.order.document.as_ref()?,
         channel: &before.order.channel,
+        refusal: None,
     })
 }
 
-/// The acknowledgment as it is written. The order stands in it as it is now, so that it says the same whenever it is
-/// rendered; `previous` names the one before it about the same order, which a partner may have to be told.
+fn of_replacement<'a>(
+    before: &'a OrderState,
+    purpose: &'static str,
+    detail: String,
+    reasons: &'a [FieldError],
+) -> Option<Owed<'a>> {
+    let Replacement {
+        request, channel, ..
+    } = before.replacement.as_deref()?;
+    Some(Owed {
+        purpose,
+        answers: request.document.as_ref()?,
+        channel,
+        refusal: Some(Refusal { detail, reasons }),
+    })
+}
+
+/// The acknowledgment as it is written.
+///
+/// The order stands in it as it is now, so that it says the same whenever it is rendered; `previous` names the one before
+/// it about the same order, which a partner may have to be told.
 pub fn acknowledge(
     before: &OrderState,
     after: &OrderState,
     event: &OrderEvent,
 ) -> Option<DocumentChange> {
     let owed = owed(before, event)?;
+    let mut context = json!({
+        "purpose": owed.purpose,
+        "transaction": owed.answers.transaction,
+        "order": projection::sales_order(after),
+        "previous": before.acknowledged,
+    });
+    if let (Some(refusal), Some(members)) = (owed.refusal, context.as_object_mut()) {
+        members.insert("detail".to_owned(), json!(refusal.detail));
+        members.insert("reasons".to_owned(), json!(refusal.reasons));
+    }
     Some(DocumentChange::Owe {
         id: id(after.order_id(), owed.purpose, after.version),
         channel: owed.channel.to_owned(),
@@ -64,12 +122,7 @@ pub fn acknowledge(
         kind: DocumentKind::OrderAcknowledgment,
         answers: Some(owed.answers.document_id),
         order_id: Some(after.order_id()),
-        context: json!({
-            "purpose": owed.purpose,
-            "transaction": owed.answers.transaction,
-            "order": projection::sales_order(after),
-            "previous": before.acknowledged,
-        }),
+        context,
         lease: None,
     })
 }

@@ -126,7 +126,11 @@ fn audit(after: &OrderState, event: &OrderEvent, cause: &Cause) -> AuditEntry {
         | OrderEvent::ReleaseBegun(_)
         | OrderEvent::Released(_)
         | OrderEvent::Rejected(_)
-        | OrderEvent::CancelRefused(_) => None,
+        | OrderEvent::CancelRefused(_)
+        | OrderEvent::ReplacementRequested(_)
+        | OrderEvent::ReplacementDropped(_)
+        | OrderEvent::Replaced(_)
+        | OrderEvent::ReplacementRefused(_) => None,
     };
     let mut detail = json!({ "version": after.version, "principal": cause.principal });
     if let (Some((hold, note)), Some(members)) = (note, detail.as_object_mut()) {

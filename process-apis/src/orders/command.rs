@@ -1,7 +1,10 @@
 //! What may be asked of an order that exists. Taking one is [`super::take::take`].
 
-use canonical_model::{ErpOrderNumber, SiteId};
+use canonical_model::{ErpOrderNumber, OrderId, SiteId};
 use jiff::Timestamp;
+use service_runtime::problem::FieldError;
+
+use super::event::Replacement;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,27 @@ pub enum Command {
         note: String,
         /// Whether that is a person of the seller, who may end what is held for one.
         by_seller: bool,
+    },
+    /// It is to be cancelled, and another order is to take its place.
+    Replace {
+        /// The other order.
+        replacement: Box<Replacement>,
+        /// Whether that is a person of the seller, who may end what is held for one.
+        by_seller: bool,
+    },
+    /// The other order is taken.
+    Replaced {
+        /// Which.
+        order_id: OrderId,
+    },
+    /// The other order cannot be taken.
+    ReplacementRefused {
+        /// Which.
+        order_id: OrderId,
+        /// What happened and what to do, in a sentence.
+        detail: String,
+        /// The faults, where there are some.
+        reasons: Vec<FieldError>,
     },
     /// Of the ERP's orders with our reference, this is the one.
     ErpOrderChosen {

@@ -1,7 +1,10 @@
 //! `decide(state, command, facts) → events`: what happens to an order, or why not. All the rules, and no I/O. Taking one
 //! is [`super::take`].
 
-use canonical_model::order::{HoldKind, HoldReason, OrderHold};
+use canonical_model::{
+    OrderId,
+    order::{HoldKind, HoldReason, OrderHold},
+};
 use jiff::Timestamp;
 use service_runtime::problem::FieldError;
 
@@ -9,7 +12,8 @@ use super::{
     command::Command,
     event::{
         Accepted, CancelRefused, CancelRequested, Cancelled, ErpOrderChosen, Held, HoldReleased,
-        OrderEvent, Rejected, ReleaseBegun, Released, Retried,
+        OrderEvent, Rejected, ReleaseBegun, Released, Replaced, Replacement, ReplacementDropped,
+        ReplacementRefused, Retried,
     },
     state::{CreateStage, OrderState, ReleaseStage},
 };
@@ -60,7 +64,27 @@ pub fn decide(
             principal,
             note,
             by_seller,
-        } => cancel(state, principal, note, *by_seller),
+        } => cancel_alone(state, principal, note, *by_seller),
+        Command::Replace {
+            replacement,
+            by_seller,
+        } => replace(state, replacement, *by_seller),
+        Command::Replaced { order_id } => Ok(settled(state, *order_id, || {
+            OrderEvent::Replaced(Replaced {
+                order_id: *order_id,
+            })
+        })),
+        Command::ReplacementRefused {
+            order_id,
+            detail,
+            reasons,
+        } => Ok(settled(state, *order_id, || {
+            OrderEvent::ReplacementRefused(ReplacementRefused {
+                order_id: *order_id,
+                detail: detail.clone(),
+                reasons: reasons.clone(),
+            })
+        })),
         _ if state.is_closed() => Ok(Vec::new()),
         other => Ok(news(state, other, now).into_iter().collect()),
     }
@@ -115,6 +139,46 @@ fn retry(state: &OrderState, principal: &str, note: &str) -> Result<Vec<OrderEve
     })])
 }
 
+/// Nothing takes the place of an order that is only cancelled.
+fn cancel_alone(
+    state: &OrderState,
+    principal: &str,
+    note: &str,
+    by_seller: bool,
+) -> Result<Vec<OrderEvent>, Refusal> {
+    let cancelled = cancel(state, principal, note, by_seller)?;
+    let dropped = state.replacement.as_ref().map(|replacement| {
+        OrderEvent::ReplacementDropped(ReplacementDropped {
+            order_id: replacement.order_id,
+            principal: principal.to_owned(),
+        })
+    });
+    Ok(dropped.into_iter().chain(cancelled).collect())
+}
+
+/// What is to take its place is known before it ends.
+fn replace(
+    state: &OrderState,
+    replacement: &Replacement,
+    by_seller: bool,
+) -> Result<Vec<OrderEvent>, Refusal> {
+    let note = format!("Order {} takes its place.", replacement.order_id);
+    let cancelled = cancel(state, &replacement.principal, &note, by_seller)?;
+    let requested = OrderEvent::ReplacementRequested(Box::new(replacement.clone()));
+    Ok([requested].into_iter().chain(cancelled).collect())
+}
+
+/// What becomes of the order that was to take the place of one that has ended.
+fn settled(
+    state: &OrderState,
+    order_id: OrderId,
+    event: impl FnOnce() -> OrderEvent,
+) -> Vec<OrderEvent> {
+    let replacement = state.replacement.as_ref().filter(|_| state.is_closed());
+    let awaited = replacement.is_some_and(|replacement| replacement.order_id == order_id);
+    awaited.then(event).into_iter().collect()
+}
+
 fn cancel(
     state: &OrderState,
     principal: &str,
@@ -152,7 +216,12 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
     let accepted = state.accepted_at.is_some();
     match command {
         // Answered by `decide` itself.
-        Command::ReleaseHold { .. } | Command::Retry { .. } | Command::Cancel { .. } => None,
+        Command::ReleaseHold { .. }
+        | Command::Retry { .. }
+        | Command::Cancel { .. }
+        | Command::Replace { .. }
+        | Command::Replaced { .. }
+        | Command::ReplacementRefused { .. } => None,
         Command::ErpOrderChosen { number } => {
             (wanted && state.sales_order_number.is_none()).then(|| {
                 OrderEvent::ErpOrderChosen(ErpOrderChosen {

@@ -9,7 +9,8 @@ use super::*;
 use crate::orders::{
     event::Recorded,
     evolve::{evolve, fold},
-    testing::{after, now, site, taking},
+    state::SCHEMA,
+    testing::{after, now, replacement, site, taking},
 };
 
 fn number() -> ErpOrderNumber {
@@ -30,6 +31,38 @@ fn cancel_by(by_seller: bool) -> Command {
         note: String::new(),
         by_seller,
     }
+}
+
+fn replace_by(number: u128) -> Command {
+    Command::Replace {
+        replacement: Box::new(replacement(number)),
+        by_seller: false,
+    }
+}
+
+fn replaced(number: u128) -> Command {
+    Command::Replaced {
+        order_id: replacement(number).order_id,
+    }
+}
+
+fn replacement_refused(number: u128) -> Command {
+    Command::ReplacementRefused {
+        order_id: replacement(number).order_id,
+        detail: "No.".to_owned(),
+        reasons: Vec::new(),
+    }
+}
+
+/// Which order is to take its place, or took it.
+fn replacing(state: &OrderState) -> Option<u128> {
+    let pending = state.replacement.as_ref().map(|pending| pending.order_id);
+    pending.or(state.replaced_by).map(|id| id.0.as_u128())
+}
+
+fn words(state: &OrderState, command: &Command) -> Vec<&'static str> {
+    let events = decide(state, command, now()).unwrap();
+    events.iter().map(OrderEvent::word).collect()
 }
 
 fn retry_command() -> Command {
@@ -214,6 +247,101 @@ fn what_the_erp_refused_ends_as_rejected_and_what_it_may_have_is_not_the_buyer_s
 }
 
 #[test]
+fn what_is_to_take_its_place_is_known_before_it_is_cancelled() {
+    let held = after(&taking(&[HoldKind::Credit]));
+    assert_eq!(
+        words(&held, &replace_by(8)),
+        ["order.replacement_requested", "order.cancelled"]
+    );
+    let received = after(&taking(&[]));
+    assert_eq!(
+        words(&received, &replace_by(8)),
+        ["order.replacement_requested", "order.cancel_requested"]
+    );
+    let cancelled = carried_out(&[], &[replace_by(8), Command::ErpHasNone]);
+    assert_eq!(
+        (cancelled.status(), replacing(&cancelled)),
+        (OrderStatus::Cancelled, Some(8))
+    );
+    let replaced = carried_out(&[], &[replace_by(8), Command::ErpHasNone, replaced(8)]);
+    assert_eq!(
+        (replaced.replacement.as_ref(), replaced.replaced_by),
+        (None, Some(replacement(8).order_id))
+    );
+}
+
+#[test]
+fn the_last_request_counts_and_a_cancellation_drops_it() {
+    let pending = carried_out(&[], &[replace_by(8)]);
+    assert_eq!(
+        words(&pending, &replace_by(9)),
+        ["order.replacement_requested"]
+    );
+    let again = carried_out(&[], &[replace_by(8), replace_by(9)]);
+    assert_eq!(replacing(&again), Some(9));
+    assert_eq!(
+        words(&again, &cancel_by(false)),
+        ["order.replacement_dropped"]
+    );
+    let dropped = carried_out(&[], &[replace_by(8), cancel_by(false)]);
+    assert!(dropped.cancelling.is_some() && replacing(&dropped).is_none());
+    let taken_up = carried_out(&[], &[replace_by(8), cancel_by(false), replace_by(9)]);
+    assert_eq!(replacing(&taken_up), Some(9));
+    let ended = carried_out(&[], &[replace_by(8), Command::ErpHasNone]);
+    for command in [replace_by(9), cancel_by(true)] {
+        assert!(matches!(
+            decide(&ended, &command, now()),
+            Err(Refusal::NotCancellable(_))
+        ));
+    }
+}
+
+#[test]
+fn an_order_that_the_erp_goes_on_with_is_replaced_by_none() {
+    let refused = Command::ErpCancelRefused {
+        detail: "Delivered.".to_owned(),
+    };
+    let stands = carried_out(&[], &[accepted(), replace_by(8), refused]);
+    assert_eq!(
+        (stands.status(), replacing(&stands)),
+        (OrderStatus::Accepted, None)
+    );
+    let begun = carried_out(&[], &[accepted(), begin("EAST")]);
+    assert!(matches!(
+        decide(&begun, &replace_by(8), now()),
+        Err(Refusal::NotCancellable(_))
+    ));
+}
+
+#[test]
+fn only_of_the_order_awaited_it_is_said_what_became_of_it_and_once() {
+    let pending = carried_out(&[], &[replace_by(8)]);
+    assert!(words(&pending, &replaced(8)).is_empty(), "it still stands");
+    let ended = carried_out(&[], &[replace_by(8), Command::ErpHasNone]);
+    assert!(words(&ended, &replaced(9)).is_empty());
+    assert!(words(&ended, &replacement_refused(9)).is_empty());
+    for settled in [replaced(8), replacement_refused(8)] {
+        let told = carried_out(&[], &[replace_by(8), Command::ErpHasNone, settled]);
+        assert!(words(&told, &replaced(8)).is_empty());
+        assert!(words(&told, &replacement_refused(8)).is_empty());
+    }
+}
+
+#[test]
+fn an_earlier_release_keeps_off_what_it_would_lose_and_reads_all_else() {
+    assert_eq!(carried_out(&[], &[accepted(), cancel_by(false)]).schema, 1);
+    assert_eq!(carried_out(&[], &[replace_by(8)]).schema, SCHEMA);
+    let mut older = serde_json::to_value(carried_out(&[], &[accepted()])).unwrap();
+    let members = older.as_object_mut().unwrap();
+    for added in ["replacement", "replaced_by", "acknowledged"] {
+        members.remove(added);
+    }
+    members["order"].as_object_mut().unwrap().remove("replaces");
+    let read = crate::orders::change::read(older).unwrap();
+    assert_eq!(replacing(&read), None);
+}
+
+#[test]
 fn commands_on_a_history_that_is_not_understood_are_refused() {
     let mut events: Vec<Recorded> = taking(&[]).into_iter().map(Recorded::Known).collect();
     events.push(Recorded::Unknown {
@@ -243,6 +371,9 @@ fn any_command() -> impl Strategy<Value = Command> {
         (1_u32..4).prop_map(person),
         Just(retry_command()),
         any::<bool>().prop_map(cancel_by),
+        (8_u128..10).prop_map(replace_by),
+        (8_u128..10).prop_map(replaced),
+        (8_u128..10).prop_map(replacement_refused),
         Just(Command::ErpOrderChosen { number: number() }),
         Just(accepted()),
         (0_u32..3).prop_map(|retries| Command::ErpRejected {
@@ -292,7 +423,10 @@ proptest! {
         for command in &commands {
             let was_closed = state.is_closed();
             let Ok(events) = decide(&state, command, now()) else { continue };
-            prop_assert!(!was_closed || events.is_empty(), "what has ended is final");
+            let after_the_end = |event: &OrderEvent| {
+                matches!(event, OrderEvent::Replaced(_) | OrderEvent::ReplacementRefused(_))
+            };
+            prop_assert!(!was_closed || events.iter().all(after_the_end), "what has ended is final");
             let version = state.version;
             for event in &events {
                 state = evolve(Some(state), event).unwrap();

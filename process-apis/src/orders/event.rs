@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use super::replacement::{Replaced, Replacement, ReplacementDropped, ReplacementRefused};
 use crate::store::NewEvent;
 
 /// Why a stored event cannot be used.
@@ -109,6 +110,14 @@ order_events! {
     CancelRefused(CancelRefused) = "order.cancel_refused", 1;
     /// It ends as cancelled.
     Cancelled(Cancelled) = "order.cancelled", 1;
+    /// Another order is to take its place once it has ended. Any that was to do so before is dropped.
+    ReplacementRequested(Box<Replacement>) = "order.replacement_requested", 1;
+    /// No other order is to take its place any more.
+    ReplacementDropped(ReplacementDropped) = "order.replacement_dropped", 1;
+    /// The other order is taken.
+    Replaced(Replaced) = "order.replaced", 1;
+    /// It has ended, and the other order is not taken.
+    ReplacementRefused(ReplacementRefused) = "order.replacement_refused", 1;
 }
 
 /// An order as it was taken.
@@ -145,6 +154,9 @@ pub struct Received {
     /// The reservation whose stock it took over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation_id: Option<ReservationId>,
+    /// The order that it took the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<OrderId>,
     /// Its lines.
     pub lines: Vec<ReceivedLine>,
     /// The total of the lines not rejected.

@@ -9,8 +9,8 @@ use rust_decimal::Decimal;
 
 use super::{
     acknowledgment::owed_id,
-    event::{OrderEvent, Received, ReceivedLine, Recorded},
-    state::{CreateStage, OrderState, ReleaseStage, SCHEMA, SiteRelease},
+    event::{Accepted, OrderEvent, Received, ReceivedLine, Recorded},
+    state::{CreateStage, OrderState, ReleaseStage, SCHEMA, SCHEMA_UNREPLACED, SiteRelease},
 };
 
 /// The state after an event. Nothing comes before `order.received`: what would is passed over.
@@ -59,7 +59,7 @@ fn begin(received: &Received) -> OrderState {
         }
     });
     OrderState {
-        schema: SCHEMA,
+        schema: SCHEMA_UNREPLACED,
         version: 1,
         quantities: quantities.collect(),
         holds: Vec::new(),
@@ -74,6 +74,8 @@ fn begin(received: &Received) -> OrderState {
         cancelling: None,
         retries: 0,
         releases: Vec::new(),
+        replacement: None,
+        replaced_by: None,
         acknowledged: None,
         unknown_events: Vec::new(),
         order: Received {
@@ -115,19 +117,7 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
         OrderEvent::ErpOrderChosen(chosen) => {
             state.sales_order_number = Some(chosen.sales_order_number.clone())
         }
-        OrderEvent::Accepted(accepted) => {
-            state.sales_order_number = Some(accepted.sales_order_number.clone());
-            state.accepted_at = Some(accepted.accepted_at);
-            let settled = |kind| matches!(kind, HoldKind::ErpUnknown | HoldKind::ErpRejected);
-            state.holds.retain(|hold| !settled(hold.reason.kind));
-            let sites = state.shipping_sites();
-            let waiting = |site| SiteRelease {
-                site,
-                stage: ReleaseStage::Waiting,
-            };
-            state.releases = sites.into_iter().map(waiting).collect();
-            each_line(state, accept_line);
-        }
+        OrderEvent::Accepted(accepted) => accept(state, accepted),
         OrderEvent::ReleaseBegun(begun) => set_stage(state, &begun.site, ReleaseStage::Begun),
         OrderEvent::Released(released) => {
             set_stage(state, &released.site, ReleaseStage::Released);
@@ -153,6 +143,7 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
         }
         OrderEvent::CancelRefused(_) => {
             state.cancelling = None;
+            state.replacement = None;
             // The warehouses are told anew.
             state
                 .holds
@@ -166,7 +157,32 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
                     .saturating_add(take_unshipped(quantities));
             });
         }
+        OrderEvent::ReplacementRequested(replacement) => {
+            state.schema = SCHEMA;
+            state.replacement = Some(replacement.clone());
+        }
+        OrderEvent::ReplacementDropped(_) | OrderEvent::ReplacementRefused(_) => {
+            state.replacement = None;
+        }
+        OrderEvent::Replaced(replaced) => {
+            state.replacement = None;
+            state.replaced_by = Some(replaced.order_id);
+        }
     }
+}
+
+fn accept(state: &mut OrderState, accepted: &Accepted) {
+    state.sales_order_number = Some(accepted.sales_order_number.clone());
+    state.accepted_at = Some(accepted.accepted_at);
+    let settled = |kind| matches!(kind, HoldKind::ErpUnknown | HoldKind::ErpRejected);
+    state.holds.retain(|hold| !settled(hold.reason.kind));
+    let sites = state.shipping_sites();
+    let waiting = |site| SiteRelease {
+        site,
+        stage: ReleaseStage::Waiting,
+    };
+    state.releases = sites.into_iter().map(waiting).collect();
+    each_line(state, accept_line);
 }
 
 fn close(state: &mut OrderState) {

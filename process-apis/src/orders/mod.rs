@@ -9,9 +9,13 @@ pub mod event;
 pub mod evolve;
 pub mod projection;
 pub mod react;
+pub mod replace;
+pub mod replacement;
 pub mod routes;
+pub mod shape;
 pub mod state;
 pub mod take;
+pub mod taking;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -20,6 +20,8 @@ pub fn sales_order(state: &OrderState) -> SalesOrder {
         quantities: *quantities,
         problems: line.problems.clone(),
     });
+    let replacement = state.replacement.as_ref();
+    let replacement = replacement.map(|replacement| replacement.order_id);
     SalesOrder {
         order_id: order.order_id,
         order_reference: order.reference.clone(),
@@ -35,8 +37,8 @@ pub fn sales_order(state: &OrderState) -> SalesOrder {
         ship_to: order.ship_to.ship_to.clone(),
         channel: order.channel.clone(),
         document: order.document.clone(),
-        replaces: None,
-        replaced_by: None,
+        replaces: order.replaces,
+        replaced_by: state.replaced_by.or(replacement),
         status: state.status(),
         version: state.version,
         holds: state.holds.clone(),

@@ -72,12 +72,16 @@ pub fn react(
             }
         }
         OrderEvent::CancelRefused(_) => release_to_warehouses(&mut reaction, after, around),
-        OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => end(&mut reaction, after),
+        OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => end(&mut reaction, after, around),
         OrderEvent::Held(_)
         | OrderEvent::HoldReleased(_)
         | OrderEvent::ErpOrderChosen(_)
         | OrderEvent::ReleaseBegun(_)
-        | OrderEvent::Released(_) => {}
+        | OrderEvent::Released(_)
+        | OrderEvent::ReplacementRequested(_)
+        | OrderEvent::ReplacementDropped(_)
+        | OrderEvent::Replaced(_)
+        | OrderEvent::ReplacementRefused(_) => {}
     }
     let acknowledgment = before.and_then(|before| acknowledge(before, after, event));
     reaction.documents.extend(acknowledgment);
@@ -164,12 +168,25 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
     }
 }
 
-fn end(reaction: &mut Reaction, after: &OrderState) {
+fn end(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
     let owner = owner(after);
     reaction
         .stock
         .push(StockMovement::Release { owner, line: None });
     reaction.credit.push(CreditMovement::Release { owner });
+    if after.replacement.is_some() {
+        reaction.effects.push(take_replacement(after, around));
+    }
+}
+
+fn take_replacement(after: &OrderState, around: Surroundings) -> EffectChange {
+    EffectChange::New(NewEffect {
+        kind: effects::TAKE_REPLACEMENT,
+        order_id: after.order_id(),
+        payload: json!({}),
+        due_at: around.now,
+        serial_key: None,
+    })
 }
 
 fn create_in_erp(after: &OrderState, around: Surroundings) -> EffectChange {

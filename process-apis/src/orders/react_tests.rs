@@ -5,9 +5,12 @@ use canonical_model::{ErpOrderNumber, order::OrderStatus};
 use super::*;
 use crate::{
     orders::{
-        event::{Accepted, CancelRequested, Cancelled, HoldReleased, Retried},
+        event::{
+            Accepted, CancelRefused, CancelRequested, Cancelled, HoldReleased, Rejected, Replaced,
+            ReplacementDropped, ReplacementRefused, Retried,
+        },
         evolve::evolve,
-        testing::{after, around, now, taking},
+        testing::{after, around, now, replacement, taking},
     },
     store::{EffectChange, StockMovement},
 };
@@ -170,6 +173,126 @@ fn an_ended_order_gives_everything_back_and_says_so() {
         [CreditMovement::Release { .. }]
     ));
     assert_eq!(purposes(&reaction), ["cancelled"]);
+}
+
+/// An order that is being cancelled, with another to take its place.
+fn replaced_soon(kinds: &[HoldKind]) -> Vec<OrderEvent> {
+    let mut events = taking(kinds);
+    events.push(OrderEvent::ReplacementRequested(Box::new(replacement(8))));
+    events
+}
+
+fn cancelled() -> OrderEvent {
+    OrderEvent::Cancelled(Cancelled {
+        principal: "b".to_owned(),
+        note: String::new(),
+    })
+}
+
+/// Channel, document answered, and what is said.
+fn owed(reaction: &Reaction) -> (String, u128, serde_json::Value) {
+    match &reaction.documents[..] {
+        [
+            DocumentChange::Owe {
+                channel,
+                answers,
+                context,
+                ..
+            },
+        ] => (
+            channel.clone(),
+            answers.unwrap().0.as_u128(),
+            context.clone(),
+        ),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn whatever_takes_its_place_is_taken_once_it_has_ended_and_speaks_for_it() {
+    let reaction = then(replaced_soon(&[HoldKind::Credit]), cancelled());
+    assert_eq!(kinds(&reaction), [effects::TAKE_REPLACEMENT]);
+    assert!(reaction.documents.is_empty());
+    let mut refused = replaced_soon(&[]);
+    refused.push(cancel_requested());
+    let reaction = then(
+        refused,
+        OrderEvent::Rejected(Rejected {
+            detail: "Locked.".to_owned(),
+            principal: "b".to_owned(),
+        }),
+    );
+    assert_eq!(kinds(&reaction), [effects::TAKE_REPLACEMENT]);
+    let replaced = Replaced {
+        order_id: replacement(8).order_id,
+    };
+    let mut ended = replaced_soon(&[HoldKind::Credit]);
+    ended.push(cancelled());
+    assert_eq!(
+        then(ended, OrderEvent::Replaced(replaced)),
+        Reaction::default()
+    );
+}
+
+#[test]
+fn an_order_whose_replacement_has_no_document_or_was_dropped_says_itself_that_it_is_cancelled() {
+    let mut silent = taking(&[HoldKind::Credit]);
+    let mut other = replacement(8);
+    other.request.document = None;
+    silent.push(OrderEvent::ReplacementRequested(Box::new(other)));
+    assert_eq!(purposes(&then(silent, cancelled())), ["cancelled"]);
+    let mut dropped = replaced_soon(&[HoldKind::Credit]);
+    dropped.push(OrderEvent::ReplacementDropped(ReplacementDropped {
+        order_id: replacement(8).order_id,
+        principal: "b".to_owned(),
+    }));
+    let reaction = then(dropped, cancelled());
+    assert_eq!(purposes(&reaction), ["cancelled"]);
+    assert!(kinds(&reaction).is_empty());
+}
+
+#[test]
+fn whoever_asked_for_another_order_is_told_that_it_is_not_taken() {
+    let mut events = taking(&[]);
+    events.push(accepted());
+    events.push(OrderEvent::ReplacementRequested(Box::new(replacement(8))));
+    events.push(cancel_requested());
+    let reaction = then(
+        events,
+        OrderEvent::CancelRefused(CancelRefused {
+            detail: "All of it was delivered.".to_owned(),
+        }),
+    );
+    let (channel, answers, context) = owed(&reaction);
+    assert_eq!((channel.as_str(), answers), ("punchout", 8));
+    assert_eq!(context["purpose"], "change_refused");
+    assert_eq!(context["transaction"], "0002");
+    assert_eq!(context["order"]["replaced_by"], serde_json::Value::Null);
+    assert_eq!(
+        context["detail"],
+        "The order stands as it was: All of it was delivered."
+    );
+    assert!(context["previous"].is_string(), "that it was accepted");
+
+    let mut events = replaced_soon(&[HoldKind::Credit]);
+    events.push(cancelled());
+    let refused = ReplacementRefused {
+        order_id: replacement(8).order_id,
+        detail: "Not taken.".to_owned(),
+        reasons: vec![service_runtime::problem::FieldError::new(
+            "/lines/0",
+            "not-available",
+            "There is none.",
+        )],
+    };
+    let (channel, answers, context) = owed(&then(events, OrderEvent::ReplacementRefused(refused)));
+    assert_eq!((channel.as_str(), answers), ("punchout", 8));
+    assert_eq!(
+        (&context["purpose"], &context["detail"]),
+        (&json!("replacement_refused"), &json!("Not taken."))
+    );
+    assert_eq!(context["reasons"][0]["pointer"], "/lines/0");
+    assert_eq!(context["order"]["status"], "cancelled");
 }
 
 #[test]

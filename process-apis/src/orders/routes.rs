@@ -14,7 +14,7 @@ use canonical_model::{
 use serde::Deserialize;
 use service_runtime::{
     context::{CallContext, Caller},
-    extract::{Etag, IdempotencyKey, Json, Path, Query},
+    extract::{Etag, IdempotencyKey, IfMatch, Json, Path, Query},
     page::{Page, PageQuery},
     problem::Problem,
 };
@@ -23,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     accept::{self, Orders},
-    change, projection,
+    change, projection, shape,
     state::OrderState,
 };
 use crate::{
@@ -40,6 +40,7 @@ pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create_order, list_orders))
         .routes(routes!(get_order))
+        .routes(routes!(replace_order))
 }
 
 /// The order, if it is of the caller's company and accounts: any other looks like none.
@@ -84,7 +85,7 @@ async fn create_order(
 ) -> Result<Response, Problem> {
     caller.require("orders:write")?;
     caller.require_account(request.account.as_str())?;
-    accept::check_shape(&request)?;
+    shape::check(&request)?;
     let caller = caller.into_inner();
     let keyed = Keyed::new(&caller, "create_order", &key, &request)?;
     let work = move |keyed| async move { Box::pin(orders.take(caller, request, keyed)).await };
@@ -95,6 +96,63 @@ async fn create_order(
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// Puts another order in the place of one.
+///
+/// The order is cancelled, and once that is settled the other one is taken under the same purchase order number, with an
+/// id of its own: `replaced_by` of the one and `replaces` of the other. Possible as long as the order can be cancelled.
+/// What is asked is assessed first as it is for a new order, and nothing is cancelled for what has faults; the stock and
+/// the credit that the order itself still holds are not counted as free in it. Asked for again before the order has
+/// ended, the last request counts, and a cancellation drops it. The same content as the order's changes nothing: it is
+/// answered 200 with `Orderway-Duplicate`.
+///
+/// Where the ERP goes on with the order, it stands as it was and `replaced_by` is gone. The other order is assessed once
+/// more when it is taken: if it has faults by then, `order.replacement_refused` says which. Either is told to the channel
+/// of a `document`, as `change_refused` or `replacement_refused`.
+#[utoipa::path(
+    post, path = "/v1/orders/{order_id}/replace", tag = "orders", operation_id = "replace_order",
+    security(("call_context" = ["orders:write"])),
+    params(
+        ("order_id" = OrderId, Path, description = "The order"),
+        ("Idempotency-Key" = String, Header, description = "The caller's own key; the same for a repetition"),
+        ("If-Match" = String, Header, description = "The ETag of the order as it was read"),
+    ),
+    request_body(content = SalesOrderRequest, example = json!({"account": "ACME", "purchase_order_number": "PO-1001",
+        "lines": [{"identifiers": [{"scheme": "seller_part_number", "value": "NW-1001"}], "quantity": "8"}]})),
+    responses(
+        (status = 202, description = "The order as it is now; `replaced_by` is the order that will take its place",
+            body = SalesOrder, headers(("etag" = String, description = "Its version"))),
+        (status = 200, description = "The order has this content already: nothing changes", body = SalesOrder,
+            headers(("etag" = String, description = "Its version"))),
+        (status = 404, description = "`not-found`: no such order of the caller's accounts", body = Problem),
+        (status = 409, description = "`order-not-cancellable`: it has ended, or gone too far", body = Problem),
+        (status = 412, description = "`precondition-failed`: it has changed since it was read", body = Problem),
+        (status = 422, description = "`validation-failed`: another account, purchase order or release than the order's, or \
+            a field out of its range; `order-rejected`: the new content has faults, and nothing was cancelled",
+            body = Problem),
+        (status = 428, description = "`precondition-required`: `If-Match` is missing", body = Problem),
+    ),
+)]
+async fn replace_order(
+    State(orders): State<Orders>,
+    State(once): State<Once>,
+    caller: Caller,
+    Path(id): Path<OrderId>,
+    (key, if_match): (IdempotencyKey, IfMatch),
+    Json(request): Json<SalesOrderRequest>,
+) -> Result<Response, Problem> {
+    caller.require("orders:write")?;
+    caller.require_account(request.account.as_str())?;
+    shape::check(&request)?;
+    let caller = caller.into_inner();
+    // Before anything is replayed: whoever may no longer see it is told nothing.
+    orders.visible(&caller, id).await?;
+    let keyed = Keyed::new(&caller, &format!("replace_order:{id}"), &key, &request)?;
+    let work = move |keyed: Keyed| async move {
+        Box::pin(orders.replace(caller, (id, if_match), request, keyed)).await
+    };
+    Ok(with_etag(once.run(keyed, work).await?))
 }
 
 /// An answer whose body has a version, with its `ETag`.

@@ -9,10 +9,13 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::event::{CancelRequested, Received, ReceivedLine};
+use super::event::{CancelRequested, Received, ReceivedLine, Replacement};
 
-/// The version of this projection.
-pub const SCHEMA: u16 = 1;
+/// The newest version of this projection: an order may be replaced. The release before would lose that, and must not
+/// touch such an order.
+pub const SCHEMA: u16 = 2;
+/// The version of an order that nobody has asked to replace: the release before goes on with it.
+pub const SCHEMA_UNREPLACED: u16 = 1;
 
 /// The state of an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,12 @@ pub struct OrderState {
     pub retries: u32,
     /// What becomes of it at each site that ships.
     pub releases: Vec<SiteRelease>,
+    /// The order that is to take its place, until that is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<Box<Replacement>>,
+    /// The order that took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<OrderId>,
     /// The last acknowledgment that was owed for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<DocumentId>,

@@ -28,6 +28,8 @@ const RELEASES_REVIEW: &str = "holds:release";
 pub struct Take<'a> {
     /// The id it will have.
     pub order_id: OrderId,
+    /// The order that it takes the place of.
+    pub replaces: Option<OrderId>,
     /// The id its decision record will have.
     pub decision_id: Uuid,
     /// The selling company.
@@ -202,6 +204,7 @@ fn received(take: Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Recei
         document: request.document.clone(),
         quote_id: request.quote_id,
         reservation_id: request.reservation_id,
+        replaces: take.replaces,
         lines,
         total: assessment.total,
         stock: stock.collect(),

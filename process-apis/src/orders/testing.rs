@@ -7,7 +7,7 @@ use canonical_model::{
     basket::{LinePrice, LineProblem, LineProblemCode, PriceBasis},
     capabilities::CreditBasis,
     item::{ItemIdentifier, ItemScheme},
-    order::{HoldKind, HoldReason, OrderHold, SourceDocument},
+    order::{HoldKind, HoldReason, LinePolicy, OrderHold, SalesOrderRequest, SourceDocument},
     price::PriceLevel,
     promise::{Cover, ScheduleLine},
 };
@@ -16,7 +16,7 @@ use rust_decimal::{Decimal, dec};
 use uuid::Uuid;
 
 use super::{
-    event::{ClaimedStock, CreditNeed, Held, OrderEvent, Received, ReceivedLine},
+    event::{ClaimedStock, CreditNeed, Held, OrderEvent, Received, ReceivedLine, Replacement},
     evolve::evolve,
     react::Surroundings,
     state::OrderState,
@@ -141,6 +141,7 @@ pub(crate) fn received(lines: Vec<ReceivedLine>) -> Received {
         }),
         quote_id: None,
         reservation_id: None,
+        replaces: None,
         stock: lines
             .iter()
             .filter(|line| line.problems.is_empty())
@@ -191,6 +192,38 @@ pub(crate) fn taking(kinds: &[HoldKind]) -> Vec<OrderEvent> {
         }));
     }
     events
+}
+
+/// What is to take its place, from a document of its own.
+pub(crate) fn replacement(number: u128) -> Replacement {
+    Replacement {
+        order_id: OrderId(Uuid::from_u128(number)),
+        request: SalesOrderRequest {
+            account: AccountId::new("ACME").unwrap(),
+            ship_to: None,
+            purchase_order_number: PurchaseOrderNumber::new("PO-1").unwrap(),
+            release_number: None,
+            currency: None,
+            requested_delivery_date: None,
+            quote_id: None,
+            reservation_id: None,
+            ship_complete: false,
+            line_policy: LinePolicy::AllOrNothing,
+            lines: Vec::new(),
+            document: Some(SourceDocument {
+                document_id: DocumentId(Uuid::from_u128(number)),
+                partner: "acme".to_owned(),
+                transaction: "0002".to_owned(),
+            }),
+            review: Vec::new(),
+        },
+        content: number.to_string(),
+        channel: "punchout".to_owned(),
+        principal: "buyer".to_owned(),
+        correlation_id: "c-2".to_owned(),
+        traceparent: String::new(),
+        requested_at: now(),
+    }
 }
 
 /// The order after its events.

@@ -107,8 +107,13 @@ impl Layer {
     /// With a worker that runs.
     pub(super) fn new(class: CreateClass) -> Self {
         let layer = Self::without_worker(class);
-        tokio::spawn(Worker::new(&layer.state).run(layer.stop.clone()));
+        layer.start_worker();
         layer
+    }
+
+    /// A worker, as a process that is started anew has it.
+    pub(super) fn start_worker(&self) {
+        tokio::spawn(Worker::new(&self.state).run(self.stop.clone()));
     }
 
     pub(super) fn without_worker(class: CreateClass) -> Self {

@@ -4,6 +4,7 @@
 mod erp;
 mod harness;
 mod holds;
+mod replacing;
 mod taking;
 mod unsettled;
 
@@ -56,6 +57,7 @@ fn every_operation_of_orders_and_holds_is_in_the_contract() {
         ("/v1/orders", "get", "list_orders"),
         ("/v1/orders/{order_id}", "get", "get_order"),
         ("/v1/orders/{order_id}/cancel", "post", "cancel_order"),
+        ("/v1/orders/{order_id}/replace", "post", "replace_order"),
         ("/v1/orders/{order_id}/retry", "post", "retry_order"),
         (
             "/v1/orders/{order_id}/holds/{hold}/release",

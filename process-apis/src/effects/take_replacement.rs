@@ -1,0 +1,220 @@
+//! Takes the order that takes the place of one that has ended: assessed anew, and written together with the word on the
+//! old order that it is taken. So it is taken once, whoever does it and however often it is begun.
+
+use canonical_model::{OrderId, capabilities::Capabilities};
+use jiff::Timestamp;
+use service_runtime::{
+    context::CallContext, problem::FieldError, telemetry::error_chain, trace::TraceContext,
+};
+
+use super::{
+    backend::millis,
+    backoff::Pause,
+    worker::{DECISIONS, EffectError, Held, Worker},
+};
+use crate::{
+    baskets::facts::{GatherError, Purpose, Sources},
+    clients::{Call, SystemError},
+    orders::{
+        Command, OrderState, accept, change,
+        decide::Refusal,
+        event::Replacement,
+        taking::{Assessed, Taking},
+    },
+    store::{Commit, EffectChange, StoreError},
+};
+
+/// What the buyer is told of an order that could not be taken.
+const NOT_TAKEN: &str = "The order is cancelled, and the one that was to take its place could not be taken: correct \
+     what the reasons name, and send it as a new order.";
+
+/// What a try came to.
+enum Came {
+    /// It is taken.
+    Taken,
+    /// It cannot be taken.
+    Refused(Vec<FieldError>),
+    /// Something changed meanwhile: it is decided again.
+    Again,
+    /// A fact could not be had.
+    Failed(SystemError),
+}
+
+impl Worker {
+    pub(super) async fn take_replacement(&self, held: &mut Held) -> Result<(), EffectError> {
+        for _ in 0..DECISIONS {
+            let ended = self.order(held.effect.order_id).await?;
+            let ended = ended.filter(OrderState::is_closed);
+            let Some((old, replacement)) = ended.and_then(|old| {
+                old.replacement
+                    .clone()
+                    .map(|replacement| (old, replacement))
+            }) else {
+                return self.write(held.done()).await;
+            };
+            let (call, _) = self.in_time(held, &old, &()).await?;
+            let capabilities = match self.capabilities.of(&call).await {
+                Ok(capabilities) => capabilities,
+                Err(error) => return self.come_again(held, &error, &()).await,
+            };
+            let counted = gone_from_figures(&old, held.effect.created_at, &capabilities);
+            if self.clock.now() < counted {
+                let pause = Pause::Until(counted);
+                return self.wait(held, pause, held.effect.progress.clone()).await;
+            }
+            match self
+                .try_replacement(held, &old, &replacement, &call)
+                .await?
+            {
+                Came::Taken => return Ok(()),
+                Came::Refused(reasons) => {
+                    return self.refuse_replacement(held, &replacement, reasons).await;
+                }
+                Came::Again => {}
+                Came::Failed(error) => {
+                    let reason = error_chain(&error);
+                    tracing::warn!(order = %replacement.order_id, reason, "an order that replaces another waits for facts");
+                    return self.come_again(held, &error, &()).await;
+                }
+            }
+        }
+        let pause = Pause::BackOff {
+            failures: 4,
+            retry_after: None,
+        };
+        self.wait(held, pause, held.effect.progress.clone()).await
+    }
+
+    async fn try_replacement(
+        &self,
+        held: &Held,
+        old: &OrderState,
+        replacement: &Replacement,
+        call: &Call,
+    ) -> Result<Came, EffectError> {
+        let caller = CallContext {
+            principal: replacement.principal.clone(),
+            channel: replacement.channel.clone(),
+            correlation_id: replacement.correlation_id.clone(),
+            ..call.context.clone()
+        };
+        let trace = TraceContext::parse(&replacement.traceparent);
+        let sources = self.sources();
+        let taking = Taking {
+            sources: &sources,
+            call,
+            caller: &caller,
+            trace: trace.map_or_else(TraceContext::generate, |trace| trace.child()),
+            order_id: replacement.order_id,
+            replaces: Some(old.order_id()),
+            request: &replacement.request,
+        };
+        let assessed = match taking.assess(Purpose::Replacement).await {
+            Ok(assessed) => assessed,
+            Err(error) => return no_facts(error),
+        };
+        let events = match taking.decide(&assessed) {
+            Ok(events) => events,
+            Err(refusal) => return Ok(refused(refusal, &assessed)),
+        };
+        let (mut commit, _) = taking.commit(&assessed, &events)?;
+        let word = word_on(old, replacement.order_id, &commit, &assessed)?;
+        commit.changes.extend(word.changes);
+        commit.audit.extend(word.audit);
+        commit.effects.insert(0, EffectChange::Outcome(held.done()));
+        match self.store.commit(commit).await {
+            Ok(_) => {
+                accept::count_taken(&replacement.channel);
+                Ok(Came::Taken)
+            }
+            Err(
+                StoreError::StockShort(_)
+                | StoreError::CreditShort(_)
+                | StoreError::VersionConflict { .. },
+            ) => Ok(Came::Again),
+            Err(StoreError::PurchaseOrderTaken(other)) => Ok(Came::Refused(vec![taken_by(other)])),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn refuse_replacement(
+        &self,
+        held: &Held,
+        replacement: &Replacement,
+        reasons: Vec<FieldError>,
+    ) -> Result<(), EffectError> {
+        let command = Command::ReplacementRefused {
+            order_id: replacement.order_id,
+            detail: NOT_TAKEN.to_owned(),
+            reasons,
+        };
+        self.end(held, &command).await
+    }
+
+    fn sources(&self) -> Sources {
+        Sources {
+            store: std::sync::Arc::clone(&self.store),
+            system: std::sync::Arc::clone(&self.system),
+            clock: self.clock.clone(),
+            policies: std::sync::Arc::clone(&self.policies),
+        }
+    }
+}
+
+/// From when on the ERP's figures do not count the cancelled order any more: before, it would stand in the way of the
+/// one that takes its place. One that the ERP never had is in none.
+fn gone_from_figures(
+    old: &OrderState,
+    ended_at: Timestamp,
+    capabilities: &Capabilities,
+) -> Timestamp {
+    let lag = millis(capabilities.stock_lag_ms.max(capabilities.credit_lag_ms));
+    match old.accepted_at {
+        Some(_) => ended_at.saturating_add(lag).unwrap_or(ended_at),
+        None => ended_at,
+    }
+}
+
+/// The word on the old order that the other is taken.
+fn word_on(
+    old: &OrderState,
+    order_id: OrderId,
+    commit: &Commit,
+    assessed: &Assessed,
+) -> Result<Commit, EffectError> {
+    let cause = commit.cause.clone().ok_or(change::ChangeError::NotFound)?;
+    let around = change::surroundings(&assessed.facts.capabilities, assessed.now);
+    let replaced = change::command(old, &Command::Replaced { order_id }, cause, around)?;
+    Ok(replaced.map(|(commit, _)| commit).unwrap_or_default())
+}
+
+fn no_facts(error: GatherError) -> Result<Came, EffectError> {
+    match error {
+        GatherError::System(error) => Ok(Came::Failed(error)),
+        GatherError::Store(error) => Err(error.into()),
+        GatherError::Malformed(problem) => Ok(Came::Refused(problem.errors.clone())),
+        GatherError::UnknownAccount => {
+            let detail = "The account is not known any more; speak to your sales contact.";
+            let fault = FieldError::new("/account", "unknown-account", detail);
+            Ok(Came::Refused(vec![fault]))
+        }
+    }
+}
+
+/// Figures from before the cancellation, given because their source does not answer, refuse nothing.
+fn refused(refusal: Refusal, assessed: &Assessed) -> Came {
+    match refusal {
+        _ if assessed.facts.degraded => {
+            Came::Failed(SystemError::Unavailable { retry_after: None })
+        }
+        Refusal::Faults(faults) => Came::Refused(faults),
+        other => Came::Refused(vec![FieldError::new("", "refused", format!("{other}."))]),
+    }
+}
+
+fn taken_by(other: OrderId) -> FieldError {
+    let detail = format!(
+        "The purchase order number was ordered under again meanwhile: it is order {other} now. Use a new number."
+    );
+    FieldError::new("/purchase_order_number", "duplicate-purchase-order", detail)
+}
