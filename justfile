@@ -16,6 +16,10 @@ fmt:
 test *args:
     cargo test --workspace {{ args }}
 
+# Installs what the tests need beside the toolchain: Chromium, xmllint and npm packages (Debian, as root).
+setup:
+    .ci/run setup
+
 # Rewrites openapi/*.json from the code.
 openapi:
     cargo run -p system-apis -- openapi > openapi/system-apis.json

@@ -1,8 +1,11 @@
 //! The world of the integration tests: the sandbox and the three layers in one process, and a caller of each kind.
 
+pub mod browser;
 mod callers;
+pub mod needs;
 mod operator;
 mod polling;
+pub mod punchout;
 mod terms;
 mod x12;
 
@@ -32,6 +35,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Partner profiles beside none of the committed ones: file name and content. Empty = the committed ones.
     pub partners: Vec<(String, String)>,
+    /// Punchout partner profiles in place of the committed ones. Empty = the committed ones.
+    pub punchout_partners: Vec<(String, String)>,
 }
 
 impl Default for Setup {
@@ -42,6 +47,7 @@ impl Default for Setup {
             policies: None,
             clock: Clock::system(),
             partners: Vec::new(),
+            punchout_partners: Vec::new(),
         }
     }
 }
@@ -120,6 +126,33 @@ impl Setup {
     }
 }
 
+/// The folder of partners: that of the files, or one of the test's own where it names any.
+fn partners_dir(setup: &Setup, scratch: &Path) -> anyhow::Result<PathBuf> {
+    let committed = root().join("config/partners");
+    if setup.partners.is_empty() && setup.punchout_partners.is_empty() {
+        return Ok(committed);
+    }
+    let folder = scratch.join("partners");
+    for (place, committed, partners) in [
+        (folder.clone(), committed.clone(), &setup.partners),
+        (
+            folder.join("punchout"),
+            committed.join("punchout"),
+            &setup.punchout_partners,
+        ),
+    ] {
+        std::fs::create_dir(&place)?;
+        for (name, content) in partners {
+            std::fs::write(place.join(name), content)?;
+        }
+        let files = std::fs::read_dir(committed)?.flatten();
+        for file in files.filter(|file| partners.is_empty() && file.path().is_file()) {
+            std::fs::copy(file.path(), place.join(file.file_name()))?;
+        }
+    }
+    Ok(folder)
+}
+
 fn default_sandbox(today: jiff::civil::Date) -> SandboxConfig {
     SandboxConfig::new(Seed::default_world(today))
 }
@@ -166,16 +199,7 @@ impl World {
     /// A world of one's own.
     pub async fn start_with(setup: Setup) -> anyhow::Result<Self> {
         let scratch = tempfile::tempdir()?;
-        let partners_dir = if setup.partners.is_empty() {
-            root().join("config/partners")
-        } else {
-            let folder = scratch.path().join("partners");
-            std::fs::create_dir(&folder)?;
-            for (name, content) in &setup.partners {
-                std::fs::write(folder.join(name), content)?;
-            }
-            folder
-        };
+        let partners_dir = partners_dir(&setup, scratch.path())?;
         let today = setup.clock.today(&TimeZone::UTC);
         let quiet = ["SYSTEM", "PROCESS", "EXPERIENCE"]
             .map(|layer| (format!("ORDERWAY_{layer}__LOG__LEVEL"), "off".to_owned()));

@@ -251,7 +251,8 @@ impl Plan {
 
         let (listener, experience_url) = listen(self.addresses.experience, "--port-offset").await?;
         let issuer = sandbox.issuer_url();
-        let environment = self.environment(vec![
+        let mut own = self.punchout(&experience_url)?;
+        own.extend([
             ("ORDERWAY_EXPERIENCE__DEVELOPMENT", "true".to_owned()),
             (
                 "ORDERWAY_EXPERIENCE__PROCESS__BASE_URL",
@@ -273,12 +274,35 @@ impl Plan {
                 ),
             ),
         ]);
+        let environment = self.environment(own);
         let experience = start_experience(config_dir, &environment, clock.clone(), listener)?;
         Ok(Layers {
             system: (system, system_url),
             process: (process, process_url),
             experience: (experience, experience_url),
         })
+    }
+
+    /// Punchout partners stand in a folder of their own; without it there are none.
+    fn punchout(&self, public_url: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let partners = self.partners_dir.join("punchout");
+        if !partners.is_dir() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![
+            (
+                "ORDERWAY_EXPERIENCE__PUNCHOUT__PARTNERS_DIR",
+                path_text(&partners)?,
+            ),
+            (
+                "ORDERWAY_EXPERIENCE__PUNCHOUT__PUBLIC_URL",
+                public_url.to_owned(),
+            ),
+            (
+                "ORDERWAY_EXPERIENCE__PUNCHOUT__LINK_KEY",
+                "development-only-key-of-punchout-links".to_owned(),
+            ),
+        ])
     }
 
     /// What the estate itself decides, and over it what it was told.

@@ -20,7 +20,7 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) id: String,
-    spec: Value,
+    pub(crate) spec: Value,
 }
 
 /// Every operation of a contract.

@@ -4,8 +4,10 @@
 mod bad_input;
 mod bad_interchange;
 mod bad_requests;
+mod browser_works;
 mod channels_agree;
 mod config_files;
+mod contract_quality;
 mod contracts;
 mod error_pages;
 mod findings;
@@ -20,6 +22,7 @@ mod slow_erp;
 mod support;
 mod tokens;
 mod trace;
+mod typescript_client;
 mod x12_dialects;
 mod x12_exchange;
 mod x12_samples;

@@ -45,10 +45,8 @@ impl Document {
             text += &format!("ST*850*{number:04}~{body}SE*{count:0padding$}*{number:04}~");
         }
         let groups = 1 + usize::from(!before.is_empty());
-        text + &format!(
-            "GE*{:0padding$}*77~IEA*{groups:0padding$}*{control}~",
-            self.sets.len()
-        )
+        let sets = self.sets.len();
+        format!("{text}GE*{sets:0padding$}*77~IEA*{groups:0padding$}*{control}~")
     }
 
     /// The same under other delimiters: element, component, segment.

@@ -3,9 +3,9 @@
 //! The collection is not part of this repository: without it the test says so and passes. A file that is not in the
 //! table is judged by an independent count of its envelope.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use tests::root;
+use tests::needs;
 
 use crate::{x12_exchange::outcome, x12_sender::Agreed};
 
@@ -93,10 +93,8 @@ struct Sample {
     bytes: Vec<u8>,
 }
 
-fn samples() -> Option<Vec<Sample>> {
-    let folder = std::env::var_os("ORDERWAY_SAMPLES")
-        .map_or_else(|| root().join("../shared/samples"), PathBuf::from);
-    let index = std::fs::read_to_string(folder.join("INDEX.tsv")).ok()?;
+fn samples(folder: &Path) -> Vec<Sample> {
+    let index = std::fs::read_to_string(folder.join("INDEX.tsv")).unwrap();
     let rows = index.lines().map(|row| row.split('\t').collect::<Vec<_>>());
     let of_orders = rows.filter(|row| {
         row.get(1) == Some(&"x12")
@@ -116,7 +114,7 @@ fn samples() -> Option<Vec<Sample>> {
             bytes,
         }
     });
-    Some(files.collect())
+    files.collect()
 }
 
 /// Why an independent count of the envelope finds that nobody should take this file; `None` = its purchase orders are
@@ -181,16 +179,10 @@ fn unsound(bytes: &[u8]) -> Option<String> {
 
 #[tokio::test]
 async fn every_sample_is_taken_or_told_why_not() -> anyhow::Result<()> {
-    let Some(samples) = samples() else {
-        let required = std::env::var_os("ORDERWAY_TEST_REQUIRE").unwrap_or_default();
-        let required = required.to_string_lossy();
-        assert!(
-            !required.split(',').any(|need| need.trim() == "samples"),
-            "needs samples (set ORDERWAY_SAMPLES)"
-        );
-        println!("skipped: needs samples (set ORDERWAY_SAMPLES)");
+    let Some(folder) = needs::samples() else {
         return Ok(());
     };
+    let samples = samples(&folder);
     let mut wrong = Vec::new();
     for sample in &samples {
         let row = TABLE.iter().find(|row| row.file == sample.name);

@@ -91,8 +91,9 @@ impl Sender {
     /// A world that knows the sender.
     pub(crate) fn setup(&self, allow_unpadded_isa: bool) -> Setup {
         let mut setup = Setup::default();
-        let unpadded = format!("allow_unpadded_isa = {allow_unpadded_isa}\n");
-        setup.partners = vec![(format!("{PARTNER}.toml"), unpadded + &self.profile)];
+        let profile = &self.profile;
+        let profile = format!("allow_unpadded_isa = {allow_unpadded_isa}\n{profile}");
+        setup.partners = vec![(format!("{PARTNER}.toml"), profile)];
         setup.sandbox = Some(SandboxConfig::new(self.seed()));
         for kind in ["CREDENTIAL", "ACCOUNT"] {
             let name = |key: &str| format!("ORDERWAY_EXPERIENCE__LIMITS__{kind}__{key}");

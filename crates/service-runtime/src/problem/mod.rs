@@ -33,11 +33,16 @@ pub struct ProblemBody {
     #[serde(rename = "type")]
     #[schema(example = "/errors/validation-failed")]
     pub type_uri: String,
+    /// What the code means, in a few words; the same for each of its problems.
+    #[schema(example = "The request is not acceptable")]
     pub title: String,
+    /// The status of the answer.
     #[schema(example = 422)]
     pub status: u16,
+    /// What happened here, and what to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// This occurrence, where it has an address of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// The stable name of what went wrong.
@@ -48,6 +53,7 @@ pub struct ProblemBody {
     /// Quote this to support.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
+    /// The fields that are wrong, all at once; empty where it is not a matter of fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
     /// When to try again, in seconds; also the Retry-After header.
@@ -74,8 +80,10 @@ pub struct FieldError {
     /// parameter or header name it as `?limit` or `If-Match`.
     #[schema(example = "/lines/0/quantity")]
     pub pointer: String,
+    /// The stable name of the fault.
     #[schema(example = "wrong-type")]
     pub code: String,
+    /// What is wrong, and what to send instead.
     pub detail: String,
 }
 

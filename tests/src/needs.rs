@@ -1,0 +1,88 @@
+//! What a test needs of the machine: it looks for it, and says aloud that it is skipped where it is not there.
+//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node` turns such a skip into a failure; `.ci/run setup` installs
+//! what can be installed.
+
+use std::{
+    ffi::OsString,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// The collection of published documents: its folder.
+pub fn samples() -> Option<PathBuf> {
+    let folder = shared("ORDERWAY_SAMPLES", "samples");
+    let found = folder.join("INDEX.tsv").is_file().then_some(folder);
+    need("samples", "set ORDERWAY_SAMPLES", found)
+}
+
+/// The published cXML DTDs, a folder a version: their folder.
+pub fn dtd() -> Option<PathBuf> {
+    let folder = shared("ORDERWAY_DTD", "dtd");
+    let found = folder.is_dir().then_some(folder);
+    need("dtd", "set ORDERWAY_DTD to the folder of cXML DTDs", found)
+}
+
+/// `xmllint`.
+pub fn xmllint() -> Option<PathBuf> {
+    need("xmllint", "install libxml2-utils", program("xmllint"))
+}
+
+/// Chromium and its driver.
+pub fn chromium() -> Option<Chromium> {
+    let driver = program("chromedriver");
+    let found = program("chromium")
+        .zip(driver)
+        .map(|(browser, driver)| Chromium { browser, driver });
+    need("chromium", "install chromium and chromium-driver", found)
+}
+
+/// Where Chromium and its driver are.
+#[derive(Debug, Clone)]
+pub struct Chromium {
+    pub(crate) browser: PathBuf,
+    pub(crate) driver: PathBuf,
+}
+
+/// Node, and the packages of `tests/typescript`.
+pub fn node() -> Option<Node> {
+    let packages = crate::root().join("tests/typescript/node_modules");
+    let program = program("node").filter(|_| packages.join(".package-lock.json").is_file());
+    let found = program.map(|program| Node { program, packages });
+    let how = "install Node 20.19 or newer, then: npm ci --prefix tests/typescript";
+    need("node", how, found)
+}
+
+/// Where Node and the packages are.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The program.
+    pub program: PathBuf,
+    /// The folder `node_modules`.
+    pub packages: PathBuf,
+}
+
+fn need<T>(name: &str, how: &str, found: Option<T>) -> Option<T> {
+    if found.is_none() {
+        let required = std::env::var_os("ORDERWAY_TEST_REQUIRE").unwrap_or_default();
+        let required = required.to_string_lossy();
+        let is_required = required.split(',').any(|one| one.trim() == name);
+        assert!(!is_required, "needs {name}: {how}");
+        // Past the capture of the test runner: a skip that nobody sees would look like a pass.
+        drop(writeln!(std::io::stderr(), "skipped: needs {name} ({how})"));
+    }
+    found
+}
+
+/// A folder that is named, or that lies beside the project.
+fn shared(variable: &str, name: &str) -> PathBuf {
+    let beside = || crate::root().join("../shared").join(name);
+    std::env::var_os(variable).map_or_else(beside, PathBuf::from)
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    let path: OsString = std::env::var_os("PATH")?;
+    let places = std::env::split_paths(&path).map(|folder: PathBuf| folder.join(name));
+    places
+        .into_iter()
+        .find(|place: &PathBuf| Path::is_file(place))
+}
