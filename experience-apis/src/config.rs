@@ -151,6 +151,10 @@ pub struct Punchout {
     pub start_lifetime: HumanDuration,
     /// The size of a document or form that a partner sends.
     pub max_body: ByteSize,
+    /// Documents read at once; more are told to come back.
+    pub uploads: usize,
+    /// Documents worked on at once; beside them, as many are sent.
+    pub workers: usize,
     /// Our own secrets towards partners, by partner; secrets.
     pub secrets: BTreeMap<String, Secret>,
 }
@@ -164,6 +168,8 @@ impl Default for Punchout {
             session_lifetime: HumanDuration::from_secs(8 * 60 * 60),
             start_lifetime: HumanDuration::from_secs(10 * 60),
             max_body: ByteSize::mib(8),
+            uploads: 8,
+            workers: 8,
             secrets: BTreeMap::new(),
         }
     }
@@ -355,6 +361,9 @@ impl Validate for Punchout {
             "start_lifetime",
             "give 1m to 1h",
         );
+        for (key, count) in [("uploads", self.uploads), ("workers", self.workers)] {
+            faults.check((1..=1_000).contains(&count), key, "give 1 to 1000");
+        }
         let size = self.max_body.get();
         faults.check(
             (1_024..=64 * 1_048_576).contains(&size),

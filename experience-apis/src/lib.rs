@@ -2,6 +2,7 @@
 //! credit and orders are the business of `process-apis` below, and nothing is kept here.
 
 pub mod admission;
+mod body;
 pub mod clients;
 pub mod config;
 mod desk;
@@ -9,6 +10,8 @@ pub mod edi;
 pub mod error;
 pub mod feed;
 mod logins;
+mod places;
+mod placing;
 pub mod portal;
 pub mod profiles;
 pub mod punchout;
@@ -65,8 +68,8 @@ pub enum BuildError {
     /// An issuer's keys cannot be used.
     #[error("the keys of a token issuer cannot be used; see `issuers` in the configuration")]
     Issuers(#[source] JwksError),
-    /// The HTTP client for key sets cannot be made.
-    #[error("the HTTP client that fetches issuers' keys cannot be made")]
+    /// An HTTP client cannot be made.
+    #[error("the HTTP client for issuers' keys, or for documents to partners, cannot be made")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The metrics cannot be installed.
     #[error("the metrics cannot be installed")]
@@ -124,7 +127,8 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
         config.requests.in_flight_per_credential,
     );
     let edi = edi::Channel::new(&config).map_err(BuildError::Partners)?;
-    let punchout = punchout::Channel::new(&config).map_err(BuildError::Partners)?;
+    let client = punchout::client().map_err(|error| BuildError::Client(error.into()))?;
+    let punchout = punchout::Channel::new(&config, client).map_err(BuildError::Partners)?;
     let state = AppState {
         edi: Arc::new(edi),
         punchout: Arc::new(punchout),

@@ -30,12 +30,6 @@ pub(crate) fn called(account: &Account, id: &str, scheme: Option<PartyScheme>) -
 
 /// The place in this street with this postal code, whatever their case and punctuation.
 pub(crate) fn at(account: &Account, streets: &[String], postal_code: Option<&str>) -> Found {
-    let plain = |text: &str| -> String {
-        text.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_uppercase)
-            .collect()
-    };
     let joined = |lines: &[String]| plain(&lines.concat());
     let postal = |code: Option<&str>| code.map(plain).unwrap_or_default();
     one(account, |place| {
@@ -43,6 +37,23 @@ pub(crate) fn at(account: &Account, streets: &[String], postal_code: Option<&str
             && joined(streets) == joined(&place.address.lines)
             && postal(postal_code) == postal(place.address.postal_code.as_deref())
     })
+}
+
+/// The place all of whose street lines, and whose postal code, are among these lines of an address.
+pub(crate) fn among(account: &Account, lines: &[String]) -> Found {
+    let lines: Vec<String> = lines.iter().map(|line| plain(line)).collect();
+    one(account, |place| {
+        let address = &place.address;
+        let mut needed = address.lines.iter().chain(&address.postal_code);
+        !address.lines.is_empty() && needed.all(|line| lines.contains(&plain(line)))
+    })
+}
+
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_uppercase)
+        .collect()
 }
 
 fn one(account: &Account, is_meant: impl Fn(&ShipTo) -> bool) -> Found {

@@ -7,17 +7,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use canonical_model::{
     DocumentId,
     document::{Direction, Document, DocumentSearch},
 };
-use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::SignedDuration;
 use service_runtime::{
     extract::{Json, Path, Query},
-    layers::BodyTimedOut,
     problem::{FieldError, Problem, codes as generic},
     trace::RequestScope,
 };
@@ -33,7 +31,10 @@ use super::{
     receive::{self, Received, decode, split},
     shape::{MailboxEntry, MailboxPage, MailboxSearch, MailboxState, Taken},
 };
-use crate::state::AppState;
+use crate::{
+    body::{self, Unread},
+    state::AppState,
+};
 
 /// How long a file waits for its place among those that are read.
 const UPLOAD_WAIT: Duration = Duration::from_secs(10);
@@ -197,38 +198,16 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let detail = format!("A file may have {limit} bytes; send fewer interchanges in one.");
-        Problem::new(generic::PAYLOAD_TOO_LARGE, detail)
-    };
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let mut whole = BytesMut::new();
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| unread(&error))?;
-        if whole.len().saturating_add(chunk.len()) > limit {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Ok(whole.freeze())
-}
-
-fn unread(error: &(dyn std::error::Error + 'static)) -> Problem {
-    let mut chain = std::iter::successors(Some(error), |error| (*error).source());
-    if chain.any(|error| error.is::<BodyTimedOut>()) {
-        return Problem::new(
-            generic::REQUEST_TIMEOUT,
-            "The body did not arrive in time; send it again.",
-        );
-    }
-    Problem::invalid_request("The body could not be read to its end; send it again.")
-        .caused_by(error)
+    body::read(headers, body, limit)
+        .await
+        .map_err(|unread| match unread {
+            Unread::TooLarge => {
+                let detail =
+                    format!("A file may have {limit} bytes; send fewer interchanges in one.");
+                Problem::new(generic::PAYLOAD_TOO_LARGE, detail)
+            }
+            Unread::Problem(problem) => problem,
+        })
 }
 
 /// Lists what waits for you, oldest first.
