@@ -116,8 +116,10 @@ pub fn complete(api: &mut OpenApi, info: &ContractInfo) {
                 .or_insert_with(|| RefOr::T(problem_response()));
             for (status, response) in responses.iter_mut() {
                 if let (true, RefOr::T(response)) = (is_failure(status), response) {
-                    // Whatever media type it was declared with.
-                    response.content = problem_response().content;
+                    // Whatever media type it was declared with, but for pages: those who read them are people.
+                    if !response.content.contains_key("text/html") {
+                        response.content = problem_response().content;
+                    }
                 }
             }
         }

@@ -14,6 +14,7 @@ mod oci;
 mod orders;
 pub mod profile;
 mod send;
+mod shop;
 pub mod visit;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -101,6 +102,7 @@ pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(cxml_routes::router())
         .merge(oci::router())
+        .merge(shop::router())
 }
 
 /// The channel's work that no request waits for; ends when told to.

@@ -123,11 +123,18 @@ const HEADERS: &[(HeaderName, &str)] = &[
 /// Adds what a handler has not set itself.
 pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    // A handler that says who may frame its page has said it in the policy; the older header knows only nobody.
+    let framed = headers
+        .get(header::CONTENT_SECURITY_POLICY)
+        .and_then(|policy| policy.to_str().ok())
+        .is_some_and(|policy| policy.contains("frame-ancestors"));
     for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        if !(framed && name == header::X_FRAME_OPTIONS) {
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
+        }
     }
     response
 }

@@ -101,9 +101,9 @@ impl FieldError {
     }
 }
 
-/// What the request log needs of a problem; travels as a response extension.
+/// What the request log needs of a problem; travels as a response extension, also of an answer in other words.
 #[derive(Clone, Debug)]
-pub(crate) struct ProblemReport {
+pub struct ProblemReport {
     pub(crate) code: String,
     pub(crate) detail: Option<String>,
     pub(crate) causes: Vec<String>,
@@ -192,6 +192,16 @@ impl Problem {
         self
     }
 
+    /// For the log of an answer that says it in other words: insert it into the extensions of the response.
+    pub fn into_report(self) -> ProblemReport {
+        let body = *self.0;
+        ProblemReport {
+            code: body.code,
+            detail: body.detail,
+            causes: body.causes,
+        }
+    }
+
     /// Whether this is that code.
     pub fn is(&self, code: ErrorCode) -> bool {
         self.code == code.code
@@ -264,13 +274,7 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static(challenge),
             );
         }
-        let body = *self.0;
-        let report = ProblemReport {
-            code: body.code,
-            detail: body.detail,
-            causes: body.causes,
-        };
-        response.extensions_mut().insert(report);
+        response.extensions_mut().insert(self.into_report());
         response
     }
 }

@@ -50,7 +50,7 @@ impl Profile {
 }
 
 /// The origin of an address, as a policy writes it.
-pub(crate) fn origin(url: &Url) -> String {
+pub(in crate::punchout) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 

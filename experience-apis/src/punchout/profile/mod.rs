@@ -14,7 +14,7 @@ use service_runtime::config::HumanDuration;
 
 pub use crate::profiles::ProfilesError;
 pub use address::ReturnUrlRefused;
-pub(crate) use address::origin;
+pub(super) use address::origin;
 pub use load::load;
 
 /// A trading partner.

@@ -1,6 +1,7 @@
 //! A visit: what is kept of a buyer in the shop between two requests. It is the content of a session in process-apis,
 //! read and changed by any instance.
 
+pub mod cart;
 pub mod links;
 mod store;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::profile::{Identity, Profile};
 
+pub(in crate::punchout) use store::{Loaded, change, load, save};
 pub use store::{Opened, VisitError, open};
 
 /// A visit.
@@ -131,7 +133,7 @@ pub struct ReturnForm {
     pub charset: String,
     /// The fields, in their order.
     pub fields: Vec<(String, String)>,
-    /// The frame or window; absent = the top one.
+    /// The frame or window; absent = the one that the shop is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }

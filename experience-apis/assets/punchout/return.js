@@ -1,0 +1,6 @@
+// Posts the return form by itself; without this the button does. Whoever comes back to the page stays on it.
+"use strict";
+const arrival = performance.getEntriesByType("navigation")[0];
+if (!arrival || arrival.type !== "back_forward") {
+  document.getElementById("return").requestSubmit();
+}

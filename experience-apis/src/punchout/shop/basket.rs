@@ -1,0 +1,134 @@
+//! What the layer below knows of the products on a page and of the cart.
+
+use std::collections::HashMap;
+
+use canonical_model::{
+    AccountId, ItemNumber,
+    basket::{BasketCheck, BasketLine, BasketRequest},
+    item::{ItemIdentifier, ItemScheme},
+    price::{BrowsePrice, BrowsePriceQuery},
+    product::Product,
+    promise::{Availability, AvailabilityQuery},
+};
+use futures_util::{StreamExt as _, stream};
+use service_runtime::http_client::HopError;
+
+use super::visitor::Visitor;
+use crate::{
+    clients::process::CallError,
+    desk::told,
+    punchout::visit::{CartLine, Visit},
+};
+
+/// Products asked for at once.
+const AT_ONCE: usize = 8;
+
+/// What products cost and when they can be had. What is not known is absent, and the page says so.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) prices: Option<HashMap<ItemNumber, BrowsePrice>>,
+    pub(super) stock: Option<HashMap<ItemNumber, Availability>>,
+}
+
+impl Visitor {
+    pub(super) fn account(&self) -> &AccountId {
+        &self.profile.account
+    }
+
+    /// Prices and stock of some products.
+    pub(super) async fn facts(&self, items: Vec<ItemNumber>) -> Facts {
+        if items.is_empty() {
+            return Facts::default();
+        }
+        let ship_to = self.profile.ship_to.default.clone();
+        let prices = BrowsePriceQuery {
+            account: self.account().clone(),
+            ship_to: ship_to.clone(),
+            items: items.clone(),
+        };
+        let stock = AvailabilityQuery {
+            account: self.account().clone(),
+            ship_to,
+            items,
+        };
+        let (context, process) = (self.context(), &self.state.process);
+        let (prices, stock) = tokio::join!(
+            process.prices(&context, &prices),
+            process.availability(&context, &stock)
+        );
+        let prices = known("prices", prices).map(|found| found.prices);
+        let stock = known("stock", stock).map(|found| found.items);
+        Facts {
+            prices: prices.map(|all| by_item(all, |price| &price.item)),
+            stock: stock.map(|all| by_item(all, |stock| &stock.item)),
+        }
+    }
+
+    /// A product; `None` = it is not in the catalogue.
+    pub(super) async fn product(&self, item: &ItemNumber) -> Result<Option<Product>, CallError> {
+        let context = self.context();
+        let found = self.state.process.product(&context, self.account(), item);
+        match found.await {
+            Ok(product) => Ok(Some(product)),
+            Err(CallError(HopError::Problem(problem))) if problem.status == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The products of the cart's lines, in their order.
+    pub(super) async fn products(&self, visit: &Visit) -> Vec<Result<Option<Product>, CallError>> {
+        let mut asked = Vec::with_capacity(visit.cart.len());
+        for line in &visit.cart {
+            asked.push(self.product(&line.item));
+        }
+        stream::iter(asked).buffered(AT_ONCE).collect().await
+    }
+
+    /// What would become of the cart.
+    pub(super) async fn check(&self, visit: &Visit) -> Result<BasketCheck, CallError> {
+        let basket = BasketRequest {
+            account: self.account().clone(),
+            ship_to: self.profile.ship_to.default.clone(),
+            requested_delivery_date: None,
+            quote_id: None,
+            reservation_id: None,
+            ship_complete: false,
+            lines: lines(&visit.cart),
+        };
+        let context = self.context();
+        self.state.process.check_basket(&context, &basket).await
+    }
+}
+
+/// The cart as a basket.
+pub(super) fn lines(cart: &[CartLine]) -> Vec<BasketLine> {
+    let line = |line: &CartLine| BasketLine {
+        identifiers: vec![ItemIdentifier {
+            scheme: ItemScheme::SellerPartNumber,
+            value: line.item.as_str().to_owned(),
+        }],
+        quantity: line.quantity,
+        unit: Some(line.unit),
+        expected_unit_price: None,
+        requested_delivery_date: None,
+        buyer_line: None,
+        quote_id: None,
+    };
+    cart.iter().map(line).collect()
+}
+
+/// A page is shown without what cannot be had at the moment; the log learns why.
+pub(super) fn known<T>(what: &'static str, answer: Result<T, CallError>) -> Option<T> {
+    match answer {
+        Ok(found) => Some(found),
+        Err(error) => {
+            tracing::warn!(what, cause = told(&error), "a page of the shop lacks facts");
+            None
+        }
+    }
+}
+
+fn by_item<T>(all: Vec<T>, item: impl Fn(&T) -> &ItemNumber) -> HashMap<ItemNumber, T> {
+    let named = all.into_iter().map(|one| (item(&one).clone(), one));
+    named.collect()
+}
