@@ -1,4 +1,4 @@
-//! PunchOutOrderMessage: the cart on its way back, as the browser posts it to BrowserFormPost.
+//! `PunchOutOrderMessage`: the cart on its way back, as the browser posts it to `BrowserFormPost`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use canonical_model::{Money, UnitOfMeasure, basket::CheckedLine, money, product::Product};
@@ -184,7 +184,7 @@ fn lead_time(now: Timestamp, date: jiff::civil::Date) -> i32 {
 }
 
 /// The unit as the partner writes it, so that it is understood when it comes back.
-pub(super) fn unit_text(profile: &Profile, unit: UnitOfMeasure) -> String {
+fn unit_text(profile: &Profile, unit: UnitOfMeasure) -> String {
     let theirs = profile.units.iter().find(|(_, ours)| **ours == unit);
     theirs.map_or_else(|| unit.code().to_owned(), |(theirs, _)| theirs.clone())
 }
@@ -200,7 +200,7 @@ pub(super) fn money_element(of: Money) -> Element {
         .text(amount.to_string())
 }
 
-pub(super) fn version(spoken: &Cxml) -> Version {
+fn version(spoken: &Cxml) -> Version {
     // The profile was checked when it was loaded.
     spoken.version.parse().unwrap_or(Version::OLDEST)
 }

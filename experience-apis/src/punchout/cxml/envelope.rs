@@ -45,11 +45,11 @@ pub struct Envelope {
 /// The kinds of request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// ProfileRequest: what is offered here?
+    /// `ProfileRequest`: what is offered here?
     Profile,
-    /// PunchOutSetupRequest: a buyer wants to shop.
+    /// `PunchOutSetupRequest`: a buyer wants to shop.
     PunchOutSetup,
-    /// OrderRequest: an order, its change or its cancellation.
+    /// `OrderRequest`: an order, its change or its cancellation.
     Order,
     /// Another one, by its name.
     Other(String),

@@ -29,7 +29,8 @@ pub(super) fn day(text: &str) -> Option<civil::Date> {
     let text = text.trim();
     let date = text.get(..10)?;
     let rest = text.get(10..)?;
-    if rest.is_empty() || instant(text).is_some() {
+    let zone = rest == "Z" || (rest.len() == 6 && rest.starts_with(['+', '-']));
+    if rest.is_empty() || zone || instant(text).is_some() {
         date.parse().ok()
     } else {
         None

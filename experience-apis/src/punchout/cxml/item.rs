@@ -5,7 +5,7 @@ use super::{
     xml::{Element, inner_xml, is_visible},
 };
 
-/// Longest SupplierPartAuxiliaryID.
+/// Longest `SupplierPartAuxiliaryID`.
 const MOST_AUXILIARY: usize = 100;
 /// Longest part number that is passed on.
 const MOST_PART: usize = 80;
@@ -48,7 +48,7 @@ pub struct Place {
 }
 
 impl ItemId {
-    /// Reads an ItemID that must be there.
+    /// Reads an `ItemID` that must be there.
     pub(super) fn read(holder: &Element, path: &str, faults: &mut Faults) -> Option<Self> {
         let path = format!("{path}/ItemID");
         let Some(id) = holder.first("ItemID") else {
@@ -63,9 +63,7 @@ impl ItemId {
             return None;
         }
         let auxiliary = id.first("SupplierPartAuxiliaryID");
-        let auxiliary_id = auxiliary
-            .map(|element| inner_xml(element).trim().to_owned())
-            .filter(|text| !text.is_empty());
+        let auxiliary_id = auxiliary.map(contents).filter(|text| !text.is_empty());
         if auxiliary_id
             .as_ref()
             .is_some_and(|text| text.chars().count() > MOST_AUXILIARY)
@@ -79,6 +77,15 @@ impl ItemId {
             auxiliary_id,
             buyer_part_id: buyer.filter(|text| is_visible(text, MOST_PART)),
         })
+    }
+}
+
+/// Text as text; anything else as XML.
+fn contents(element: &Element) -> String {
+    if element.elements().next().is_none() {
+        element.own_text()
+    } else {
+        inner_xml(element).trim().to_owned()
     }
 }
 
@@ -100,7 +107,7 @@ pub(super) fn comments(holder: &Element) -> Vec<String> {
         .collect()
 }
 
-/// The Address inside ShipTo or BillTo.
+/// The Address inside `ShipTo` or `BillTo`.
 pub(super) fn place(holder: &Element, name: &str) -> Option<Place> {
     let address = holder.at(&[name, "Address"])?;
     let text = |element: &Element| Some(element.own_text()).filter(|text| !text.is_empty());

@@ -1,11 +1,11 @@
-//! ProfileResponse: which requests are taken here, and where.
+//! `ProfileResponse`: which requests are taken here, and where.
 
 use super::{
     outgoing::{Outgoing, instant},
     xml::Element,
 };
 
-/// The answer to a ProfileRequest; every request is taken at the one address.
+/// The answer to a `ProfileRequest`; every request is taken at the one address.
 pub fn response(outgoing: &Outgoing, url: &str, attachments: bool) -> String {
     let attachments = if attachments { "yes" } else { "no" };
     let transactions = [

@@ -1,4 +1,4 @@
-//! PunchOutSetupRequest: a buyer wants to shop; and its answer, the address where the shop opens.
+//! `PunchOutSetupRequest`: a buyer wants to shop; and its answer, the address where the shop opens.
 
 use rust_decimal::Decimal;
 
@@ -29,7 +29,7 @@ pub enum Operation {
     Inspect,
 }
 
-/// A PunchOutSetupRequest.
+/// A `PunchOutSetupRequest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {
     /// What the buyer may do.
@@ -137,7 +137,7 @@ fn return_url(request: &Element, faults: &mut Faults) -> Option<String> {
     Some(url)
 }
 
-/// Some send an empty SelectedItem for none.
+/// Some send an empty `SelectedItem` for none.
 fn names_an_item(selected: &Element) -> bool {
     selected
         .at(&["ItemID", "SupplierPartID"])

@@ -31,7 +31,7 @@ impl Version {
     /// What is declared to a sender that is not known.
     pub const OLDEST: Self = Self(Self::FIRST);
 
-    /// Whether ItemID may name the buyer's own part.
+    /// Whether `ItemID` may name the buyer's own part.
     pub const fn has_buyer_part_id(self) -> bool {
         self.0 >= Self::SECOND
     }

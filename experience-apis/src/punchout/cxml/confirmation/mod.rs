@@ -1,4 +1,4 @@
-//! ConfirmationRequest: what became of an order, line by line, in the buyer's own numbers.
+//! `ConfirmationRequest`: what became of an order, line by line, in the buyer's own numbers.
 
 mod status;
 
@@ -24,7 +24,7 @@ const MOST_TEXT: usize = 4_000;
 /// What is told of an order.
 #[derive(Debug, Clone, Copy)]
 pub struct Confirmation<'a> {
-    /// The OrderRequest that is answered.
+    /// The `OrderRequest` that is answered.
     pub received: &'a OrderRequest,
     /// Its payloadID.
     pub request_payload_id: &'a str,
@@ -36,7 +36,7 @@ pub struct Confirmation<'a> {
     pub previous: Option<&'a str>,
 }
 
-/// What became of an OrderRequest.
+/// What became of an `OrderRequest`.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'a> {
     /// It is this order; its lines carry the buyer's line numbers in `buyer_line`.

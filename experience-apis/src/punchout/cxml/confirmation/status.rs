@@ -1,4 +1,4 @@
-//! ConfirmationStatus: what becomes of a part of a line. The parts sum to what was ordered.
+//! `ConfirmationStatus`: what becomes of a part of a line. The parts sum to what was ordered.
 
 use canonical_model::{
     Money,

@@ -1,4 +1,4 @@
-//! A line of an OrderRequest.
+//! A line of an `OrderRequest`.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! OrderRequest: an order, its change or its cancellation, as plain values. Every fault is told with its path.
+//! `OrderRequest`: an order, its change or its cancellation, as plain values. Every fault is told with its path.
 
 mod attachments;
 mod line;
@@ -25,7 +25,7 @@ pub enum OrderType {
     Delete,
 }
 
-/// An OrderRequest.
+/// An `OrderRequest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRequest {
     /// The buyer's number.
@@ -75,7 +75,7 @@ pub struct ItemOut {
     pub item: ItemId,
     /// The manufacturer's number of it.
     pub manufacturer_part_id: Option<String>,
-    /// The unit ordered, as the buyer writes it; absent where the line has no ItemDetail.
+    /// The unit ordered, as the buyer writes it; absent where the line has no `ItemDetail`.
     pub unit: Option<String>,
     /// What the buyer believes it costs: per one `unit`, unless there is a price basis.
     pub price: Option<Money>,
@@ -95,7 +95,7 @@ pub struct ItemOut {
     pub extrinsics: Vec<Extrinsic>,
 }
 
-/// PriceBasisQuantity: the price stands for `quantity` of `unit`, and one unit ordered is `conversion_factor` of these.
+/// `PriceBasisQuantity`: the price stands for `quantity` of `unit`, and one unit ordered is `conversion_factor` of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceBasis {
     /// How much the price is for.

@@ -1,4 +1,4 @@
-//! The header of an OrderRequest, and the lines under it.
+//! The header of an `OrderRequest`, and the lines under it.
 
 use canonical_model::PurchaseOrderNumber;
 

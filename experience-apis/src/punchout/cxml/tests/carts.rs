@@ -1,4 +1,4 @@
-//! PunchOutOrderMessage and its form.
+//! `PunchOutOrderMessage` and its form.
 
 use super::support::{
     document, identity, leaving, posted, products, profile, quote, unit, usd, visit, without_price,

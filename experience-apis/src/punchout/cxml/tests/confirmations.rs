@@ -1,4 +1,4 @@
-//! ConfirmationRequest.
+//! `ConfirmationRequest`.
 
 use rstest::rstest;
 

@@ -131,6 +131,19 @@ fn what_is_told_of_a_long_name_is_short() {
 }
 
 #[test]
+fn a_document_that_is_cut_anywhere_is_not_read() {
+    let whole = asking("<ProfileRequest/>");
+    let whole = whole.trim_end();
+    assert!(xml::read(whole.as_bytes(), MOST, None).is_ok());
+    for end in 0..whole.len() {
+        assert!(
+            xml::read(&whole.as_bytes()[..end], MOST, None).is_err(),
+            "{end}"
+        );
+    }
+}
+
+#[test]
 fn a_fault_says_where_it_is() {
     let status = refused("<cXML payloadID=\"1\">\n  ä<Header>&x;</Header></cXML>".as_bytes());
     assert!(status.detail.contains("Line 2, column 12"), "{status}");

@@ -1,4 +1,4 @@
-//! OrderRequest.
+//! `OrderRequest`.
 
 use rstest::rstest;
 
@@ -203,6 +203,19 @@ fn lines_without_number_are_counted_around_the_others() {
 fn decimals_are_read_exactly(#[case] text: &str, #[case] value: &str) {
     let order = read(&ORDER.replace("quantity=\"250\"", &format!("quantity=\"{text}\""))).unwrap();
     assert_eq!(order.lines[0].quantity, value.parse().unwrap());
+}
+
+#[rstest]
+#[case("2026-03-10")]
+#[case("2026-03-10Z")]
+#[case("2026-03-10-05:00")]
+#[case("2026-03-10T23:59:59.999-11:00")]
+#[case("2026-03-10T00:00:00+14:00")]
+#[case("2026-03-10T00:00:00")]
+fn a_date_is_the_day_where_it_was_written(#[case] text: &str) {
+    let order = read(&ORDER.replace("\"2026-03-10\"", &format!("\"{text}\""))).unwrap();
+    let date = order.lines[0].requested_delivery_date.unwrap();
+    assert_eq!(date.to_string(), "2026-03-10");
 }
 
 #[rstest]

@@ -1,4 +1,4 @@
-//! PunchOutSetupRequest.
+//! `PunchOutSetupRequest`.
 
 use rstest::rstest;
 

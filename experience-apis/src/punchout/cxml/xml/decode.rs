@@ -38,6 +38,10 @@ pub(super) fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'
         Some(encoding) if encoding == UTF_8 || encoding == WINDOWS_1252 => {
             text(bytes, encoding).map(as_utf8)
         }
+        // A declaration in single bytes is not UTF-16, whatever it says: some libraries write it over UTF-8.
+        Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => {
+            text(bytes, UTF_8).map(as_utf8)
+        }
         _ => Err(fault(
             "this encoding is not read here: send UTF-8, ISO-8859-1, windows-1252, US-ASCII, or UTF-16 with a byte-order mark",
         )),

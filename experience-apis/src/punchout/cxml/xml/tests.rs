@@ -70,6 +70,7 @@ fn latin_1(text: &str) -> Vec<u8> {
     latin_1("<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?><a>ä\u{80}</a>"),
     None
 )]
+#[case("<?xml version=\"1.0\" encoding=\"utf-16\"?><a>ä\u{20AC}</a>".as_bytes().to_vec(), None)]
 #[case(latin_1("<a>ä\u{80}</a>"), Some("windows-1252"))]
 #[case(b"<?xml version=\"1.0\" encoding=\"US-ASCII\"?><a>&#228;&#8364;</a>".to_vec(), None)]
 fn every_encoding_gives_the_same_text(#[case] bytes: Vec<u8>, #[case] charset: Option<&str>) {
