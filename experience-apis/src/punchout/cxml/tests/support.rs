@@ -37,7 +37,8 @@ pub(super) fn beside(variable: &str, folder: &str) -> Option<PathBuf> {
 
 /// Says that a test was skipped; fails where skipping is not allowed.
 pub(super) fn skipped(need: &str) {
-    let required = std::env::var("ORDERWAY_TEST_REQUIRE").unwrap_or_default();
+    let required = std::env::var_os("ORDERWAY_TEST_REQUIRE").unwrap_or_default();
+    let required = required.to_string_lossy();
     assert!(
         !required.split(',').any(|required| required.trim() == need),
         "needs {need}"
