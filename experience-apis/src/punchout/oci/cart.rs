@@ -1,4 +1,4 @@
-//! The cart on its way back: the form that the browser posts to HOOK_URL.
+//! The cart on its way back: the form that the browser posts to `HOOK_URL`.
 
 use canonical_model::{basket::CheckedLine, product::Product};
 use jiff::{civil::Date, tz::TimeZone};
@@ -85,7 +85,7 @@ pub(super) fn charset_of(visit: &OciVisit, oci: &Oci) -> Charset {
     Charset::named(&visit.charset).unwrap_or_else(|| agreed_charset(oci))
 }
 
-/// Puts the fields of the call around those of the items: the query of HOOK_URL as fields, since a browser that posts a
+/// Puts the fields of the call around those of the items: the query of `HOOK_URL` as fields, since a browser that posts a
 /// form may drop a query, and every field once, whatever the case of its name.
 pub(super) fn frame(
     return_url: &str,

@@ -1,4 +1,4 @@
-//! The book of NEW_ITEM fields, and how an item that leaves is written in them.
+//! The book of `NEW_ITEM` fields, and how an item that leaves is written in them.
 
 use canonical_model::{Currency, UnitOfMeasure, money};
 use rust_decimal::Decimal;

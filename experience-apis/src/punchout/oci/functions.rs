@@ -99,7 +99,7 @@ pub(super) async fn validate(
     ))
 }
 
-/// BACKGROUND_SEARCH: what is found, at today's prices, without locks.
+/// `BACKGROUND_SEARCH`: what is found, at today's prices, without locks.
 pub(super) async fn search(
     state: &AppState,
     partner: &Partner,

@@ -32,6 +32,10 @@ impl Partner {
         &self.profile
     }
 
+    pub(super) fn shared(&self) -> &Arc<Profile> {
+        &self.profile
+    }
+
     pub(super) fn oci(&self) -> &Oci {
         &self.oci
     }

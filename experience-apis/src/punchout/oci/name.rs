@@ -1,4 +1,4 @@
-//! The names of form fields: which are a NEW_ITEM's, and of which item. Names are without case.
+//! The names of form fields: which are a `NEW_ITEM`'s, and of which item. Names are without case.
 
 /// The beginning of all item fields.
 const NEW_ITEM: &str = "NEW_ITEM-";

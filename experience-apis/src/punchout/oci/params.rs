@@ -14,11 +14,6 @@ pub(super) struct Params(Vec<(String, String)>);
 pub(super) struct Twice(String);
 
 impl Params {
-    /// Fields that were read.
-    pub(super) fn new(fields: Vec<(String, String)>) -> Self {
-        Self(fields)
-    }
-
     /// A field by its name in any case; an empty one is none.
     pub(super) fn get(&self, name: &str) -> Result<Option<&str>, Twice> {
         let mut found = None;

@@ -189,7 +189,7 @@ fn settle(item: &mut Item, units: Units<'_>, cart: &mut Cart) {
     let fields = &item.fields;
     let text = |name: &str| fields.get(name).map(String::as_str);
     let material = text("MATNR");
-    if material.or(text("DESCRIPTION")).is_none() {
+    if material.or_else(|| text("DESCRIPTION")).is_none() {
         fault(
             "DESCRIPTION",
             "is missing, and so is MATNR: send one of the two".to_owned(),

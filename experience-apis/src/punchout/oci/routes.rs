@@ -38,9 +38,9 @@ pub(in crate::punchout) fn router() -> OpenApiRouter<AppState> {
 
 /// Opens the shop for a buyer, or answers one question of a buyer's system.
 ///
-/// The browser comes with HOOK_URL and a login, as the call structure of OCI has it; names are without case. Without
+/// The browser comes with `HOOK_URL` and a login, as the call structure of OCI has it; names are without case. Without
 /// FUNCTION it is sent on to the shop, once. DETAIL and DETAILADD open the shop at a product. VALIDATE answers a page
-/// that posts the item as it is today, with a price lock; BACKGROUND_SEARCH one that posts what is found, at most 100.
+/// that posts the item as it is today, with a price lock; `BACKGROUND_SEARCH` one that posts what is found, at most 100.
 /// A login by HTTP Basic counts before the fields. Errors are pages where the request accepts `text/html`.
 #[utoipa::path(get, path = "/punchout/oci/{partner}", tag = "punchout", security(("basic" = [])),
     params(("partner" = String, Path, description = "Your partner id", example = "acme-punchout"),

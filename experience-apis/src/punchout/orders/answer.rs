@@ -25,6 +25,7 @@ use crate::{
             status::{Code, Status},
             xml,
         },
+        oci,
         profile::Profile,
     },
     state::AppState,
@@ -61,6 +62,10 @@ pub(super) fn ordered(profile: &Profile, document: &Document) -> Result<Ordered,
     let bytes = decode(content.ok_or(Failure::NoContent(None))?)?;
     match document.media_type.as_deref() {
         Some(MEDIA_TYPE) => Ok(read::read(profile, &reread(&bytes)?.order)),
+        Some(oci::ORDER_MEDIA_TYPE) => oci::ordered(profile, &bytes).ok_or_else(|| {
+            let sentence = "The order is no longer as it was agreed.";
+            Failure::NoLongerRead(Status::new(Code::BadRequest, sentence))
+        }),
         other => Err(Failure::NoDialect(other.unwrap_or_default().to_owned())),
     }
 }
@@ -96,10 +101,11 @@ pub(super) async fn settle(
         Taken::Refused(_) => "refused",
         Taken::Rejected(_) => "rejected",
     };
+    let confirms = document.media_type.as_deref() == Some(MEDIA_TYPE);
     let confirmed = profile
         .cxml
         .as_ref()
-        .is_some_and(|cxml| cxml.confirmation_url.is_some());
+        .is_some_and(|cxml| confirms && cxml.confirmation_url.is_some());
     let (status, refusal) = said(taken, waiting.decide(), confirmed);
     let owed = refusal.map(|refusal| {
         let context = serde_json::to_value(refusal).map_err(Failure::Owed)?;

@@ -15,6 +15,8 @@ mod render;
 mod request;
 mod ship_to;
 mod take;
+#[cfg(test)]
+mod tests;
 pub(super) mod units;
 mod worker;
 
@@ -25,7 +27,7 @@ use rust_decimal::Decimal;
 use super::{cxml::item::Place, lock::Lock};
 
 pub(super) use failure::Failure;
-pub(super) use receive::{Incoming, NoReply, receive};
+pub(super) use receive::{Incoming, NoReply, Reply, receive};
 pub(super) use render::decode;
 pub(super) use worker::{Clerk, run};
 

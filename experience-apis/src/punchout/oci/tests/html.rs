@@ -35,7 +35,7 @@ pub(super) fn page(text: &str) -> Page {
     let tokenizer = Tokenizer::new(Sink::default(), TokenizerOpts::default());
     let queue = BufferQueue::default();
     queue.push_back(StrTendril::from(text));
-    let _ = tokenizer.feed(&queue);
+    drop(tokenizer.feed(&queue));
     tokenizer.end();
     tokenizer.sink.page.into_inner()
 }

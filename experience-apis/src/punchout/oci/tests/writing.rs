@@ -227,7 +227,7 @@ fn words_are_cut_at_the_limit_with_the_whole_in_the_long_text() {
     let cut = described(&beyond);
     assert_eq!(
         (cut[0].1.as_str(), long(&cut)),
-        (limit.as_str(), Some(beyond.clone()))
+        (limit.as_str(), Some(beyond))
     );
 }
 
