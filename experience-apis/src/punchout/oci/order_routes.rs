@@ -18,6 +18,7 @@ use super::{
     error::{DUPLICATE_PURCHASE_ORDER, ORDER_DIFFERS},
     login::{Partner, enter},
     order::{self, kept_form},
+    page,
     routes::{Asked, asked},
 };
 use crate::{
@@ -94,13 +95,20 @@ async fn order_cart(
     State(state): State<AppState>,
     Path(partner): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Response {
+    match take(&state, &partner, request).await {
+        Ok(taken) => (StatusCode::ACCEPTED, Json(taken)).into_response(),
+        Err(problem) => page::problem(problem, false),
+    }
+}
+
+async fn take(state: &AppState, partner: &str, request: Request) -> Result<OrderTaken, Problem> {
     let Asked {
         caller,
         params,
         unfit,
-    } = asked(&state, request).await?;
-    let partner = enter(&state, &partner, caller, &params).await?;
+    } = asked(state, request).await?;
+    let partner = enter(state, partner, caller, &params).await?;
     if let Some(problem) = unfit {
         return Err(problem);
     }
@@ -115,7 +123,7 @@ async fn order_cart(
         test,
         notes: read.notes,
     };
-    let reply = receive(&state, partner.shared(), incoming).await;
+    let reply = receive(state, partner.shared(), incoming).await;
     let reply = reply.map_err(|none| match none {
         NoReply::Status(status) => refused(&status, &number),
         NoReply::Failure(Failure::Call(error)) => error.into(),
@@ -124,8 +132,7 @@ async fn order_cart(
     if reply.status.code != Code::Ok {
         return Err(refused(&reply.status, &number));
     }
-    let taken = taken(&state, &partner, number, reply, test).await?;
-    Ok((StatusCode::ACCEPTED, Json(taken)).into_response())
+    taken(state, &partner, number, reply, test).await
 }
 
 /// The same content under the same number is the same order. A test is none.

@@ -32,6 +32,11 @@ static SUBMIT_HASH: LazyLock<String> = LazyLock::new(|| {
 const WORDS_ONLY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors *";
 
+/// How a program may come back.
+const BASIC: &str = "Basic realm=\"orderway-oci\", charset=\"UTF-8\"";
+/// One that browsers do not know: they show the page and ask for nothing.
+const FORM: &str = "Form realm=\"orderway-oci\"";
+
 #[derive(Template)]
 #[template(path = "punchout/oci_message.html")]
 struct Message<'a> {
@@ -61,7 +66,7 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 /// A problem, as a page where somebody looks at it.
 pub(super) fn problem(problem: Problem, wanted: bool) -> Response {
     if !wanted {
-        return problem.into_response();
+        return challenged(problem.into_response(), BASIC);
     }
     let mut texts: Vec<String> = problem.detail.iter().cloned().collect();
     texts.extend(problem.errors.iter().map(|error| error.detail.clone()));
@@ -75,12 +80,8 @@ pub(super) fn problem(problem: Problem, wanted: bool) -> Response {
         Ok(page) => page,
         Err(error) => return Problem::internal(&error).into_response(),
     };
-    let mut response = problem.into_response();
+    let mut response = challenged(problem.into_response(), FORM);
     *response.body_mut() = Body::from(page);
-    if let Some(challenge) = response.headers_mut().get_mut(header::WWW_AUTHENTICATE) {
-        // One that browsers do not know: they show the page and ask for nothing.
-        *challenge = HeaderValue::from_static("Form realm=\"orderway-oci\"");
-    }
     in_html(response, Charset::Utf8, WORDS_ONLY)
 }
 
@@ -109,6 +110,13 @@ pub(super) fn posting(form: &ReturnForm, profile: &Profile, said: &str) -> Respo
         }
         Err(error) => Problem::internal(&error).into_response(),
     }
+}
+
+fn challenged(mut response: Response, how: &'static str) -> Response {
+    if let Some(challenge) = response.headers_mut().get_mut(header::WWW_AUTHENTICATE) {
+        *challenge = HeaderValue::from_static(how);
+    }
+    response
 }
 
 fn in_html(mut response: Response, charset: Charset, policy: &str) -> Response {

@@ -112,6 +112,7 @@ async fn a_program_is_told_a_problem() {
     let answer = world.send(request).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(answer.json()["code"], "unauthenticated");
+    assert!(answer.header("www-authenticate").starts_with("Basic "));
 }
 
 #[rstest]
