@@ -193,17 +193,18 @@ impl Estate {
         self.layers.stop().await
     }
 
-    /// Stops the layers and starts them again on the same store; the backends and their proxies go on. A port 0 takes
-    /// another free one.
+    /// Stops the layers and starts them again on the same store and the same ports; the backends and their proxies go
+    /// on.
     pub async fn restart_layers(self) -> anyhow::Result<Self> {
         let Self {
             sandbox,
             erp_proxy,
             wms_proxy,
             layers,
-            plan,
+            mut plan,
             ..
         } = self;
+        plan.addresses = layers.addresses(plan.addresses)?;
         layers.stop().await?;
         let layers = plan.start(&sandbox, [&erp_proxy, &wms_proxy]).await?;
         Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
@@ -315,6 +316,19 @@ impl Plan {
 }
 
 impl Layers {
+    /// Where they listen, whatever port was asked for.
+    fn addresses(&self, asked: Addresses) -> anyhow::Result<Addresses> {
+        let of = |(_, url): &(Layer, String)| -> anyhow::Result<SocketAddr> {
+            Ok(url.trim_start_matches("http://").parse()?)
+        };
+        Ok(Addresses {
+            system: of(&self.system)?,
+            process: of(&self.process)?,
+            experience: of(&self.experience)?,
+            ..asked
+        })
+    }
+
     /// From the top down, each after its requests are answered.
     async fn stop(self) -> anyhow::Result<()> {
         self.experience.0.stop().await?;

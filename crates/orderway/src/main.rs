@@ -1,5 +1,6 @@
 //! `cargo run`: starts the estate, sends real documents through its channels, and says what became of each.
 
+mod partners;
 mod tour;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
@@ -8,8 +9,12 @@ use anyhow::Context as _;
 use clap::Parser;
 use jiff::tz::TimeZone;
 use orderway::{Addresses, Estate, EstateConfig, estate::loopback};
-use sandbox::{CreateClass, SandboxConfig, Seed};
-use service_runtime::{clock::Clock, server};
+use sandbox::{CreateClass, Procurement, SandboxConfig, Seed};
+use service_runtime::{
+    clock::Clock,
+    http_client::{BackendClientConfig, backend_client},
+    server,
+};
 
 /// Orderway on one machine: a sandbox ERP and WMS and the three layers, on loopback.
 #[derive(Parser)]
@@ -18,7 +23,7 @@ struct Arguments {
     /// Sends the documents, says what became of them, and ends.
     #[arg(long)]
     once: bool,
-    /// Moves every port up by so many; the usual ones are 7001 to 7003, 7101 to 7103, 7111 to 7122.
+    /// Moves every port up by so many; the usual ones are 7001 to 7003, 7009, 7101 to 7103, 7111 to 7122.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=50_000))]
     port_offset: u16,
     /// Keeps the store in this folder; without it, the store is gone when the program ends.
@@ -84,10 +89,21 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__CREATE_CLASS".to_owned(),
         name_of(arguments.create_class),
     ));
+    settings.push((
+        "ORDERWAY_EXPERIENCE__PUNCHOUT__SECRETS__ACME_PUNCHOUT".to_owned(),
+        "northwind-to-acme-demo".to_owned(),
+    ));
+    let procurement = loopback(7009 + offset);
+    let partners_dir = partners::copied(
+        &arguments.config_dir.join("partners"),
+        &scratch.path().join("partners"),
+        procurement.port(),
+    )
+    .context("the partners' profiles cannot be copied; give --config-dir")?;
     let estate = Estate::start(EstateConfig {
         sandbox,
         addresses: Addresses::usual(offset),
-        partners_dir: arguments.config_dir.join("partners"),
+        partners_dir,
         config_dir: arguments.config_dir,
         store: data.join("process-apis.sqlite"),
         settings,
@@ -97,12 +113,22 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     .await
     .context("if a port is taken, is another Orderway running? Try --port-offset 4000")?;
 
-    tour::run(&estate, &clock).await?;
+    let http = backend_client(&BackendClientConfig::default())?;
+    let procurement = Procurement::start(
+        procurement,
+        &estate.experience_url,
+        sandbox::Clock::system(),
+        http,
+    )
+    .await?;
+    tour::run(&estate, &procurement, &clock).await?;
     if !arguments.once {
-        tour::say_what_to_try(&estate)?;
+        tour::say_what_to_try(&estate, &procurement)?;
         server::shutdown_signal().await;
     }
-    estate.stop().await
+    estate.stop().await?;
+    procurement.stop().await;
+    Ok(())
 }
 
 fn name_of(class: CreateClass) -> String {

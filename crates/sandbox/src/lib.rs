@@ -1,4 +1,4 @@
-//! An ERP, a WMS and a token issuer that behave, and misbehave, as real ones do.
+//! An ERP, a WMS and a token issuer that behave, and misbehave, as real ones do, and a buyer's procurement system.
 //!
 //! Each system speaks its own dialect (README.md beside this crate is the
 //! contract); everything is in memory, bounded, deterministic from its [`Seed`]
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod erp;
 pub mod fault;
 pub mod issuer;
+pub mod procurement;
 mod random;
 mod running;
 pub mod seed;
@@ -20,6 +21,7 @@ pub mod wms;
 pub use clock::{Clock, ClockHandle};
 pub use erp::{AccountChange, CreateClass, Erp, PriceChange, StockChange};
 pub use issuer::{Issuer, IssuerClient, TokenClaims, TokenForge};
+pub use procurement::Procurement;
 pub use running::{RunningSandbox, Sandbox, SandboxConfig};
 pub use seed::{Seed, SeedSizes};
 pub use server::StartError;
