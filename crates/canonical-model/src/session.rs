@@ -21,7 +21,7 @@ pub struct OpenSession {
     /// What it may be found by later, such as the partner's own cookie.
     #[schema(max_items = 10)]
     pub keys: Vec<String>,
-    /// What the channel keeps, in its own terms; at most 512 KiB.
+    /// What the channel keeps, in its own terms; at most 1 MiB.
     #[schema(value_type = Object)]
     pub content: serde_json::Value,
     /// Until when it lives: within the next 24 hours.

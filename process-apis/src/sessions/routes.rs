@@ -26,7 +26,7 @@ use super::{
 use crate::store::Store;
 
 /// The largest content, and what stands around it.
-const LARGEST_BODY: usize = 1024 * 1024;
+const LARGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// The routes of sessions, within these limits.
 pub fn router<S>(config: SessionsConfig) -> OpenApiRouter<S>

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The largest content, in bytes of JSON.
-const LARGEST_CONTENT: usize = 512 * 1024;
+const LARGEST_CONTENT: usize = 1024 * 1024;
 /// No session lives longer without a change.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// So many are found by a key.

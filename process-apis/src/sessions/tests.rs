@@ -237,7 +237,7 @@ async fn what_is_too_much_is_refused_and_all_of_it_is_told_at_once() {
     let letters = |count: usize| "x".repeat(count);
     let keys: Vec<String> = (0..11).map(|_| letters(201)).collect();
     let wrong = json!({"session_id": Uuid::new_v4(), "partner": letters(41), "account": "A-1", "keys": keys,
-        "content": letters(512 * 1024 - 1), "expires_at": "2026-03-03T12:00:01Z"});
+        "content": letters(1024 * 1024 - 1), "expires_at": "2026-03-03T12:00:01Z"});
     let (status, problem) = harness.post(&channel(), PATH, wrong).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let pointers: Vec<&str> = problem["errors"]
@@ -251,12 +251,12 @@ async fn what_is_too_much_is_refused_and_all_of_it_is_told_at_once() {
     let id = Uuid::new_v4();
     let keys: Vec<String> = (0..10).map(|_| letters(200)).collect();
     let just = json!({"session_id": id, "partner": letters(40), "account": "A-1", "keys": keys,
-        "content": letters(512 * 1024 - 2), "expires_at": "2026-03-03T12:00:00Z"});
+        "content": letters(1024 * 1024 - 2), "expires_at": "2026-03-03T12:00:00Z"});
     let (status, _) = harness.post(&channel(), PATH, just).await;
     assert_eq!(status, StatusCode::CREATED);
     let path = format!("{PATH}/{id}");
     for (content, expires_at, pointer) in [
-        (letters(512 * 1024 - 1), EIGHT, "/content"),
+        (letters(1024 * 1024 - 1), EIGHT, "/content"),
         (String::new(), "2026-03-02T12:00:00Z", "/expires_at"),
         (String::new(), "2026-03-03T12:00:01Z", "/expires_at"),
     ] {

@@ -246,7 +246,7 @@ fn line_view(
         description: product.map_or_else(String::new, |product| product.description.clone()),
         buyer_part_number: product.and_then(|product| product.buyer_part_number.clone()),
         unit: line.unit.to_string(),
-        quantity: typed.map_or_else(|| words::number(line.quantity), |(typed, _)| typed.clone()),
+        quantity: typed.map_or_else(|| words::typed(line.quantity), |(typed, _)| typed.clone()),
         field,
         price: price.map(|price| words::unit_price(&price.unit_price)),
         total: price.map(|price| words::total(&price.total)),

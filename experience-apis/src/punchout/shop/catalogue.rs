@@ -2,8 +2,12 @@
 
 use askama::Template;
 use axum::{extract::RawQuery, response::Response};
-use canonical_model::{product::Product, product::ProductPage};
+use canonical_model::{
+    price::PriceBreak,
+    product::{Product, ProductPage},
+};
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
 use super::{
     answer::{Answer, Page},
@@ -18,8 +22,8 @@ use super::{
 const PER_PAGE: u16 = 25;
 /// Of what is searched for, so much is looked at.
 const MOST_WORDS: usize = 100;
-/// Price breaks shown in the list; the product's page has all.
-const BREAKS: usize = 3;
+/// Further price breaks shown in the list; the product's page has all.
+const STEPS: usize = 2;
 
 #[derive(Template)]
 #[template(path = "punchout/catalogue.html")]
@@ -42,7 +46,8 @@ struct Row {
     description: String,
     buyer_part_number: Option<String>,
     unit: String,
-    prices: Vec<String>,
+    price: Option<String>,
+    steps: String,
     supply: Option<(&'static str, String)>,
     orderable: bool,
 }
@@ -110,6 +115,15 @@ fn row(visitor: &Visitor, product: Product, facts: &Facts) -> Row {
         .as_ref()
         .and_then(|prices| prices.get(&product.item));
     let breaks = price.map_or(&[][..], |price| &price.breaks);
+    let said = |step: &PriceBreak| {
+        let price = words::unit_price(&step.unit_price);
+        if step.from_quantity <= Decimal::ONE {
+            price
+        } else {
+            format!("{price} from {}", words::number(step.from_quantity))
+        }
+    };
+    let further = breaks.iter().skip(1).take(STEPS).map(said);
     let stock = facts.stock.as_ref();
     let stock = stock.and_then(|stock| stock.get(&product.item));
     Row {
@@ -117,21 +131,8 @@ fn row(visitor: &Visitor, product: Product, facts: &Facts) -> Row {
             "product?item={}",
             words::encode(product.item.as_str())
         )),
-        prices: breaks
-            .iter()
-            .take(BREAKS)
-            .map(|step| {
-                let (from, price) = (
-                    words::number(step.from_quantity),
-                    words::unit_price(&step.unit_price),
-                );
-                if step.from_quantity <= rust_decimal::Decimal::ONE {
-                    price
-                } else {
-                    format!("{price} from {from}")
-                }
-            })
-            .collect(),
+        price: breaks.first().map(said),
+        steps: further.collect::<Vec<_>>().join(" · "),
         supply: stock.map(|stock| {
             let (supply, text) = words::supply(stock);
             (supply.class(), text)

@@ -33,7 +33,7 @@ use crate::{
 /// How often a cart is quoted again that somebody else has changed in the meantime.
 const ATTEMPTS: usize = 3;
 /// Of what is kept of a visit, at most: process-apis keep no more.
-const MOST_KEPT: usize = 500 * 1024;
+const MOST_KEPT: usize = 1000 * 1024;
 
 #[derive(Template)]
 #[template(path = "punchout/return.html")]

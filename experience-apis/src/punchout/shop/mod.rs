@@ -12,6 +12,8 @@ mod leave;
 mod product;
 mod refusal;
 mod start;
+#[cfg(test)]
+mod tests;
 mod visitor;
 mod words;
 

@@ -99,7 +99,11 @@ pub(super) async fn page(
         sales_unit: product.sales_unit.to_string(),
         prices: prices.map_or_else(Vec::new, |price| {
             let step = |step: &canonical_model::price::PriceBreak| {
-                let from = words::number(step.from_quantity);
+                let from = if step.from_quantity.is_zero() {
+                    "any".to_owned()
+                } else {
+                    words::number(step.from_quantity)
+                };
                 (from, words::unit_price(&step.unit_price))
             };
             price.breaks.iter().map(step).collect()

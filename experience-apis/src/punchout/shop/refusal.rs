@@ -29,7 +29,7 @@ pub(super) struct Refusal {
     text: String,
     retry_after: Option<i64>,
     /// For the log.
-    report: Option<ProblemReport>,
+    report: Option<Box<ProblemReport>>,
 }
 
 #[derive(Template)]
@@ -100,7 +100,7 @@ impl Refusal {
             response.headers_mut().insert(header::RETRY_AFTER, after);
         }
         if let Some(report) = self.report {
-            response.extensions_mut().insert(report);
+            response.extensions_mut().insert(*report);
         }
         response
     }
@@ -135,7 +135,7 @@ impl From<Problem> for Refusal {
             ),
         };
         refusal.retry_after = retry_after;
-        refusal.report = Some(problem.into_report());
+        refusal.report = Some(Box::new(problem.into_report()));
         refusal
     }
 }

@@ -4,7 +4,6 @@ use canonical_model::{
     Currency, UnitOfMeasure, money,
     money::{Money, UnitPrice},
     promise::Availability,
-    quantity::Quantity,
 };
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -24,7 +23,27 @@ pub(super) fn amount(amount: Decimal, currency: Currency) -> String {
     if plain.scale() < money::scale(currency) {
         plain.rescale(money::scale(currency));
     }
-    format!("{plain} {}", currency.code())
+    format!("{} {}", grouped(&plain.to_string()), currency.code())
+}
+
+/// Digits before the point in groups of three, apart by a narrow space: a comma could be read as a decimal point.
+fn grouped(plain: &str) -> String {
+    const NARROW: char = '\u{202F}';
+    let (integer, fraction) = plain.split_once('.').unwrap_or((plain, ""));
+    let digits = integer.len();
+    let mut text = String::with_capacity(plain.len().saturating_mul(2));
+    for (place, digit) in integer.chars().enumerate() {
+        let behind = digits.saturating_sub(place);
+        if digits > 4 && place > 0 && behind.is_multiple_of(3) {
+            text.push(NARROW);
+        }
+        text.push(digit);
+    }
+    if !fraction.is_empty() {
+        text.push('.');
+        text.push_str(fraction);
+    }
+    text
 }
 
 /// `33.50 USD`.
@@ -37,14 +56,14 @@ pub(super) fn unit_price(price: &UnitPrice) -> String {
     amount(price.amount, price.currency)
 }
 
-/// Without zeros that say nothing.
-pub(super) fn number(value: Decimal) -> String {
+/// Without zeros that say nothing, as it would be typed.
+pub(super) fn typed(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
-/// `120 EA`.
-pub(super) fn quantity(quantity: &Quantity) -> String {
-    format!("{} {}", number(quantity.value), quantity.unit)
+/// The same to be read.
+pub(super) fn number(value: Decimal) -> String {
+    grouped(&typed(value))
 }
 
 /// `24 Nov 2026`: no reader takes the day for the month.
@@ -181,6 +200,8 @@ mod tests {
     #[case("33.5000", "USD", "33.50 USD")]
     #[case("0.0325", "USD", "0.0325 USD")]
     #[case("1200", "JPY", "1200 JPY")]
+    #[case("3416000", "USD", "3\u{202F}416\u{202F}000.00 USD")]
+    #[case("12345.5", "USD", "12\u{202F}345.50 USD")]
     fn an_amount_has_the_digits_of_its_currency_or_more(
         #[case] value: &str,
         #[case] currency: Currency,

@@ -111,7 +111,7 @@ mod tests {
             format!("{id}."),
             format!("{id}.{foreign}"),
             format!("{}.{hash}", id.to_uppercase()),
-            format!("{}.{hash}", session),
+            format!("{session}.{hash}"),
             format!("{ticket}="),
             ticket.get(..ticket.len() - 1).unwrap().to_owned(),
             String::new(),
