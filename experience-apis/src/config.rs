@@ -151,6 +151,8 @@ pub struct Punchout {
     pub start_lifetime: HumanDuration,
     /// The size of a document or form that a partner sends.
     pub max_body: ByteSize,
+    /// How long the sender of an order waits to hear what becomes of it; after that, a confirmation tells.
+    pub order_wait: HumanDuration,
     /// Documents read at once; more are told to come back.
     pub uploads: usize,
     /// Documents worked on at once; beside them, as many are sent.
@@ -168,6 +170,7 @@ impl Default for Punchout {
             session_lifetime: HumanDuration::from_secs(8 * 60 * 60),
             start_lifetime: HumanDuration::from_secs(10 * 60),
             max_body: ByteSize::mib(8),
+            order_wait: HumanDuration::from_secs(10),
             uploads: 8,
             workers: 8,
             secrets: BTreeMap::new(),
@@ -360,6 +363,11 @@ impl Validate for Punchout {
             (1..=60).contains(&minutes(self.start_lifetime)),
             "start_lifetime",
             "give 1m to 1h",
+        );
+        faults.check(
+            self.order_wait.get().as_secs() <= 20,
+            "order_wait",
+            "give at most 20s",
         );
         for (key, count) in [("uploads", self.uploads), ("workers", self.workers)] {
             faults.check((1..=1_000).contains(&count), key, "give 1 to 1000");

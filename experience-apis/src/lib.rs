@@ -18,6 +18,8 @@ pub mod punchout;
 pub mod router;
 pub mod share;
 pub mod state;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

@@ -68,10 +68,10 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(receive_cxml))
 }
 
-/// Receives a cXML Request: ProfileRequest, PunchOutSetupRequest or OrderRequest.
+/// Receives a cXML Request: `ProfileRequest`, `PunchOutSetupRequest` or `OrderRequest`.
 ///
 /// Whatever becomes of it is said by the Status of a cXML Response over HTTP 200; the Sender's Credential with its
-/// SharedSecret says who you are. A payloadID that comes again with the same content gets the first answer again, and
+/// `SharedSecret` says who you are. A payloadID that comes again with the same content gets the first answer again, and
 /// nothing happens twice. Only what is no cXML over HTTP at all is answered by a problem.
 #[utoipa::path(post, path = "/punchout/cxml", tag = "punchout", security(()),
     request_body(content = String, content_type = "text/xml",

@@ -1,4 +1,4 @@
-//! A PunchOutSetupRequest: checked against what was agreed, its cart rebuilt where one is brought back, and answered by a
+//! A `PunchOutSetupRequest`: checked against what was agreed, its cart rebuilt where one is brought back, and answered by a
 //! link to the shop.
 
 use std::collections::BTreeMap;
@@ -53,6 +53,14 @@ pub(super) async fn open(
         Status::new(Code::Forbidden, sentence)
     })?;
     let fingerprint_of_all = fingerprint(kept_form.as_bytes());
+    let name = format!("{}:{}", profile.id, envelope.payload_id);
+    let session = SessionId(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()));
+    // What a cart is rebuilt from may have changed since the first time.
+    match visit::load(state, profile, session).await {
+        Ok(first) => return opened(state, profile, first, &fingerprint_of_all),
+        Err(VisitError::Gone) => {}
+        Err(error) => return Err(no_visit(error)),
+    }
     let cookie_key = format!("cookie/{}", fingerprint(setup.buyer_cookie.as_bytes()));
     let cart = match setup.operation {
         Operation::Create => Vec::new(),
@@ -84,18 +92,33 @@ pub(super) async fn open(
         selected: setup.selected.as_ref().and_then(number),
         stage: Stage::Waiting,
     };
-    let name = format!("{}:{}", profile.id, envelope.payload_id);
-    let session = SessionId(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()));
     let opened = visit::open(state, profile, session, &visit, vec![cookie_key]).await;
     let opened = opened.map_err(no_visit)?;
-    let same = matches!(&opened.visit.protocol, Protocol::Cxml(first) if first.fingerprint == fingerprint_of_all);
-    if !same {
-        return Err(replayed().into());
-    }
     Ok(Opened {
         start_url: opened.start_url,
         session,
         at: opened.created_at,
+    })
+}
+
+/// The answer to a request that opened the shop before, if it is the same request.
+fn opened(
+    state: &AppState,
+    profile: &Profile,
+    first: visit::Loaded,
+    fingerprint: &str,
+) -> Result<Opened, NoReply> {
+    let Protocol::Cxml(known) = &first.visit.protocol else {
+        return Err(replayed().into());
+    };
+    if known.fingerprint != fingerprint {
+        return Err(replayed().into());
+    }
+    let session = first.session.session_id;
+    Ok(Opened {
+        start_url: state.punchout.links.start(&profile.id, session),
+        session,
+        at: first.session.created_at,
     })
 }
 

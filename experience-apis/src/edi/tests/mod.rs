@@ -2,12 +2,10 @@
 
 mod answers;
 mod documents;
-mod facts;
 mod intake;
 mod mailbox;
 mod mapping;
 mod orders;
-mod stub;
 
 use std::sync::Arc;
 
@@ -18,12 +16,14 @@ use http::{HeaderMap, Request, StatusCode, header};
 use service_runtime::{clock::Clock, config::Secret, http_client::HopConfig};
 use tower::ServiceExt as _;
 
-use crate::{Background, Deps, build, config::Config, state::AppState};
-use stub::Stub;
+use crate::{
+    Background, Deps, build,
+    config::Config,
+    state::AppState,
+    testing::{KEY, NOW, facts, stub::Stub},
+};
 
-const KEY: &str = "an experience to process key of 32+ bytes";
 const PROFILE: &str = include_str!("../../../../config/partners/acme-edi.toml");
-const NOW: &str = "2026-03-02T09:30:00Z";
 
 /// The channel and what stands behind it.
 struct World {
@@ -68,7 +68,7 @@ impl World {
     /// A world in which something else was agreed with the partner.
     async fn agreed(change: impl FnOnce(&str) -> String) -> Self {
         let (clock, _hands) = Clock::fixed(NOW.parse().unwrap());
-        Self::before(Stub::start(clock).await, change)
+        Self::before(Stub::start(clock, super::CHANNEL).await, change)
     }
 
     /// The same partner's documents, after something else was agreed.

@@ -48,7 +48,7 @@ impl Waiting {
     }
 }
 
-/// An OrderRequest, as it was received.
+/// An `OrderRequest`, as it was received.
 pub(super) struct Received {
     /// Its payloadID.
     pub(super) payload_id: String,
@@ -70,7 +70,7 @@ pub(super) fn ordered(profile: &Profile, document: &Document) -> Result<Ordered,
     }
 }
 
-/// Reads a stored OrderRequest once more.
+/// Reads a stored `OrderRequest` once more.
 pub(super) fn reread(bytes: &Bytes) -> Result<Received, Failure> {
     let document = xml::read(bytes, bytes.len(), None);
     let document = document.map_err(|error| Failure::NoLongerRead(error.into()))?;

@@ -35,8 +35,6 @@ pub(in crate::punchout) enum Failure {
     Write(#[from] DoesNotAddUp),
     #[error("the key of an order cannot be used")]
     Key(#[source] Problem),
-    #[error("a task ended badly")]
-    Task(#[source] tokio::task::JoinError),
 }
 
 impl desk::Failure for Failure {
@@ -59,8 +57,7 @@ impl desk::Failure for Failure {
             | Self::Owed(_)
             | Self::AnswersNothing
             | Self::Write(_)
-            | Self::Key(_)
-            | Self::Task(_) => false,
+            | Self::Key(_) => false,
         }
     }
 }

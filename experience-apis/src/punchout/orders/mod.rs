@@ -13,7 +13,9 @@ mod read;
 mod receive;
 mod render;
 mod request;
+mod said;
 mod ship_to;
+mod standing;
 mod take;
 #[cfg(test)]
 mod tests;

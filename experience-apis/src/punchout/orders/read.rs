@@ -1,4 +1,4 @@
-//! An OrderRequest in the words of `orders`. Pure; done again when an order is confirmed, so that a line is told from
+//! An `OrderRequest` in the words of `orders`. Pure; done again when an order is confirmed, so that a line is told from
 //! another in the same way.
 
 use canonical_model::order::LinePolicy;

@@ -1,4 +1,4 @@
-//! An OrderRequest as it comes in: read, stored, taken at once, and answered by what became of it.
+//! An `OrderRequest` as it comes in: read, stored, taken at once, and answered by what became of it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,8 +34,6 @@ use crate::{
     state::AppState,
 };
 
-/// How long a sender waits for what becomes of its order.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an order is taken under the lease that came with storing, which is 30 s.
 const AT_ONCE: Duration = Duration::from_secs(20);
 /// Between two looks at what became of a document that somebody else is working on.
@@ -93,7 +91,7 @@ pub(in crate::punchout) struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// Of an OrderRequest.
+    /// Of an `OrderRequest`.
     pub(in crate::punchout) fn of_cxml(
         profile: &Profile,
         envelope: &Envelope,
@@ -222,7 +220,7 @@ async fn at_once(
         |scope| scope.detached(),
     );
     let mut task = state.punchout.begun.spawn(Arc::new(scope).run(work));
-    let settled = match tokio::time::timeout(PATIENCE, &mut task).await {
+    let settled = match tokio::time::timeout(patience(state), &mut task).await {
         Ok(settled) => settled,
         Err(_) if waiting.decide() => return follows(),
         // It is settled, and only being written down.
@@ -234,6 +232,10 @@ async fn at_once(
         // Whether what became of it was written down is not known: the same document tells.
         _ => busy(),
     }
+}
+
+fn patience(state: &AppState) -> Duration {
+    state.config.punchout.order_wait.get()
 }
 
 fn busy() -> Status {
@@ -254,7 +256,7 @@ async fn repeated(
         return Ok(status);
     }
     let context = context::of_partner(profile);
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience(state);
     while Instant::now() < until {
         let found = state
             .process

@@ -3,23 +3,24 @@
 
 use canonical_model::{
     document::Document,
-    order::{OrderStatus, SalesOrder, SourceDocument},
+    order::{OrderStatus, SourceDocument},
 };
 use jiff::tz::TimeZone;
 use service_runtime::{
     context::CallContext,
     extract::{Etag, IdempotencyKey},
     http_client::HopError,
-    problem::Problem,
 };
 use tokio::time::Instant;
 
 use super::{
     Failure, Ordered, Purpose,
-    compare::{AsOfNow, Difference, Judged, Left, compare, judge},
+    compare::{AsOfNow, Judged, Left, compare, judge},
     facts::{as_of_now, gather},
     request::{Wanted, wanted},
+    said::{noted, reasons, sentences, too_late, unknown},
     ship_to,
+    standing::Standing,
 };
 use crate::{
     clients::process::{CallError, OrderFilter},
@@ -35,8 +36,6 @@ use crate::{
 
 /// How often a change is asked for again of an order that others are changing.
 const ATTEMPTS: usize = 3;
-/// As many sentences as one answer tells.
-const MOST_TOLD: usize = 20;
 /// Orders of one number that are looked at: all but one of them have ended.
 const MOST_ORDERS: u16 = 20;
 
@@ -312,101 +311,6 @@ impl Taking<'_> {
     }
 }
 
-/// What there is under an order's number.
-enum Standing {
-    /// The order that this very document brought.
-    Ours,
-    /// An order that has not ended, or in whose place another one is still to come.
-    Open(Box<SalesOrder>),
-    /// Orders that have ended; the newest.
-    Ended(Box<SalesOrder>),
-    /// None.
-    Unknown,
-}
-
-impl Standing {
-    /// Of orders, newest first.
-    fn of(orders: Vec<SalesOrder>, document: &Document) -> Self {
-        let is_ours = |order: &&SalesOrder| {
-            let source = order.document.as_ref();
-            source.is_some_and(|source| source.document_id == document.document_id)
-        };
-        if orders.iter().any(|order| is_ours(&order)) {
-            return Self::Ours;
-        }
-        let has_ended = |order: &SalesOrder| {
-            matches!(order.status, OrderStatus::Rejected | OrderStatus::Cancelled)
-        };
-        let mut open = orders.iter().filter(|order| !has_ended(order));
-        let mut coming = orders.iter().filter(|order| order.replaced_by.is_some());
-        if let Some(order) = open.next().or_else(|| coming.next()) {
-            return Self::Open(Box::new(order.clone()));
-        }
-        match orders.into_iter().next() {
-            Some(order) => Self::Ended(Box::new(order)),
-            None => Self::Unknown,
-        }
-    }
-}
-
 fn refused(code: Code, sentence: String) -> Taken {
     Taken::Refused(Status::new(code, sentence))
-}
-
-fn unknown(ordered: &Ordered, word: &str) -> String {
-    format!(
-        "There is no order {} that could be changed (type {word}): send it with type new, or correct the orderID.",
-        ordered.number
-    )
-}
-
-fn too_late(order: &SalesOrder, problem: &Problem) -> String {
-    let why = problem.detail.clone().unwrap_or_default();
-    let reference = &order.order_reference;
-    format!("{reference} stands as it was: {why}")
-        .trim()
-        .to_owned()
-}
-
-fn sentences(differences: &[Difference]) -> String {
-    let told = differences.iter().take(MOST_TOLD);
-    let mut told: Vec<String> = told.map(|one| one.sentence.clone()).collect();
-    let more = differences.len().saturating_sub(MOST_TOLD);
-    if more > 0 {
-        told.push(format!("{more} more."));
-    }
-    told.join(" ")
-}
-
-/// What was said, with the differences that were taken.
-fn noted(said: String, judged: &Judged) -> String {
-    let mut said = vec![said];
-    for (differences, word) in [
-        (&judged.accepted, "Taken as it came"),
-        (&judged.held, "To be looked at"),
-    ] {
-        if !differences.is_empty() {
-            said.push(format!("{word}: {}", sentences(differences)));
-        }
-    }
-    said.join(" ")
-}
-
-/// What the partner is told. A problem's pointers name lines of the request; the partner knows its own numbers.
-fn reasons(problem: &Problem, ordered: &Ordered, wanted: &Wanted) -> Vec<String> {
-    let mut reasons = Vec::new();
-    for error in &problem.errors {
-        let line = wanted.line_of(&error.pointer);
-        let line = line.and_then(|index| ordered.lines.get(index));
-        reasons.push(match line {
-            Some(line) => format!("Line {}: {}", line.number, error.detail),
-            None => error.detail.clone(),
-        });
-    }
-    let unsound = ordered.unsound.iter();
-    reasons.extend(unsound.map(|line| format!("Line {}: {}", line.number, line.reason)));
-    if reasons.is_empty() {
-        reasons.extend(problem.detail.clone());
-    }
-    reasons
 }

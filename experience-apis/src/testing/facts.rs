@@ -13,8 +13,10 @@ use jiff::civil::date;
 use rust_decimal::{Decimal, dec};
 use uuid::Uuid;
 
+use super::NOW;
+
 /// The sandbox's account ACME, as process-apis tell it.
-pub(super) fn acme() -> Account {
+pub(crate) fn acme() -> Account {
     let ship_to = |number: u32, location: &str, gln: &str| ShipTo {
         ship_to: format!("ACME-0{number}").parse().unwrap(),
         name: format!("Acme Manufacturing {location}"),
@@ -47,12 +49,12 @@ pub(super) fn acme() -> Account {
             ship_to(1, "PLANT1", "0614141000128"),
             ship_to(2, "PLANT2", "0614141000135"),
         ],
-        as_of: super::NOW.parse().unwrap(),
+        as_of: NOW.parse().unwrap(),
     }
 }
 
 /// The order that the ERP would have: everything from stock, at ten dollars.
-pub(super) fn taken(request: &SalesOrderRequest) -> SalesOrder {
+pub(crate) fn taken(request: &SalesOrderRequest, channel: &str) -> SalesOrder {
     let order_id = OrderId::generate();
     SalesOrder {
         order_id,
@@ -66,7 +68,7 @@ pub(super) fn taken(request: &SalesOrderRequest) -> SalesOrder {
             .ship_to
             .clone()
             .unwrap_or_else(|| "ACME-01".parse().unwrap()),
-        channel: "edi".to_owned(),
+        channel: channel.to_owned(),
         document: request.document.clone(),
         replaces: None,
         replaced_by: None,
@@ -78,7 +80,7 @@ pub(super) fn taken(request: &SalesOrderRequest) -> SalesOrder {
             .map(|(number, line)| order_line(number, line))
             .collect(),
         total: Money::new(dec!(150.00), Currency::USD),
-        received_at: super::NOW.parse().unwrap(),
+        received_at: NOW.parse().unwrap(),
         accepted_at: None,
         decision_id: Uuid::nil(),
         correlation_id: "order-correlation".to_owned(),
@@ -126,6 +128,6 @@ fn order_line(number: u32, line: &BasketLine) -> OrderLine {
 }
 
 /// A decimal of a line, for tests that change one.
-pub(super) fn half(quantity: Decimal) -> Decimal {
+pub(crate) fn half(quantity: Decimal) -> Decimal {
     quantity / dec!(2)
 }
