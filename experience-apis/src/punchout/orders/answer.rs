@@ -101,11 +101,7 @@ pub(super) async fn settle(
         Taken::Refused(_) => "refused",
         Taken::Rejected(_) => "rejected",
     };
-    let confirms = document.media_type.as_deref() == Some(MEDIA_TYPE);
-    let confirmed = profile
-        .cxml
-        .as_ref()
-        .is_some_and(|cxml| confirms && cxml.confirmation_url.is_some());
+    let confirmed = confirms(profile, document.media_type.as_deref());
     let (status, refusal) = said(taken, waiting.decide(), confirmed);
     let owed = refusal.map(|refusal| {
         let context = serde_json::to_value(refusal).map_err(Failure::Owed)?;
@@ -153,5 +149,20 @@ fn said(taken: Taken, in_time: bool, confirmed: bool) -> (Status, Option<Refusal
     }
 }
 
+/// Whether confirmations tell the sender of a document what becomes of it.
+pub(super) fn confirms(profile: &Profile, media_type: Option<&str>) -> bool {
+    let spoken = profile.cxml.as_ref();
+    media_type == Some(MEDIA_TYPE) && spoken.is_some_and(|cxml| cxml.confirmation_url.is_some())
+}
+
 /// Received, and nothing more can be said yet.
-pub(super) const FOLLOWS: &str = "Received. What becomes of it is told by a ConfirmationRequest.";
+pub(super) fn follows(confirmed: bool) -> Status {
+    let sentence = if confirmed {
+        FOLLOWS
+    } else {
+        "Received, and being worked on: send the same document again to hear what became of it."
+    };
+    Status::new(Code::Ok, sentence)
+}
+
+const FOLLOWS: &str = "Received. What becomes of it is told by a ConfirmationRequest.";

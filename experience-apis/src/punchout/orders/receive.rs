@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     Failure, Ordered,
-    answer::{FOLLOWS, Waiting, settle},
+    answer::{Waiting, confirms, follows, settle},
     kept::{Intake, Outcome, kept},
     read,
 };
@@ -198,7 +198,7 @@ async fn at_once(
     ordered: Ordered,
 ) -> Status {
     let waiting = Waiting::default();
-    let follows = || Status::new(Code::Ok, FOLLOWS);
+    let follows = || follows(confirms(profile, document.media_type.as_deref()));
     let Ok(permit) = Arc::clone(&state.punchout.work).try_acquire_owned() else {
         return follows();
     };
@@ -267,5 +267,6 @@ async fn repeated(
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-    Ok(Status::new(Code::Ok, FOLLOWS))
+    let confirmed = confirms(profile, document.media_type.as_deref());
+    Ok(follows(confirmed))
 }

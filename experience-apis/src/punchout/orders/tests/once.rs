@@ -113,6 +113,31 @@ async fn who_is_not_answered_in_time_hears_the_rest_by_confirmation() {
 }
 
 #[tokio::test]
+async fn without_confirmations_the_same_document_again_tells() {
+    let quiet = |profile: &str| {
+        let lines = profile
+            .lines()
+            .filter(|line| !line.starts_with("confirmation_url"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let world = World::waiting(quiet, HumanDuration::from_secs(0)).await;
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    *world.stub.gate.lock().unwrap() = Some(std::sync::Arc::clone(&gate));
+    let refusal = problem(409, "duplicate-purchase-order", json!([]));
+    world.stub.refusals.lock().unwrap().push_back(refusal);
+    let first = world.post(order().text()).await;
+    assert_eq!(first.code(), 200);
+    assert!(
+        first.body.contains("send the same document again"),
+        "{}",
+        first.body
+    );
+    gate.add_permits(1);
+    world.settle().await;
+    assert_eq!(world.post(order().text()).await.code(), 409);
+}
+
+#[tokio::test]
 async fn where_all_hands_are_full_an_order_waits_for_one() {
     let world = World::new().await;
     let hands = std::sync::Arc::clone(&world.state().punchout.work);
