@@ -189,7 +189,8 @@ mod tests {
     use utoipa_axum::routes;
 
     #[utoipa::path(get, path = "/v1/things", responses((status = 200, description = "All", body = String),
-        (status = 409, description = "Taken", body = Problem)))]
+        (status = 409, description = "Taken", body = Problem),
+        (status = 410, description = "A page says so", body = String, content_type = "text/html")))]
     async fn list_things() -> &'static str {
         "none"
     }
@@ -226,13 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_a_problem_however_it_was_declared() {
+    fn a_failure_is_a_problem_however_it_was_declared_or_a_page() {
         let (_, api) = contract();
         let document = serde_json::to_value(&api).unwrap();
-        let taken = &document["paths"]["/v1/things"]["get"]["responses"]["409"];
-        assert_eq!(taken["description"], "Taken");
-        let media: Vec<_> = taken["content"].as_object().unwrap().keys().collect();
-        assert_eq!(media, [MEDIA_TYPE]);
+        let responses = &document["paths"]["/v1/things"]["get"]["responses"];
+        assert_eq!(responses["409"]["description"], "Taken");
+        for (status, declared) in [("409", MEDIA_TYPE), ("410", "text/html")] {
+            let content = responses[status]["content"].as_object().unwrap();
+            let media: Vec<_> = content.keys().collect();
+            assert_eq!(media, [declared]);
+        }
     }
 
     #[test]

@@ -2,5 +2,6 @@
 "use strict";
 const arrival = performance.getEntriesByType("navigation")[0];
 if (!arrival || arrival.type !== "back_forward") {
-  document.getElementById("return").requestSubmit();
+  // A field of the form may have any name, also that of a method of forms.
+  HTMLFormElement.prototype.requestSubmit.call(document.getElementById("return"));
 }

@@ -33,6 +33,15 @@ fn app(change: impl FnOnce(&mut LayerOptions)) -> Router {
             "/trace",
             get(|| async { RequestScope::current().unwrap().trace.trace_id_hex() }),
         )
+        .route(
+            "/framed",
+            get(|| async {
+                [(
+                    header::CONTENT_SECURITY_POLICY,
+                    "frame-ancestors https://a.example",
+                )]
+            }),
+        )
         .merge(crate::health::router(crate::health::Readiness::new()))
         .route("/panic", get(panics))
         .route("/hang", get(std::future::pending::<()>));
@@ -77,6 +86,31 @@ async fn problem(app: Router, request: Request) -> Problem {
         "nosniff"
     );
     problem
+}
+
+#[rstest]
+#[case(
+    "/v1/orders/7",
+    Some("DENY"),
+    "default-src 'none'; frame-ancestors 'none'"
+)]
+#[case("/framed", None, "frame-ancestors https://a.example")]
+#[tokio::test]
+async fn nobody_frames_a_page_unless_its_policy_says_who(
+    #[case] path: &str,
+    #[case] options: Option<&str>,
+    #[case] policy: &str,
+) {
+    let request = request("GET", path).body(Body::empty()).unwrap();
+    let (response, _) = send(app(|_| ()), request).await;
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+    };
+    assert_eq!(header(header::X_FRAME_OPTIONS), options);
+    assert_eq!(header(header::CONTENT_SECURITY_POLICY), Some(policy));
 }
 
 #[rstest]

@@ -47,7 +47,7 @@ struct Row {
     buyer_part_number: Option<String>,
     unit: String,
     price: Option<String>,
-    steps: String,
+    steps: Vec<String>,
     supply: Option<(&'static str, String)>,
     orderable: bool,
 }
@@ -132,7 +132,7 @@ fn row(visitor: &Visitor, product: Product, facts: &Facts) -> Row {
             words::encode(product.item.as_str())
         )),
         price: breaks.first().map(said),
-        steps: further.collect::<Vec<_>>().join(" · "),
+        steps: further.collect(),
         supply: stock.map(|stock| {
             let (supply, text) = words::supply(stock);
             (supply.class(), text)
