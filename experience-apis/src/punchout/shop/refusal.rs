@@ -28,6 +28,8 @@ pub(super) struct Refusal {
     title: &'static str,
     text: String,
     retry_after: Option<i64>,
+    /// Where to go on, and what that is called.
+    way: Option<(String, &'static str)>,
     /// For the log.
     report: Option<Box<ProblemReport>>,
 }
@@ -38,6 +40,7 @@ struct RefusedPage<'a> {
     css: &'static str,
     title: &'static str,
     text: &'a str,
+    way: Option<(String, &'static str)>,
     correlation_id: String,
 }
 
@@ -48,6 +51,7 @@ impl Refusal {
             title,
             text: text.to_owned(),
             retry_after: None,
+            way: None,
             report: None,
         }
     }
@@ -75,6 +79,16 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", text)
     }
 
+    /// The same with the way on, for who has a visit: its pages begin with `base`.
+    pub(super) fn within(mut self, base: &str, returned: bool) -> Self {
+        self.way = Some(if returned {
+            (format!("{base}return"), "Send the returned cart again")
+        } else {
+            (base.to_owned(), "Go on in the catalogue")
+        });
+        self
+    }
+
     /// A fault of ours.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::from(Problem::internal(error))
@@ -87,6 +101,7 @@ impl Refusal {
             css: assets::style(),
             title: self.title,
             text: &self.text,
+            way: self.way,
             correlation_id: correlation_id
                 .map(|scope| scope.correlation_id.clone())
                 .unwrap_or_default(),

@@ -110,6 +110,8 @@ impl Visitor {
 
     /// The answer to the browser.
     pub(super) fn respond(&self, answer: Result<Answer, Refusal>) -> Response {
+        let returned = matches!(self.loaded.visit.stage, Stage::Returned { .. });
+        let answer = answer.map_err(|refusal| refusal.within(&self.base, returned));
         respond(Some(&self.profile), answer)
     }
 

@@ -73,6 +73,7 @@ async fn a_cart_that_has_left_is_not_changed() {
     for refused in attempts {
         assert_eq!(refused.status, StatusCode::CONFLICT);
         refused.says("has been returned");
+        refused.says(&format!("<a href=\"{base}return\">"));
     }
     let page = world.get(&format!("{base}cart")).await;
     page.is_silent_of("Update quantities");

@@ -70,6 +70,7 @@ async fn a_product_page_tells_all_that_is_known() {
         let none = world.get(&format!("{base}product?item={item}")).await;
         assert_eq!(none.status, StatusCode::NOT_FOUND);
         none.says("No such product");
+        none.says(&format!("<a href=\"{base}\">Go on in the catalogue</a>"));
     }
 }
 
