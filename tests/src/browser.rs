@@ -157,11 +157,19 @@ impl Browser {
         self.click(&link, &text).await
     }
 
+    /// Follows the first link of a kind.
+    pub async fn follow_first(&self, xpath: &str) -> anyhow::Result<()> {
+        self.click(xpath, "link").await
+    }
+
     /// Presses a button by its text.
     pub async fn press(&self, text: &str) -> anyhow::Result<()> {
         let text = quoted(text);
+        // What is hidden from people who do not see it is for none.
+        let shown = "not(ancestor-or-self::*[@aria-hidden='true'])";
         let button = format!(
-            "//button[normalize-space()={text} or @aria-label={text}] | //input[@type='submit' and @value={text}]"
+            "//button[{shown} and (normalize-space()={text} or @aria-label={text})] \
+             | //input[@type='submit' and @value={text}]"
         );
         self.click(&button, &text).await
     }
@@ -230,6 +238,16 @@ impl Browser {
         Ok(answer.await?.json().clone())
     }
 
+    /// From now on, what is asked for under these addresses (`*` = anything) does not come.
+    pub async fn block(&self, addresses: &[&str]) -> anyhow::Result<()> {
+        let cdp = self.driver.cdp();
+        let nothing = serde_json::json!({});
+        cdp.send_raw("Network.enable", nothing).await?;
+        let blocked = serde_json::json!({"urls": addresses});
+        cdp.send_raw("Network.setBlockedURLs", blocked).await?;
+        Ok(())
+    }
+
     /// Puts a picture of the window into the folder that `ORDERWAY_SCREENSHOTS` names, if it does.
     pub async fn picture(&self, name: &str) -> anyhow::Result<()> {
         let Some(folder) = std::env::var_os("ORDERWAY_SCREENSHOTS") else {
@@ -261,8 +279,7 @@ impl Processes {
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        // What has ended by itself is as good.
-        drop(kill_process_group(self.group, Signal::KILL));
+        let _ended_before = kill_process_group(self.group, Signal::KILL);
     }
 }
 

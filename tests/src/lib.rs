@@ -255,8 +255,8 @@ impl World {
         self.clock.now()
     }
 
-    /// Stops the layers in order and starts them again on the same store; the backends go on. Callers of before have
-    /// the old addresses.
+    /// Stops the layers in order and starts them again on the same store and at the same addresses; the backends
+    /// go on.
     pub async fn restart_layers(self) -> anyhow::Result<Self> {
         let Self {
             estate,

@@ -1,4 +1,5 @@
 //! What a test needs of the machine: it looks for it, and says aloud that it is skipped where it is not there.
+//!
 //! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node` turns such a skip into a failure; `.ci/run setup` installs
 //! what can be installed.
 

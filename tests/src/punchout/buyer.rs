@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     Dtds, Operation, Order, Site,
-    documents::{agreed, envelope, setup},
+    documents::{Sender, envelope, setup},
     xml,
 };
 use crate::callers::Answer;
@@ -34,6 +34,7 @@ pub struct Status {
 pub struct CxmlBuyer {
     http: reqwest::Client,
     address: String,
+    sender: Sender,
     site: Arc<Site>,
     came: Arc<Mutex<Vec<String>>>,
 }
@@ -44,9 +45,20 @@ impl CxmlBuyer {
         Self {
             http,
             address: format!("{experience_url}/punchout/cxml"),
+            sender: Sender {
+                identity: FROM.to_owned(),
+                secret: SECRET.to_owned(),
+            },
             site: Arc::clone(site),
             came: Arc::default(),
         }
+    }
+
+    /// The same as another.
+    #[must_use]
+    pub fn named(mut self, identity: &str) -> Self {
+        identity.clone_into(&mut self.sender.identity);
+        self
     }
 
     /// Sends bytes as they are.
@@ -82,7 +94,8 @@ impl CxmlBuyer {
     /// A PunchOutSetupRequest of this site.
     pub fn setup_document(&self, payload_id: &str, cookie: &str, operation: &Operation) -> String {
         let form_post = format!("{}/cart", self.site.url);
-        agreed(
+        envelope(
+            &self.sender,
             payload_id,
             "production",
             &setup(cookie, &form_post, operation),
@@ -99,7 +112,7 @@ impl CxmlBuyer {
 
     /// An OrderRequest.
     pub fn order_document(&self, payload_id: &str, order: &Order) -> String {
-        agreed(payload_id, order.mode, &order.request())
+        envelope(&self.sender, payload_id, order.mode, &order.request())
     }
 
     /// Sends an order.
@@ -109,7 +122,11 @@ impl CxmlBuyer {
 
     /// A request of the test's own, under a secret of the test's own.
     pub fn document(&self, payload_id: &str, secret: &str, request: &str) -> String {
-        envelope(payload_id, "production", secret, request)
+        let sender = Sender {
+            secret: secret.to_owned(),
+            ..self.sender.clone()
+        };
+        envelope(&sender, payload_id, "production", request)
     }
 
     /// Holds every Response that came against its DTD, and gives how many there were.

@@ -1,17 +1,25 @@
 //! The cXML documents that the buyer sends.
 
-use super::{CartItem, FROM, SECRET};
+use super::CartItem;
+
+/// Who sends a document.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    pub(super) identity: String,
+    pub(super) secret: String,
+}
 
 /// A document: who sends it, what it asks, and under which payloadID.
-pub(super) fn envelope(payload_id: &str, mode: &str, secret: &str, request: &str) -> String {
+pub(super) fn envelope(sender: &Sender, payload_id: &str, mode: &str, request: &str) -> String {
+    let Sender { identity, secret } = sender;
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE cXML SYSTEM "http://xml.cxml.org/schemas/cXML/1.2.053/cXML.dtd">
 <cXML payloadID="{payload_id}" timestamp="2026-01-05T09:30:00+00:00" version="1.2.053" xml:lang="en-US">
 <Header>
-<From><Credential domain="NetworkID"><Identity>{FROM}</Identity></Credential></From>
+<From><Credential domain="NetworkID"><Identity>{identity}</Identity></Credential></From>
 <To><Credential domain="NetworkID"><Identity>AN01-NORTHWIND</Identity></Credential></To>
-<Sender><Credential domain="NetworkID"><Identity>{FROM}</Identity><SharedSecret>{secret}</SharedSecret></Credential>
+<Sender><Credential domain="NetworkID"><Identity>{identity}</Identity><SharedSecret>{secret}</SharedSecret></Credential>
 <UserAgent>Procurement 7.1</UserAgent></Sender>
 </Header>
 <Request deploymentMode="{mode}">{request}</Request>
@@ -156,9 +164,4 @@ fn item_out(number: u32, item: &CartItem, quantity: &str) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
-/// The envelope with the secret that was agreed.
-pub(super) fn agreed(payload_id: &str, mode: &str, request: &str) -> String {
-    envelope(payload_id, mode, SECRET, request)
 }

@@ -8,6 +8,7 @@ mod documents;
 mod dtd;
 mod oci;
 mod partner;
+mod shopper;
 mod site;
 mod xml;
 
@@ -17,4 +18,5 @@ pub use confirmation::{Confirmation, ConfirmedItem};
 pub use documents::{Operation, Order, OrderLine, OrderType};
 pub use dtd::Dtds;
 pub use oci::{OciBuyer, OciItem, PASSWORD, USER};
+pub use shopper::Shopper;
 pub use site::{Posted, Site};

@@ -68,7 +68,7 @@ impl OciBuyer {
         }
     }
 
-    /// The call that a browser is sent with: credential, HOOK_URL, and more fields.
+    /// The call that a browser is sent with: credential, `HOOK_URL`, and more fields.
     pub fn call(&self, more: &[(&str, &str)]) -> String {
         let hook = self.hook();
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -87,7 +87,7 @@ impl OciBuyer {
         format!("{}/oci/cart?sap-client=100&sessid=ABC%3D%3D", self.site.url)
     }
 
-    /// Calls without a browser, as VALIDATE and BACKGROUND_SEARCH may be.
+    /// Calls without a browser, as VALIDATE and `BACKGROUND_SEARCH` may be.
     pub async fn ask(&self, more: &[(&str, &str)]) -> anyhow::Result<Answer> {
         Answer::of(self.http.get(self.call(more))).await
     }
@@ -95,7 +95,7 @@ impl OciBuyer {
     /// Posts an order of what came back, under a number of the buyer's own.
     pub async fn order(&self, number: &str, cart: &Posted) -> anyhow::Result<Answer> {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
-        body.append_pair("ORDER_NUMBER", number);
+        body.append_pair("PO_NUMBER", number);
         body.extend_pairs(
             cart.fields()
                 .iter()

@@ -8,7 +8,7 @@ use service_runtime::{
     context::{CONTEXT_HEADER, Hop, LayerIdentity},
     openapi::normalise,
 };
-use tests::World;
+use tests::{Answer, World};
 
 use crate::findings::{
     EXPERIENCE_TO_PROCESS, Findings, PROCESS_TO_SYSTEM, answer_of, generous_world, shortened,
@@ -110,6 +110,12 @@ fn every_operation_is_named_and_explained() {
     findings.none();
 }
 
+/// Where the credential is no header: in the link to the shop, or in the document; and what is no secret.
+fn brings_its_own(path: &str) -> bool {
+    let places = ["/punchout/shop/", "/punchout/cxml", "/punchout/assets/"];
+    places.iter().any(|place| path.starts_with(place))
+}
+
 fn explained(findings: &mut Findings, case: &str, operation: &Operation, contract: &Value) {
     let spec = &operation.spec;
     let says = |value: &Value| value.as_str().is_some_and(|text| text.trim().len() > 2);
@@ -131,7 +137,11 @@ fn explained(findings: &mut Findings, case: &str, operation: &Operation, contrac
         .flatten()
         .flat_map(|needs| needs.as_object().into_iter().flatten());
     let schemes: Vec<_> = named.map(|(scheme, _)| scheme.clone()).collect();
-    findings.check(case, !schemes.is_empty(), "anybody may call it");
+    findings.check(
+        case,
+        !schemes.is_empty() || brings_its_own(&operation.path),
+        "anybody may call it",
+    );
     for scheme in schemes {
         findings.check(
             case,
@@ -142,7 +152,9 @@ fn explained(findings: &mut Findings, case: &str, operation: &Operation, contrac
     let responses = spec["responses"].as_object().unwrap();
     findings.check(
         case,
-        responses.keys().any(|status| status.starts_with('2')),
+        responses
+            .keys()
+            .any(|status| status.starts_with('2') || status == "303"),
         "it has no good answer",
     );
     for (status, response) in responses {
@@ -153,9 +165,12 @@ fn explained(findings: &mut Findings, case: &str, operation: &Operation, contrac
         );
         let is_problem = status == "default" || status.starts_with(['4', '5']);
         let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+        // In the shop, people are told by a page.
+        let is_page = operation.path.starts_with("/punchout/shop/")
+            && response["content"]["text/html"].is_object();
         findings.check(
             case,
-            !is_problem || schema == "#/components/schemas/Problem",
+            !is_problem || is_page || schema == "#/components/schemas/Problem",
             format!("answer {status} is no Problem"),
         );
     }
@@ -284,6 +299,10 @@ async fn routed(findings: &mut Findings, world: &World, layer: &str, contract: &
         let case = format!("{layer} {} {}", operation.method, operation.path);
         let url = format!("{base}{}", fill(&operation.path));
         let answer = answer_of(world.http.request(operation.method.clone(), &url)).await;
+        if brings_its_own(&operation.path) {
+            brought(findings, &case, &operation.path, &answer);
+            continue;
+        }
         findings.check(
             &case,
             !NO_ROUTE.contains(&answer.status.as_u16()),
@@ -325,6 +344,20 @@ async fn routed(findings: &mut Findings, world: &World, layer: &str, contract: &
             !answer.header("allow").is_empty(),
             "Allow is not there",
         );
+    }
+}
+
+/// A link that is none leads to a page that says so, what is no document is told by a problem, and an asset that there
+/// is not is as absent as anything.
+fn brought(findings: &mut Findings, case: &str, path: &str, answer: &Answer) {
+    if path.starts_with("/punchout/cxml") {
+        findings.problem(case, answer, 415, "unsupported-media-type");
+    } else if path.starts_with("/punchout/assets/") {
+        findings.problem(case, answer, 404, "not-found");
+    } else {
+        let is_page = answer.header("content-type").starts_with("text/html");
+        let told = format!("{} {}", answer.status, shortened(&answer.text));
+        findings.check(case, answer.status == 404 && is_page, told);
     }
 }
 
