@@ -43,13 +43,10 @@ enum Came {
 impl Worker {
     pub(super) async fn take_replacement(&self, held: &mut Held) -> Result<(), EffectError> {
         for _ in 0..DECISIONS {
-            let ended = self.order(held.effect.order_id).await?;
-            let ended = ended.filter(OrderState::is_closed);
-            let Some((old, replacement)) = ended.and_then(|old| {
-                old.replacement
-                    .clone()
-                    .map(|replacement| (old, replacement))
-            }) else {
+            let old = self.order(held.effect.order_id).await?;
+            let Some((old, replacement)) =
+                old.and_then(|old| old.awaited().cloned().map(|awaited| (old, awaited)))
+            else {
                 return self.write(held.done()).await;
             };
             let (call, _) = self.in_time(held, &old, &()).await?;
@@ -68,7 +65,10 @@ impl Worker {
             {
                 Came::Taken => return Ok(()),
                 Came::Refused(reasons) => {
-                    return self.refuse_replacement(held, &replacement, reasons).await;
+                    // Where another was asked for meanwhile, that one is taken.
+                    if self.refuse_replacement(held, &replacement, reasons).await? {
+                        return Ok(());
+                    }
                 }
                 Came::Again => {}
                 Came::Failed(error) => {
@@ -118,7 +118,9 @@ impl Worker {
             Err(refusal) => return Ok(refused(refusal, &assessed)),
         };
         let (mut commit, _) = taking.commit(&assessed, &events)?;
-        let word = word_on(old, replacement.order_id, &commit, &assessed)?;
+        let Some(word) = word_on(old, replacement.order_id, &commit, &assessed)? else {
+            return Ok(Came::Again);
+        };
         commit.changes.extend(word.changes);
         commit.audit.extend(word.audit);
         commit.effects.insert(0, EffectChange::Outcome(held.done()));
@@ -142,13 +144,13 @@ impl Worker {
         held: &Held,
         replacement: &Replacement,
         reasons: Vec<FieldError>,
-    ) -> Result<(), EffectError> {
+    ) -> Result<bool, EffectError> {
         let command = Command::ReplacementRefused {
             order_id: replacement.order_id,
             detail: NOT_TAKEN.to_owned(),
             reasons,
         };
-        self.end(held, &command).await
+        self.settle(held, &command, |_| held.done()).await
     }
 
     fn sources(&self) -> Sources {
@@ -175,17 +177,17 @@ fn gone_from_figures(
     }
 }
 
-/// The word on the old order that the other is taken.
+/// The word on the old order that the other is taken; None where nothing awaits it.
 fn word_on(
     old: &OrderState,
     order_id: OrderId,
     commit: &Commit,
     assessed: &Assessed,
-) -> Result<Commit, EffectError> {
+) -> Result<Option<Commit>, EffectError> {
     let cause = commit.cause.clone().ok_or(change::ChangeError::NotFound)?;
     let around = change::surroundings(&assessed.facts.capabilities, assessed.now);
     let replaced = change::command(old, &Command::Replaced { order_id }, cause, around)?;
-    Ok(replaced.map(|(commit, _)| commit).unwrap_or_default())
+    Ok(replaced.map(|(commit, _)| commit))
 }
 
 fn no_facts(error: GatherError) -> Result<Came, EffectError> {
@@ -214,7 +216,8 @@ fn refused(refusal: Refusal, assessed: &Assessed) -> Came {
 
 fn taken_by(other: OrderId) -> FieldError {
     let detail = format!(
-        "The purchase order number was ordered under again meanwhile: it is order {other} now. Use a new number."
+        "The purchase order number was ordered under again meanwhile: it is order {other} now. Look at that one first, \
+         and use a new number only if you want both."
     );
     FieldError::new("/purchase_order_number", "duplicate-purchase-order", detail)
 }

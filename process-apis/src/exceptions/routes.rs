@@ -194,7 +194,9 @@ async fn retry_order(
 /// Cancels an order.
 ///
 /// Possible until a warehouse has it. Where the ERP may have it, the order is cancelled there first, and the answer
-/// shows it as it still stands; `order.cancelled` follows.
+/// shows it as it still stands; `order.cancelled` follows. An order that was to take its place is not taken, also where
+/// this one has ended by then. Where the ERP goes on with the order, a partner who ordered in a document is told once more
+/// that it is accepted.
 #[utoipa::path(
     post, path = "/v1/orders/{order_id}/cancel", tag = "orders", operation_id = "cancel_order",
     security(("call_context" = ["orders:write"])),

@@ -1,7 +1,11 @@
 //! What a channel owes its partner about an order that came in a document. Pure: `evolve` keeps which one was the last,
 //! `react` owes it.
 
-use canonical_model::{DocumentId, OrderId, document::DocumentKind, order::SourceDocument};
+use canonical_model::{
+    DocumentId, OrderId,
+    document::DocumentKind,
+    order::{OrderStatus, SourceDocument},
+};
 use serde_json::json;
 use service_runtime::problem::FieldError;
 use uuid::Uuid;
@@ -51,9 +55,16 @@ fn owed<'a>(before: &'a OrderState, event: &'a OrderEvent) -> Option<Owed<'a>> {
         OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) if replaced_by_document(before) => None,
         OrderEvent::Rejected(_) => of_order(before, "rejected"),
         OrderEvent::Cancelled(_) => of_order(before, "cancelled"),
+        // That one does not answer any more: what was left to it is said now.
+        OrderEvent::ReplacementDropped(_) => unsaid_end(before),
+        OrderEvent::ReplacementRequested(other) if other.request.document.is_none() => {
+            unsaid_end(before)
+        }
         OrderEvent::CancelRefused(refused) => {
             let detail = format!("The order stands as it was: {}", refused.detail);
+            // Without one, the partner may wait for the word that it is cancelled, or never have heard that it was taken.
             of_replacement(before, "change_refused", detail, &[])
+                .or_else(|| of_order(before, "accepted"))
         }
         OrderEvent::ReplacementRefused(refused) => {
             let detail = refused.detail.clone();
@@ -66,6 +77,14 @@ fn owed<'a>(before: &'a OrderState, event: &'a OrderEvent) -> Option<Owed<'a>> {
 fn replaced_by_document(before: &OrderState) -> bool {
     let replacement = before.replacement.as_ref();
     replacement.is_some_and(|replacement| replacement.request.document.is_some())
+}
+
+fn unsaid_end(before: &OrderState) -> Option<Owed<'_>> {
+    before.awaited()?.request.document.as_ref()?;
+    match before.status() {
+        OrderStatus::Rejected => of_order(before, "rejected"),
+        _ => of_order(before, "cancelled"),
+    }
 }
 
 fn of_order<'a>(before: &'a OrderState, purpose: &'static str) -> Option<Owed<'a>> {

@@ -174,8 +174,8 @@ fn settled(
     order_id: OrderId,
     event: impl FnOnce() -> OrderEvent,
 ) -> Vec<OrderEvent> {
-    let replacement = state.replacement.as_ref().filter(|_| state.is_closed());
-    let awaited = replacement.is_some_and(|replacement| replacement.order_id == order_id);
+    let awaited = state.awaited();
+    let awaited = awaited.is_some_and(|replacement| replacement.order_id == order_id);
     awaited.then(event).into_iter().collect()
 }
 
@@ -185,6 +185,10 @@ fn cancel(
     note: &str,
     by_seller: bool,
 ) -> Result<Vec<OrderEvent>, Refusal> {
+    // All that is left of it is what is to take its place.
+    if state.awaited().is_some() {
+        return Ok(Vec::new());
+    }
     if state.is_closed() {
         return Err(Refusal::NotCancellable("The order has ended already."));
     }

@@ -287,12 +287,27 @@ fn the_last_request_counts_and_a_cancellation_drops_it() {
     assert!(dropped.cancelling.is_some() && replacing(&dropped).is_none());
     let taken_up = carried_out(&[], &[replace_by(8), cancel_by(false), replace_by(9)]);
     assert_eq!(replacing(&taken_up), Some(9));
-    let ended = carried_out(&[], &[replace_by(8), Command::ErpHasNone]);
-    for command in [replace_by(9), cancel_by(true)] {
-        assert!(matches!(
-            decide(&ended, &command, now()),
-            Err(Refusal::NotCancellable(_))
-        ));
+}
+
+#[test]
+fn what_is_to_take_the_place_of_an_order_that_has_ended_may_still_be_changed_or_dropped() {
+    let ended = [replace_by(8), Command::ErpHasNone];
+    let with = |command| carried_out(&[], &[&ended[..], &[command]].concat());
+    assert_eq!(
+        words(&carried_out(&[], &ended), &cancel_by(false)),
+        ["order.replacement_dropped"]
+    );
+    let other = with(replace_by(9));
+    assert_eq!(replacing(&other), Some(9));
+    assert!(words(&other, &replacement_refused(8)).is_empty());
+    assert_eq!(words(&other, &replaced(9)), ["order.replaced"]);
+    for settled in [cancel_by(false), replaced(8), replacement_refused(8)] {
+        for late in [replace_by(9), cancel_by(true)] {
+            assert!(matches!(
+                decide(&with(settled.clone()), &late, now()),
+                Err(Refusal::NotCancellable(_))
+            ));
+        }
     }
 }
 
@@ -424,7 +439,8 @@ proptest! {
             let was_closed = state.is_closed();
             let Ok(events) = decide(&state, command, now()) else { continue };
             let after_the_end = |event: &OrderEvent| {
-                matches!(event, OrderEvent::Replaced(_) | OrderEvent::ReplacementRefused(_))
+                matches!(event, OrderEvent::Replaced(_) | OrderEvent::ReplacementRefused(_)
+                    | OrderEvent::ReplacementRequested(_) | OrderEvent::ReplacementDropped(_))
             };
             prop_assert!(!was_closed || events.iter().all(after_the_end), "what has ended is final");
             let version = state.version;

@@ -252,6 +252,54 @@ fn an_order_whose_replacement_has_no_document_or_was_dropped_says_itself_that_it
 }
 
 #[test]
+fn an_end_that_another_order_was_to_speak_for_is_told_once_that_does_not_come() {
+    let mut other = replacement(9);
+    other.request.document = None;
+    let dropped = ReplacementDropped {
+        order_id: replacement(8).order_id,
+        principal: "b".to_owned(),
+    };
+    let rejected = OrderEvent::Rejected(Rejected {
+        detail: "Locked.".to_owned(),
+        principal: "b".to_owned(),
+    });
+    for event in [
+        OrderEvent::ReplacementDropped(dropped),
+        OrderEvent::ReplacementRequested(Box::new(other)),
+    ] {
+        for (end, word) in [(cancelled(), "cancelled"), (rejected.clone(), "rejected")] {
+            let mut ended = replaced_soon(&[]);
+            ended.extend([cancel_requested(), end]);
+            let reaction = then(ended, event.clone());
+            let (_, answers, context) = owed(&reaction);
+            assert_eq!((answers, &context["purpose"]), (1, &json!(word)));
+            assert!(kinds(&reaction).is_empty());
+        }
+    }
+    let mut ended = replaced_soon(&[HoldKind::Credit]);
+    ended.push(cancelled());
+    let later = OrderEvent::ReplacementRequested(Box::new(replacement(9)));
+    assert_eq!(then(ended, later), Reaction::default(), "that one answers");
+}
+
+#[test]
+fn whoever_waits_for_a_cancellation_that_the_erp_refuses_is_told_that_the_order_stands() {
+    for events in [
+        [accepted(), cancel_requested()],
+        [cancel_requested(), accepted()],
+    ] {
+        let mut asked = taking(&[]);
+        asked.extend(events);
+        let refused = OrderEvent::CancelRefused(CancelRefused {
+            detail: "All of it was delivered.".to_owned(),
+        });
+        let (_, answers, context) = owed(&then(asked, refused));
+        assert_eq!((answers, &context["purpose"]), (1, &json!("accepted")));
+        assert_eq!(context["order"]["status"], "accepted");
+    }
+}
+
+#[test]
 fn whoever_asked_for_another_order_is_told_that_it_is_not_taken() {
     let mut events = taking(&[]);
     events.push(accepted());

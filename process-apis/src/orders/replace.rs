@@ -140,12 +140,11 @@ fn check_names(order: &OrderState, request: &SalesOrderRequest) -> Result<(), Pr
     }
 }
 
-/// Whether this is what stands, or will: of an order that is being cancelled, what is to take its place.
+/// Whether this is what stands, or will: of an order that is cancelled, what is to take its place.
 fn is_already(order: &OrderState, content: &str) -> bool {
     match &order.replacement {
-        _ if order.is_closed() => false,
         Some(replacement) => replacement.content == content,
-        None => order.cancelling.is_none() && order.order.content == content,
+        None => !order.is_closed() && order.cancelling.is_none() && order.order.content == content,
     }
 }
 

@@ -140,6 +140,11 @@ impl OrderState {
         )
     }
 
+    /// The order that is to take its place now that it has ended, until that is taken or refused.
+    pub fn awaited(&self) -> Option<&Replacement> {
+        self.replacement.as_deref().filter(|_| self.is_closed())
+    }
+
     /// Whether a hold of this kind stands.
     pub fn is_held_for(&self, kind: HoldKind) -> bool {
         self.holds.iter().any(|hold| hold.reason.kind == kind)

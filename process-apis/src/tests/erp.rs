@@ -18,6 +18,8 @@ use canonical_model::{
     stock::{StockFacts, StockQuery},
 };
 
+use tokio::sync::Barrier;
+
 use crate::clients::{Call, SystemApis, SystemError, fake::FakeSystem};
 
 /// What a call meets.
@@ -33,6 +35,8 @@ pub(super) enum Fate {
     Refuses,
     /// It is done, and never answered.
     Hangs,
+    /// It is at the gate, and done once the gate is passed again.
+    Waits(Arc<Barrier>),
 }
 
 /// The ERP.
@@ -101,6 +105,11 @@ impl Erp {
                 call.await?;
                 std::future::pending().await
             }
+            Some(Fate::Waits(gate)) => {
+                gate.wait().await;
+                gate.wait().await;
+                call.await
+            }
         }
     }
 
@@ -136,7 +145,8 @@ impl SystemApis for Erp {
         self.inner.capabilities(call).await
     }
     async fn accounts(&self, call: &Call, query: &AccountQuery) -> Result<Accounts, SystemError> {
-        self.inner.accounts(call, query).await
+        self.meet("accounts", self.inner.accounts(call, query))
+            .await
     }
     async fn products_search(
         &self,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The order with this quantity, read from a document of its own.
-async fn from_document(layer: &Layer, quantity: &str) -> (Value, DocumentId) {
+pub(super) async fn from_document(layer: &Layer, quantity: &str) -> (Value, DocumentId) {
     let id = DocumentId::generate();
     let cause = Cause {
         company: company(),
@@ -53,7 +53,7 @@ async fn from_document(layer: &Layer, quantity: &str) -> (Value, DocumentId) {
 }
 
 /// What is owed so far, oldest first: the order, the document answered, and what is said.
-async fn owed(layer: &Layer) -> Vec<(String, DocumentId, Value)> {
+pub(super) async fn owed(layer: &Layer) -> Vec<(String, DocumentId, Value)> {
     let now = layer.state.clock.now();
     let due = DocumentLease {
         company: company(),
@@ -73,7 +73,7 @@ async fn owed(layer: &Layer) -> Vec<(String, DocumentId, Value)> {
     owed.into_iter().map(said).collect()
 }
 
-async fn replace(layer: &Layer, id: &str, body: &Value) -> Reply {
+pub(super) async fn replace(layer: &Layer, id: &str, body: &Value) -> Reply {
     let etag = layer
         .get(&clerk(), &format!("/v1/orders/{id}"))
         .await
@@ -110,7 +110,7 @@ async fn accepted(layer: &Layer, body: &Value) -> String {
     id
 }
 
-fn replacement_of(reply: &Reply) -> String {
+pub(super) fn replacement_of(reply: &Reply) -> String {
     assert_eq!(reply.status, 202, "{reply:?}");
     reply.body["replaced_by"].as_str().unwrap().to_owned()
 }
