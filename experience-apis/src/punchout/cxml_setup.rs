@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use canonical_model::{ItemNumber, QuoteId, SessionId, quote::Quote};
+use canonical_model::{ItemNumber, QuoteId, SessionId, ShipToId, quote::Quote};
 use jiff::Timestamp;
 use service_runtime::http_client::HopError;
 use uuid::Uuid;
@@ -12,13 +12,13 @@ use super::{
     context,
     cxml::{
         envelope::Envelope,
-        item::ItemId,
+        item::{ItemId, Place},
         setup::{self, Operation, Setup, SetupItem},
         status::{Code, Status},
     },
     fingerprint,
     lock::Lock,
-    orders::{NoReply, units},
+    orders::{NoReply, ship_to, units},
     profile::Profile,
     visit::{
         self, CartLine, CxmlVisit, Mode, Protocol, Stage, Visit, VisitError, cart::MOST_LINES,
@@ -61,6 +61,7 @@ pub(super) async fn open(
         Err(VisitError::Gone) => {}
         Err(error) => return Err(no_visit(error)),
     }
+    let ship_to = ship_to(state, profile, setup.ship_to.as_ref()).await?;
     let cookie_key = format!("cookie/{}", fingerprint(setup.buyer_cookie.as_bytes()));
     let cart = match setup.operation {
         Operation::Create => Vec::new(),
@@ -89,6 +90,7 @@ pub(super) async fn open(
         test: envelope.test || profile.test_mode,
         return_url: return_url.to_string(),
         cart,
+        ship_to,
         selected: setup.selected.as_ref().and_then(number),
         stage: Stage::Waiting,
     };
@@ -98,6 +100,27 @@ pub(super) async fn open(
         start_url: opened.start_url,
         session,
         at: opened.created_at,
+    })
+}
+
+/// Where the cart would go; an order to another address is priced and promised anew.
+async fn ship_to(
+    state: &AppState,
+    profile: &Profile,
+    named: Option<&Place>,
+) -> Result<Option<ShipToId>, NoReply> {
+    let Some(place) = named else {
+        return Ok(profile.ship_to.default.clone());
+    };
+    let context = context::of_partner(profile);
+    let account = state.process.account(&context, &profile.account).await;
+    let account = account.map_err(|error| NoReply::Failure(error.into()))?;
+    ship_to::one(profile, place, &account).map_err(|sentence| {
+        Status::new(
+            Code::BadRequest,
+            format!("PunchOutSetupRequest/ShipTo: {sentence}"),
+        )
+        .into()
     })
 }
 

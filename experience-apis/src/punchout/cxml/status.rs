@@ -4,13 +4,14 @@ use std::fmt;
 
 use super::xml::{Element, XmlError};
 
+/// Characters of a sentence that are kept: it may quote what came, is logged, and is stored with the document.
+const MOST_DETAIL: usize = 8_000;
+
 /// The codes that we answer with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
     /// 200: done, or received; for an order it is no acceptance.
     Ok,
-    /// 201: received, and its outcome follows.
-    Accepted,
     /// 204: nothing is to be changed.
     NoContent,
     /// 400: understood, and not acceptable as it is.
@@ -29,20 +30,10 @@ pub enum Code {
     ExpectationFailed,
     /// 450: not offered here.
     NotImplemented,
-    /// 475: a signature is required.
-    SignatureRequired,
-    /// 476: the signature is not right.
-    SignatureVerificationFailed,
-    /// 477: the signature cannot be used.
-    SignatureUnacceptable,
     /// 499: larger than this service takes.
     DocumentSizeExceeded,
     /// 500: our fault.
     InternalServerError,
-    /// 550: what lies behind cannot be reached; try again.
-    UnableToReachServer,
-    /// 551: it was not passed on; try again.
-    UnableToForward,
     /// 560: for the moment; try again.
     TemporaryServerError,
 }
@@ -52,7 +43,6 @@ impl Code {
     pub const fn number(self) -> u16 {
         match self {
             Self::Ok => 200,
-            Self::Accepted => 201,
             Self::NoContent => 204,
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
@@ -62,13 +52,8 @@ impl Code {
             Self::PreconditionFailed => 412,
             Self::ExpectationFailed => 417,
             Self::NotImplemented => 450,
-            Self::SignatureRequired => 475,
-            Self::SignatureVerificationFailed => 476,
-            Self::SignatureUnacceptable => 477,
             Self::DocumentSizeExceeded => 499,
             Self::InternalServerError => 500,
-            Self::UnableToReachServer => 550,
-            Self::UnableToForward => 551,
             Self::TemporaryServerError => 560,
         }
     }
@@ -82,7 +67,6 @@ impl Code {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Ok => "OK",
-            Self::Accepted => "Accepted",
             Self::NoContent => "No Content",
             Self::BadRequest => "Bad Request",
             Self::Unauthorized => "Unauthorized",
@@ -92,20 +76,14 @@ impl Code {
             Self::PreconditionFailed => "Precondition Failed",
             Self::ExpectationFailed => "Expectation Failed",
             Self::NotImplemented => "Not Implemented",
-            Self::SignatureRequired => "Signature Required",
-            Self::SignatureVerificationFailed => "Signature Verification Failed",
-            Self::SignatureUnacceptable => "Signature Unacceptable",
             Self::DocumentSizeExceeded => "Document Size Exceeded",
             Self::InternalServerError => "Internal Server Error",
-            Self::UnableToReachServer => "Unable To Reach cXML Server",
-            Self::UnableToForward => "Unable To Forward Request",
             Self::TemporaryServerError => "Temporary Server Error",
         }
     }
 
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 16] = [
         Self::Ok,
-        Self::Accepted,
         Self::NoContent,
         Self::BadRequest,
         Self::Unauthorized,
@@ -115,13 +93,8 @@ impl Code {
         Self::PreconditionFailed,
         Self::ExpectationFailed,
         Self::NotImplemented,
-        Self::SignatureRequired,
-        Self::SignatureVerificationFailed,
-        Self::SignatureUnacceptable,
         Self::DocumentSizeExceeded,
         Self::InternalServerError,
-        Self::UnableToReachServer,
-        Self::UnableToForward,
         Self::TemporaryServerError,
     ];
 }
@@ -136,12 +109,13 @@ pub struct Status {
 }
 
 impl Status {
-    /// A code with its sentence.
+    /// A code with its sentence, cut where it is far too long.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            detail: detail.into(),
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(MOST_DETAIL) {
+            detail.truncate(end);
         }
+        Self { code, detail }
     }
 
     /// 200, with nothing more to say.

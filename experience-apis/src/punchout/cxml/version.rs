@@ -57,9 +57,9 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
         let digits = text.strip_prefix("1.2.").ok_or(InvalidVersion)?;
-        let number: u8 = digits.parse().map_err(|_not_a_number| InvalidVersion)?;
-        let sound = (Self::FIRST..=Self::LAST).contains(&number) && digits.len() == 3;
-        sound.then_some(Self(number)).ok_or(InvalidVersion)
+        let version = digits.parse().map(Self).map_err(|_not_a_number| InvalidVersion)?;
+        let sound = (Self::FIRST..=Self::LAST).contains(&version.0) && version.to_string() == text;
+        sound.then_some(version).ok_or(InvalidVersion)
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn visit(partner: &Partner, call: &Call, selected: Option<ItemNumber>
         test: partner.profile().test_mode,
         return_url: call.return_url.clone(),
         cart: Vec::new(),
+        ship_to: partner.profile().ship_to.default.clone(),
         selected,
         stage: Stage::Waiting,
     }

@@ -14,7 +14,7 @@ mod receive;
 mod render;
 mod request;
 mod said;
-mod ship_to;
+pub(super) mod ship_to;
 mod standing;
 mod take;
 #[cfg(test)]

@@ -42,7 +42,12 @@ pub(super) fn find(
     }
 }
 
-fn one(profile: &Profile, place: &Place, account: &Account) -> Result<Option<ShipToId>, String> {
+/// The delivery address that a document names; `None` = the account's first. An error is a sentence for the partner.
+pub(in crate::punchout) fn one(
+    profile: &Profile,
+    place: &Place,
+    account: &Account,
+) -> Result<Option<ShipToId>, String> {
     let found = match place.address_id.as_deref() {
         Some(id) => by_code(profile, id, account),
         None if place.lines.is_empty() => return Ok(profile.ship_to.default.clone()),

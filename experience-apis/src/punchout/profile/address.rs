@@ -23,6 +23,11 @@ pub enum ReturnUrlRefused {
 }
 
 impl Profile {
+    /// What the shop calls the company that sells.
+    pub(in crate::punchout) fn seller(&self) -> &str {
+        self.seller.as_deref().unwrap_or(self.company.as_str())
+    }
+
     /// The address in its canonical form, if a cart may go there.
     pub fn return_url(&self, given: &str) -> Result<Url, ReturnUrlRefused> {
         let url = web_address(given).ok_or(ReturnUrlRefused::Malformed)?;

@@ -27,6 +27,9 @@ pub struct Profile {
     pub name: String,
     /// The company that sells to it.
     pub company: CompanyId,
+    /// What the shop calls that company; absent = by its code.
+    #[serde(default)]
+    pub seller: Option<String>,
     /// The account it orders for.
     pub account: AccountId,
     /// The partner is being set up: nothing of it books, and production orders are refused.

@@ -40,7 +40,7 @@ impl Visitor {
         if items.is_empty() {
             return Facts::default();
         }
-        let ship_to = self.profile.ship_to.default.clone();
+        let ship_to = self.loaded.visit.ship_to.clone();
         let prices = BrowsePriceQuery {
             account: self.account().clone(),
             ship_to: ship_to.clone(),
@@ -88,7 +88,7 @@ impl Visitor {
     pub(super) async fn check(&self, visit: &Visit) -> Result<BasketCheck, CallError> {
         let basket = BasketRequest {
             account: self.account().clone(),
-            ship_to: self.profile.ship_to.default.clone(),
+            ship_to: visit.ship_to.clone(),
             requested_delivery_date: None,
             quote_id: None,
             reservation_id: None,

@@ -257,7 +257,7 @@ async fn quote(visitor: &Visitor) -> Result<Result<Quote, Vec<CannotLeave>>, Ref
     let seconds = visitor.profile.price_lock.get().as_secs();
     let request = QuoteRequest {
         account: visitor.account().clone(),
-        ship_to: visitor.profile.ship_to.default.clone(),
+        ship_to: visit.ship_to.clone(),
         lines: basket::lines(&visit.cart),
         seconds: u32::try_from(seconds).ok(),
     };

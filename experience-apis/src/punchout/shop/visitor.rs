@@ -126,7 +126,7 @@ impl Visitor {
         Frame {
             css: assets::style(),
             base: self.base.clone(),
-            seller: self.profile.company.to_string(),
+            seller: self.profile.seller().to_owned(),
             buyer: self.profile.name.clone(),
             test: visit.test,
             open: visit.may_change().is_ok(),

@@ -6,7 +6,7 @@ pub mod links;
 mod store;
 
 use canonical_model::{
-    Currency, ItemNumber, SessionId, UnitOfMeasure, product::Product, quote::Quote,
+    Currency, ItemNumber, SessionId, ShipToId, UnitOfMeasure, product::Product, quote::Quote,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -30,6 +30,9 @@ pub struct Visit {
     pub return_url: String,
     /// The cart.
     pub cart: Vec<CartLine>,
+    /// Where it would go: prices, dates and locks are for this address; absent = the account's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_to: Option<ShipToId>,
     /// The product in view at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selected: Option<ItemNumber>,

@@ -177,10 +177,11 @@ impl Ordered<'_> {
         let arrives = part.promised_delivery_date;
         let quantity = part.quantity.value;
         if part.cover == Cover::LeadTime {
-            return Part {
+            // Receivers look at nothing but dates in `backordered`: at another price it is told as `detail`.
+            return self.priced(Part {
                 arrives: Some(arrives),
                 ..whole(Kind::Backordered, quantity)
-            };
+            });
         }
         let late = self.wanted.is_some_and(|wanted| arrives > wanted);
         let kind = if late { Kind::Detail } else { Kind::Accept };

@@ -5,9 +5,13 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use crate::punchout::cxml::{
+    fields::Faults,
     status::{Code, Status},
     xml::Element,
 };
+
+/// Files of one order.
+const MOST: usize = 100;
 
 /// A file that a document refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,20 +33,32 @@ impl Attachment {
     }
 }
 
-/// All that an element refers to, at any depth.
-pub(super) fn all(element: &Element, path: &str, found: &mut Vec<Attachment>) {
+/// All that a request refers to, at any depth.
+pub(super) fn all(request: &Element, faults: &mut Faults) -> Vec<Attachment> {
+    let mut found = Vec::new();
+    collect(request, &mut vec![&request.name], &mut found);
+    if found.len() > MOST {
+        let sentence = format!("there are more than {MOST} of them: send fewer.");
+        faults.add("OrderRequest//Attachment", &sentence);
+    }
+    found
+}
+
+/// A path is written only for what is found: elements are many, and their names may be long.
+fn collect<'a>(element: &'a Element, path: &mut Vec<&'a str>, found: &mut Vec<Attachment>) {
     for child in element.elements() {
-        let path = format!("{path}/{}", child.name);
-        if child.name == "Attachment"
-            && let Some(url) = child.first("URL")
-        {
-            found.push(Attachment {
-                path,
-                url: url.own_text(),
-            });
-        } else {
-            all(child, &path, found);
+        if found.len() > MOST {
+            return;
         }
+        path.push(&child.name);
+        match child.first("URL").filter(|_| child.name == "Attachment") {
+            Some(url) => found.push(Attachment {
+                path: path.join("/"),
+                url: url.own_text(),
+            }),
+            None => collect(child, path, found),
+        }
+        path.pop();
     }
 }
 

@@ -43,8 +43,7 @@ pub fn read(request: &Element) -> Result<OrderRequest, Status> {
     } else {
         lines(request, &mut faults, &mut notes)?
     };
-    let mut files = Vec::new();
-    attachments::all(request, "OrderRequest", &mut files);
+    let attachments = attachments::all(request, &mut faults);
     let order = order_id.map(|order_id| OrderRequest {
         order_id,
         order_date,
@@ -62,7 +61,7 @@ pub fn read(request: &Element) -> Result<OrderRequest, Status> {
         comments: comments(header),
         extrinsics: extrinsics(header),
         lines,
-        attachments: files,
+        attachments,
         notes,
     });
     faults.or(order)

@@ -102,6 +102,7 @@ fn told(confirmation: &Element) -> String {
 #[case::repriced("", "2.25", &[("10", "2026-03-06", "stock")], "new detail; 7 x10 PCE [detail 10 2026-03-06 2.25]")]
 #[case::same_price_other_digits("", "2.1000", &[("10", "2026-03-06", "stock")], "new accept; 7 x10 PCE [accept 10 2026-03-06 -]")]
 #[case::backordered("", "2.10", &[("10", "2026-05-06", "lead_time")], "new backordered; 7 x10 PCE [backordered 10 2026-05-06 -]")]
+#[case::backordered_and_repriced("", "2.25", &[("10", "2026-05-06", "lead_time")], "new detail; 7 x10 PCE [detail 10 2026-05-06 2.25]")]
 #[case::split("", "2.10", &[("6", "2026-03-06", "stock"), ("4", "2026-05-06", "lead_time")], "new detail; 7 x10 PCE [accept 6 2026-03-06 -] [backordered 4 2026-05-06 -]")]
 fn what_is_taken_is_told_line_by_line(
     #[case] header: &str,

@@ -99,6 +99,11 @@ fn attributes_are_bounded_in_number_and_length() {
     let status = refused(long.as_bytes());
     assert_eq!(status.code, Code::DocumentSizeExceeded);
     assert!(status.detail.len() < 500, "{}", status.detail.len());
+    // Few in each element, and many in all: in memory they are many times their text.
+    let names = ('a'..='z').map(|name| format!(" {name}=\"\""));
+    let element = format!("<a{}/>", names.collect::<String>());
+    let status = refused(format!("<cXML>{}</cXML>", element.repeat(16_000)).as_bytes());
+    assert_eq!(status.code, Code::DocumentSizeExceeded);
     let name = format!("<{}/>", "x".repeat(1_000_000));
     assert_eq!(refused(name.as_bytes()).code, Code::NotAcceptable);
 }

@@ -298,6 +298,29 @@ fn an_attachment_must_come_along() {
 }
 
 #[test]
+fn attachments_are_bounded_and_a_refusal_does_not_send_them_back() {
+    let with = |attachments: &str| {
+        let end = format!("{attachments}</OrderRequest>");
+        read(&ORDER.replace("</OrderRequest>", &end))
+    };
+    let one = "<Attachment><URL>https://acme.example/plan.pdf</URL></Attachment>";
+    assert_eq!(with(&one.repeat(99)).unwrap().attachments.len(), 100);
+    let status = with(&one.repeat(100)).unwrap_err();
+    assert!(
+        status.detail.contains("more than 100 of them"),
+        "{}",
+        status.detail
+    );
+    let long = format!(
+        "<Attachment><URL>cid:{}</URL></Attachment>",
+        "ü".repeat(100_000)
+    );
+    let order = with(&long).unwrap();
+    let status = missing_part(&order.attachments, &["plan+1@acme.example"]).unwrap();
+    assert_eq!(status.detail.chars().count(), 8_000);
+}
+
+#[test]
 fn a_long_list_of_faults_is_cut() {
     let line =
         "<ItemOut quantity=\"x\"><ItemID><SupplierPartID>A</SupplierPartID></ItemID></ItemOut>";

@@ -131,6 +131,7 @@ pub(super) fn visit(cookie: &str) -> Visit {
         test: false,
         return_url: "https://procure.example.com/punchout/back?s=1&t=2".to_owned(),
         cart: Vec::new(),
+        ship_to: None,
         selected: None,
         stage: Stage::Shopping,
     }

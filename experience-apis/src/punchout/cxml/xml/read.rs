@@ -19,7 +19,9 @@ use super::{
 pub const MAX_DEPTH: usize = 64;
 /// Elements, texts, comments and instructions in one document.
 pub const MAX_NODES: usize = 200_000;
+/// Attributes of one element, and of one document: each takes many times the memory of its text.
 const MAX_ATTRIBUTES: usize = 64;
+const MAX_ATTRIBUTES_IN_ALL: usize = 400_000;
 const MAX_ATTRIBUTE: usize = 32 * 1024;
 const MAX_NAME: usize = 256;
 /// Characters of the reader's own words that are passed on: they quote the document.
@@ -78,6 +80,7 @@ struct Reading<'t> {
     root: Option<Element>,
     doctype: Option<Doctype>,
     nodes: usize,
+    attributes: usize,
     /// Where the event being read begins.
     at: usize,
     secrets: Vec<Range<usize>>,
@@ -93,6 +96,7 @@ impl<'t> Reading<'t> {
             root: None,
             doctype: None,
             nodes: 0,
+            attributes: 0,
             at: 0,
             secrets: Vec::new(),
             secret_from: None,
@@ -192,6 +196,12 @@ impl<'t> Reading<'t> {
             if element.attributes.len() >= MAX_ATTRIBUTES {
                 return Err(self.fault(&format!(
                     "an element has more than {MAX_ATTRIBUTES} attributes"
+                )));
+            }
+            self.attributes = self.attributes.saturating_add(1);
+            if self.attributes > MAX_ATTRIBUTES_IN_ALL {
+                return Err(self.too_large(&format!(
+                    "the document has more than {MAX_ATTRIBUTES_IN_ALL} attributes: send it in several"
                 )));
             }
             if attribute.value.len() > MAX_ATTRIBUTE {

@@ -31,6 +31,7 @@ fn visit(target: Option<&str>) -> Visit {
         test: false,
         return_url: HOOK.to_owned(),
         cart: Vec::new(),
+        ship_to: None,
         selected: None,
         stage: Stage::Shopping,
     }

@@ -124,3 +124,31 @@ async fn without_lines_the_cookie_names_the_cart() {
         world.stub.visits()[0]["cart"]
     );
 }
+
+#[tokio::test]
+async fn the_shop_is_for_the_delivery_place_that_is_named() {
+    let world = World::new().await;
+    let place = |id: &str| {
+        format!(
+            r#"<ShipTo><Address addressID="{id}"><Name xml:lang="en">Plant</Name></Address></ShipTo>"#
+        )
+    };
+    let asked = [
+        ("p-1@buyer", String::new(), "ACME-01"),
+        ("p-2@buyer", place("21444"), "ACME-01"),
+        ("p-3@buyer", place("PLANT2"), "ACME-02"),
+    ];
+    for (payload, inside, ship_to) in &asked {
+        let answer = world
+            .post(setup("create", inside).named(payload).text())
+            .await;
+        assert_eq!(answer.code(), 200, "{}", answer.body);
+        let visit = world.stub.visits().pop().unwrap();
+        assert_eq!(visit["ship_to"], *ship_to, "{payload}");
+    }
+    let ask = setup("create", &place("NOWHERE")).named("p-4@buyer");
+    let answer = world.post(ask.text()).await;
+    assert_eq!(answer.code(), 400);
+    assert!(answer.body.contains("ShipTo"), "{}", answer.body);
+    assert_eq!(world.stub.visits().len(), asked.len());
+}
