@@ -29,8 +29,9 @@ pub(super) fn day(text: &str) -> Option<civil::Date> {
     let text = text.trim();
     let date = text.get(..10)?;
     let rest = text.get(10..)?;
-    let zone = rest == "Z" || (rest.len() == 6 && rest.starts_with(['+', '-']));
-    if rest.is_empty() || zone || instant(text).is_some() {
+    let zone = || instant(&format!("{date}T00:00:00{rest}")).is_some();
+    let zoned = rest.starts_with(['Z', '+', '-']) && zone();
+    if rest.is_empty() || zoned || instant(text).is_some() {
         date.parse().ok()
     } else {
         None

@@ -82,7 +82,7 @@ impl Code {
         }
     }
 
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 13] = [
         Self::Ok,
         Self::NoContent,
         Self::BadRequest,

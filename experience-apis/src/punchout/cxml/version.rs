@@ -57,7 +57,10 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
         let digits = text.strip_prefix("1.2.").ok_or(InvalidVersion)?;
-        let version = digits.parse().map(Self).map_err(|_not_a_number| InvalidVersion)?;
+        let version = digits
+            .parse()
+            .map(Self)
+            .map_err(|_not_a_number| InvalidVersion)?;
         let sound = (Self::FIRST..=Self::LAST).contains(&version.0) && version.to_string() == text;
         sound.then_some(version).ok_or(InvalidVersion)
     }
@@ -68,5 +71,29 @@ impl<'de> Deserialize<'de> for Version {
         String::deserialize(deserializer)?
             .parse()
             .map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("1.2.014", true)]
+    #[case("1.2.071", true)]
+    #[case("1.2.013", false)]
+    #[case("1.2.072", false)]
+    #[case("1.2.14", false)]
+    #[case("1.2.+14", false)]
+    #[case("1.2.0014", false)]
+    #[case("1.1.014", false)]
+    fn only_versions_that_we_write_are_taken(#[case] text: &str, #[case] taken: bool) {
+        let version = text.parse::<Version>();
+        assert_eq!(
+            version.map(|version| version.to_string()).ok(),
+            taken.then(|| text.to_owned())
+        );
     }
 }

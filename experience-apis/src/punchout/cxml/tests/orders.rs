@@ -134,6 +134,11 @@ const FIRST: &str = "OrderRequest/ItemOut[1]";
 #[case::zero_basis("quantity=\"100\"", "quantity=\"0\"", "PriceBasisQuantity/@quantity")]
 #[case::same_number("lineNumber=\"20\"", "lineNumber=\"10\"", "ItemOut[2]/@lineNumber")]
 #[case::odd_number("lineNumber=\"20\"", "lineNumber=\"2a\"", "ItemOut[2]/@lineNumber")]
+#[case::no_zone(
+    "\"2026-03-10\"",
+    "\"2026-03-10+ab:cd\"",
+    "ItemOut[1]/@requestedDeliveryDate"
+)]
 #[case::no_such_day("2026-03-10", "2026-02-30", "ItemOut[1]/@requestedDeliveryDate")]
 #[case::no_lines("ItemOut", "Other", "OrderRequest/ItemOut")]
 #[case::no_header("OrderRequestHeader", "Other", "OrderRequest/OrderRequestHeader")]
