@@ -1,6 +1,6 @@
 //! Bodies of documents: read whole within the channel's own bound, which is another than that of a JSON request.
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, header};
@@ -18,24 +18,46 @@ pub(crate) enum Unread {
     Problem(Problem),
 }
 
+/// Of a body that is too long, so many times the bound is read and dropped: who is still sending when the answer comes
+/// sees a broken connection in its place, and sends again.
+const DROPPED: usize = 3;
+
 /// Reads a body of at most so many bytes.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Unread> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
+    let mut chunks = body.into_data_stream();
+    if let Some(length) = announced.filter(|length| *length > limit) {
+        // Who asks before sending is told before it sends.
+        let asks = headers.contains_key(header::EXPECT);
+        if !asks && length <= limit.saturating_mul(DROPPED) {
+            drop_rest(&mut chunks, length).await;
+        }
         return Err(Unread::TooLarge);
     }
     let mut whole = BytesMut::new();
-    let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Unread::Problem(unread(&error)))?;
         if whole.len().saturating_add(chunk.len()) > limit {
+            drop(whole);
+            drop_rest(&mut chunks, limit.saturating_mul(DROPPED)).await;
             return Err(Unread::TooLarge);
         }
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.freeze())
+}
+
+/// Reads on without keeping anything, to the end or to so many bytes more.
+async fn drop_rest(chunks: &mut BodyDataStream, most: usize) {
+    let mut dropped = 0_usize;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        dropped = dropped.saturating_add(chunk.len());
+        if dropped > most {
+            return;
+        }
+    }
 }
 
 fn unread(error: &(dyn std::error::Error + 'static)) -> Problem {

@@ -107,6 +107,7 @@ async fn take(state: &AppState, partner: &str, request: Request) -> Result<Order
         caller,
         params,
         unfit,
+        place: _place,
     } = asked(state, request).await?;
     let partner = enter(state, partner, caller, &params).await?;
     if let Some(problem) = unfit {

@@ -4,6 +4,9 @@ use percent_encoding::percent_decode;
 
 use super::charset::Charset;
 
+/// Fields that are read of one form, one more than a cart may have: each takes many times the memory of its text.
+const MOST_READ: usize = 200_001;
+
 /// Fields of a form, as they came.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Params(Vec<(String, String)>);
@@ -54,6 +57,7 @@ pub(super) fn read(bytes: &[u8], otherwise: Charset) -> Params {
     let raw: Vec<(Vec<u8>, Vec<u8>)> = bytes
         .split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
+        .take(MOST_READ)
         .map(|pair| {
             let mut parts = pair.splitn(2, |byte| *byte == b'=');
             let mut part = || decoded(parts.next().unwrap_or_default());

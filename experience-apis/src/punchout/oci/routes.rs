@@ -1,5 +1,7 @@
 //! The channel's addresses: the call, by GET and by POST, as buyers' systems send browsers here.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     extract::{Path, Request, State},
     response::{IntoResponse, Redirect, Response},
@@ -10,6 +12,7 @@ use service_runtime::{
     extract::read_body,
     problem::{Problem, codes as generic},
 };
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -29,6 +32,8 @@ use crate::{
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// How long a form waits for its place among those that are read.
+const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 
 pub(in crate::punchout) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -103,6 +108,8 @@ pub(super) struct Asked {
     pub(super) params: Params,
     /// The body is no form: told to those who may come in.
     pub(super) unfit: Option<Problem>,
+    /// A form counts among those that are read until it is dealt with.
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads query and body. A text that is in no charset it names is in the agreed one, or in ISO-8859-1.
@@ -114,11 +121,19 @@ pub(super) async fn asked(state: &AppState, request: Request) -> Result<Asked, P
     let essence = given.and_then(|value| value.to_str().ok()?.split(';').next());
     let is_form = essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(FORM));
     if is_form {
+        // Nothing of the body is read while it waits for its place.
+        let place = Arc::clone(&state.punchout.uploads).acquire_owned();
+        let Ok(Ok(place)) = tokio::time::timeout(UPLOAD_WAIT, place).await else {
+            let detail = "Too many forms are being read; send it again in a moment.";
+            let problem = Problem::new(generic::OVERLOADED, detail);
+            return Err(problem.with_retry_after(jiff::SignedDuration::from_secs(2)));
+        };
         let body = read_body(request, state).await?;
         return Ok(Asked {
             caller,
             params: params.and(params::read(&body, Charset::Latin1)),
             unfit: None,
+            place: Some(place),
         });
     }
     let unfit = given.map(|_| {
@@ -129,6 +144,7 @@ pub(super) async fn asked(state: &AppState, request: Request) -> Result<Asked, P
         caller,
         params,
         unfit,
+        place: None,
     })
 }
 
@@ -139,6 +155,7 @@ async fn serve(state: &AppState, partner: &str, request: Request) -> Response {
             caller,
             params,
             unfit,
+            place: _place,
         } = asked(state, request).await?;
         let partner = enter(state, partner, caller, &params).await?;
         match unfit {
