@@ -26,7 +26,7 @@ use crate::needs::Chromium;
 const LONGEST: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Nothing asks another host, and nothing differs between machines.
-const ARGUMENTS: [&str; 15] = [
+const ARGUMENTS: [&str; 17] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -41,7 +41,9 @@ const ARGUMENTS: [&str; 15] = [
     "--disable-extensions",
     "--force-device-scale-factor=1",
     "--lang=en-US",
-    "--window-size=1100,900",
+    "--disable-lcd-text",
+    "--hide-scrollbars",
+    "--window-size=1000,800",
 ];
 
 /// Whether pages may run scripts.

@@ -16,6 +16,7 @@ mod house_rules;
 mod isolation;
 mod once;
 mod order_path;
+mod punchout_confirmations;
 mod punchout_cxml;
 mod punchout_isolation;
 mod punchout_oci;

@@ -8,7 +8,7 @@ use tests::{
     Setup, World,
     browser::{Browser, JavaScript},
     needs::{self, Node},
-    punchout::{Cart, Operation, Shopper, Site},
+    punchout::{Cart, Operation, PASSWORD, Shopper, Site},
 };
 
 /// The judge of barriers, and what it found.
@@ -110,7 +110,10 @@ async fn no_page_of_the_shop_has_a_barrier_or_asks_another_host() -> anyhow::Res
     shopper.cart(1).await?;
     judge.look(&browser, "inspect").await?;
 
-    // A start link is good once.
+    // Who is not let in is told so, and a start link is good once.
+    let refused = world.oci_buyer(&site).call(&[]).replace(PASSWORD, "wrong");
+    browser.open(&refused).await?;
+    judge.look(&browser, "oci-refused").await?;
     browser.open(&start).await?;
     judge.look(&browser, "link-over").await?;
     let start = buyer.set_up("pages-4", &Operation::Create).await?;
