@@ -74,7 +74,8 @@ pub(super) fn in_book(name: &str) -> Option<Field> {
     BOOK.into_iter().find(|field| field.name == name)
 }
 
-/// QUANTITY is 11.3, in 15 characters.
+/// QUANTITY and PRICE are 11.3, in 15 characters; of a price, other decimals may be agreed.
+const WHOLE_DIGITS: usize = 11;
 const QUANTITY_DECIMALS: u32 = 3;
 /// PRICEUNIT has five digits.
 const PRICE_UNITS: [u32; 5] = [1, 10, 100, 1_000, 10_000];
@@ -197,6 +198,11 @@ fn fits(name: &'static str, value: &str, charset: Charset) -> Result<(), Fault> 
             "`{value}` is longer than {} characters, and is not cut",
             field.most
         );
+        return Err((name, why));
+    }
+    let whole = value.split('.').next().map_or(0, str::len);
+    if field.kind == Kind::Decimal && whole > WHOLE_DIGITS {
+        let why = format!("`{value}` has more than {WHOLE_DIGITS} digits before the point");
         return Err((name, why));
     }
     let lacking = |character: &char| !charset.holds(*character) || character.is_control();

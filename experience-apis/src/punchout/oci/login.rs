@@ -9,7 +9,7 @@ use std::{
 use axum::extract::ConnectInfo;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Extensions, HeaderMap, header};
-use service_runtime::{problem::Problem, trace::RequestScope};
+use service_runtime::{config::Secret, problem::Problem, trace::RequestScope};
 
 use super::params::Params;
 use crate::{
@@ -44,7 +44,7 @@ impl Partner {
 /// Who knocks: what a request says of it beside its fields.
 #[derive(Debug)]
 pub(super) struct Caller {
-    basic: Option<(String, String)>,
+    basic: Option<(String, Secret)>,
     peer: Option<IpAddr>,
 }
 
@@ -83,9 +83,10 @@ pub(super) async fn enter(
             .unwrap_or_default()
             .to_owned()
     };
-    let (user, password) = caller
-        .basic
-        .unwrap_or_else(|| (field(user), field(password)));
+    let (user, password) = match caller.basic {
+        Some((user, password)) => (user, password.expose().to_owned()),
+        None => (field(user), field(password)),
+    };
     if user.is_empty() && password.is_empty() {
         return Err(unknown());
     }
@@ -118,14 +119,14 @@ fn unknown() -> Problem {
     )
 }
 
-fn basic(value: Option<&str>) -> Option<(String, String)> {
+fn basic(value: Option<&str>) -> Option<(String, Secret)> {
     let (scheme, token) = value?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let text = String::from_utf8(STANDARD.decode(token.trim()).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
+    Some((user.to_owned(), Secret::from(password.to_owned())))
 }
 
 fn known(state: &AppState, partner: &str) -> Option<Partner> {
@@ -135,4 +136,21 @@ fn known(state: &AppState, partner: &str) -> Option<Partner> {
         profile: Arc::clone(profile),
         oci,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let mut headers = HeaderMap::new();
+        let value = format!("Basic {}", STANDARD.encode("acme:hunter2"));
+        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+        let shown = format!("{:?}", Caller::of(&headers, &Extensions::new()));
+        assert!(
+            shown.contains("acme") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
 }

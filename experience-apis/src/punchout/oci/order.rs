@@ -24,6 +24,8 @@ use crate::punchout::{
 const HEADING: [&str; 3] = ["PO_NUMBER", "REQUESTED_DATE", "SHIP_TO"];
 /// As many faults as one answer tells.
 const MOST_TOLD: usize = 100;
+/// As many remarks as one line of the log holds.
+const MOST_NOTED: usize = 20;
 /// The longest code of a place.
 const LONGEST_PLACE: usize = 100;
 /// Digits behind the point of a unit price.
@@ -89,7 +91,12 @@ pub(super) fn read(profile: &Profile, oci: &Oci, params: &Params) -> Result<Read
                 lines,
                 unsound: Vec::new(),
             },
-            notes: cart.notes.iter().map(ToString::to_string).collect(),
+            notes: cart
+                .notes
+                .iter()
+                .take(MOST_NOTED)
+                .map(ToString::to_string)
+                .collect(),
         }),
         _ => {
             faults.truncate(MOST_TOLD);

@@ -2,13 +2,13 @@
 
 use percent_encoding::percent_decode;
 
-use super::charset::Charset;
+use super::{charset::Charset, read::MOST_FIELDS};
 
 /// Fields that are read of one form, one more than a cart may have: each takes many times the memory of its text.
-const MOST_READ: usize = 200_001;
+const MOST_READ: usize = MOST_FIELDS + 1;
 
 /// Fields of a form, as they came.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Params(Vec<(String, String)>);
 
 /// A field came twice, with two values.
@@ -48,6 +48,13 @@ impl Params {
     pub(super) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
+    }
+}
+
+/// How many there are: a password may be among them.
+impl std::fmt::Debug for Params {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} fields", self.0.len())
     }
 }
 
@@ -114,6 +121,18 @@ mod tests {
             "the field HOOK_URL came twice, with two values: send it once"
         );
         assert_eq!(params.get("x"), Ok(Some("1")));
+    }
+
+    #[test]
+    fn no_more_is_read_than_tells_that_there_is_too_much() {
+        let params = read_latin1(&"a&".repeat(300_000));
+        assert_eq!(params.fields().len(), 200_001);
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let params = read_latin1("PASSWORD=hunter2&USERNAME=acme");
+        assert_eq!(format!("{params:?}"), "2 fields");
     }
 
     #[test]

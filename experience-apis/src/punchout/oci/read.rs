@@ -16,7 +16,9 @@ use super::{
 /// Items of one cart.
 const MOST_ITEMS: usize = 5_000;
 /// Fields of one form.
-const MOST_FIELDS: usize = 200_000;
+pub(super) const MOST_FIELDS: usize = 200_000;
+/// Characters of a name that are repeated in what is said of it: more than any of the book has.
+const MOST_NAME: usize = 40;
 /// Bytes of all names and values.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
 
@@ -118,7 +120,7 @@ impl Reading {
         match named(name) {
             Named::Other => {}
             Named::Unplaced(field) => self.cart.faults.push(Remark {
-                field: format!("NEW_ITEM-{field}"),
+                field: format!("NEW_ITEM-{}", shown(&field)),
                 what: "has no index that could be read: write NEW_ITEM-QUANTITY[1]".to_owned(),
             }),
             Named::LongText(None) => self.homeless.push(value.trim().to_owned()),
@@ -130,6 +132,8 @@ impl Reading {
                 let value = value.trim();
                 let item = self.item(index)?;
                 match item.fields.get(&field) {
+                    // An empty field says nothing, and so nothing else.
+                    _ if value.is_empty() => {}
                     Some(before) if before != value => {
                         let what = "came twice, with two values: send it once".to_owned();
                         self.cart.faults.push(remark(&field, index, what));
@@ -157,7 +161,6 @@ impl Reading {
     fn finish(mut self, units: Units<'_>) -> Cart {
         let mut cart = std::mem::take(&mut self.cart);
         for (index, mut item) in self.items {
-            item.fields.retain(|_, value| !value.is_empty());
             if item.fields.is_empty() {
                 let what = "no field says anything of it: it was passed over".to_owned();
                 cart.notes.push(remark("*", index, what));
@@ -262,8 +265,12 @@ fn lengths(item: &Item, cart: &mut Cart) {
 }
 
 fn remark(field: &str, index: u32, what: String) -> Remark {
-    let field = format!("NEW_ITEM-{field}[{index}]");
+    let field = format!("NEW_ITEM-{}[{index}]", shown(field));
     Remark { field, what }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(MOST_NAME).collect()
 }
 
 /// A long text may come in several lines.

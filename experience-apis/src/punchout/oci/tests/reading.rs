@@ -157,6 +157,25 @@ fn a_field_twice_with_two_values_is_a_fault() {
 }
 
 #[test]
+fn an_empty_field_contradicts_nothing() {
+    for fields in ["MATNR[1]=\nMATNR[1]=ACM-1", "MATNR[1]=ACM-1\nMATNR[1]="] {
+        let read = cart(&format!("{SOUND}\n{fields}"));
+        assert!(read.faults.is_empty(), "{fields}: {:?}", read.faults);
+        assert_eq!(read.items[0].get("MATNR"), Some("ACM-1"));
+    }
+}
+
+#[test]
+fn a_long_name_is_not_repeated_whole() {
+    let name = "X".repeat(100_000);
+    let read = cart(&format!(
+        "{SOUND}\nNEW_ITEM-{name}=1\n{name}[1]=1\n{name}[1]=2"
+    ));
+    let lengths: Vec<usize> = read.faults.iter().map(|fault| fault.field.len()).collect();
+    assert_eq!(lengths, ["NEW_ITEM-".len() + 40, "NEW_ITEM-[1]".len() + 40]);
+}
+
+#[test]
 fn identifiers_at_the_limit_are_taken_and_beyond_it_refused() {
     assert!(with("VENDORMAT", &"x".repeat(40)).faults.is_empty());
     assert_eq!(

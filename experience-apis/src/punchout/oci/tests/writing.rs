@@ -189,6 +189,7 @@ fn yen_have_no_decimals_to_show() {
 
 #[rstest]
 #[case(dec!(99999999999.999), Some("99999999999.999"))]
+#[case(dec!(100000000000), None)]
 #[case(dec!(100000000000.001), None)]
 #[case(dec!(0.001), Some("0.001"))]
 #[case(dec!(0.0001), None)]
