@@ -22,13 +22,24 @@ pub(crate) enum Unread {
 /// sees a broken connection in its place, and sends again.
 const DROPPED: usize = 3;
 
+/// A body that is announced to be no longer is read whatever else is being read: however slowly it comes, it keeps
+/// nobody waiting.
+const SHORT: usize = 64 * 1024;
+
+/// Whether a body needs no place among those that are read at once.
+pub(crate) fn is_short(headers: &HeaderMap) -> bool {
+    announced(headers).is_some_and(|length| length <= SHORT)
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// Reads a body of at most so many bytes.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Unread> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let mut chunks = body.into_data_stream();
-    if let Some(length) = announced.filter(|length| *length > limit) {
+    if let Some(length) = announced(headers).filter(|length| *length > limit) {
         // Who asks before sending is told before it sends.
         let asks = headers.contains_key(header::EXPECT);
         if !asks && length <= limit.saturating_mul(DROPPED) {

@@ -3,7 +3,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
 use axum::{
@@ -40,8 +39,6 @@ use crate::{
     state::AppState,
 };
 
-/// How long a document waits for its place among those that are read.
-const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 /// What our answers are named after.
 const RESPONSE: &str = "response";
 const EXAMPLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -92,9 +89,7 @@ async fn receive_cxml(
     let media_type = media_type(&parts.headers)?;
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|peer| peer.0.ip());
-    // Nothing of the body is read while it waits for its place.
-    let place = Arc::clone(&state.punchout.uploads).acquire_owned();
-    let Ok(Ok(upload)) = tokio::time::timeout(UPLOAD_WAIT, place).await else {
+    let Ok(place) = state.punchout.place(&parts.headers).await else {
         return Ok(answer(unnamed(&state).response(&Status::new(
             Code::TemporaryServerError,
             "Too many documents are being read: send it again in a moment.",
@@ -114,7 +109,7 @@ async fn receive_cxml(
         bytes,
         charset: charset(&media_type).map(str::to_owned),
         peer,
-        upload,
+        place,
     };
     // In a task of its own: a sender that hangs up after sending loses nothing.
     let work = async move { respond(&state, document).await };
@@ -132,7 +127,7 @@ struct Document {
     charset: Option<String>,
     peer: Option<IpAddr>,
     /// It counts until it is dealt with.
-    upload: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 async fn respond(state: &AppState, document: Document) -> String {
@@ -140,7 +135,7 @@ async fn respond(state: &AppState, document: Document) -> String {
         bytes,
         charset,
         peer,
-        upload,
+        place,
     } = document;
     let most = state.config.punchout.max_body.as_usize();
     let reading = tokio::task::spawn_blocking(move || {
@@ -167,7 +162,7 @@ async fn respond(state: &AppState, document: Document) -> String {
             },
         },
     };
-    drop(upload);
+    drop(place);
     tracing::info!(
         status = status.code.number(),
         detail = status.detail,

@@ -17,15 +17,19 @@ mod send;
 mod shop;
 pub mod visit;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
+use http::HeaderMap;
 use service_runtime::rate_limit::RateLimiter;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::error::Elapsed,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{config::Config, logins::Logins, state::AppState};
+use crate::{body, config::Config, logins::Logins, state::AppState};
 use profile::{Profile, ProfilesError};
 use visit::links::Links;
 
@@ -34,12 +38,15 @@ pub(crate) use send::client;
 /// The channel's name in the call context, on documents, orders and sessions.
 pub const CHANNEL: &str = "punchout";
 
+/// How long a document or form waits for its place among those that are read.
+const UPLOAD_WAIT: Duration = Duration::from_secs(10);
+
 /// What the channel's requests and its background work share.
 pub struct Channel {
     partners: BTreeMap<String, Arc<Profile>>,
     links: Links,
     logins: Logins,
-    /// Documents read at once; each may be as large as one may be.
+    /// Documents and forms read at once that are not short; each may be as large as one may be.
     uploads: Arc<Semaphore>,
     /// Documents worked on at once, whoever leased them.
     work: Arc<Semaphore>,
@@ -87,6 +94,16 @@ impl Channel {
                     .any(|sender| sender.is(domain, identity))
             })
             .collect()
+    }
+
+    /// A place among what is read at once, kept until it is dealt with; what is short needs none. Nothing of a body is read
+    /// while it waits for its place.
+    async fn place(&self, headers: &HeaderMap) -> Result<Option<OwnedSemaphorePermit>, Elapsed> {
+        if body::is_short(headers) {
+            return Ok(None);
+        }
+        let place = Arc::clone(&self.uploads).acquire_owned();
+        Ok(tokio::time::timeout(UPLOAD_WAIT, place).await?.ok())
     }
 
     /// Counts a request of a partner that has shown who it is.

@@ -1,7 +1,5 @@
 //! The channel's addresses: the call, by GET and by POST, as buyers' systems send browsers here.
 
-use std::{sync::Arc, time::Duration};
-
 use axum::{
     extract::{Path, Request, State},
     response::{IntoResponse, Redirect, Response},
@@ -32,8 +30,6 @@ use crate::{
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
-/// How long a form waits for its place among those that are read.
-const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 
 pub(in crate::punchout) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -121,9 +117,7 @@ pub(super) async fn asked(state: &AppState, request: Request) -> Result<Asked, P
     let essence = given.and_then(|value| value.to_str().ok()?.split(';').next());
     let is_form = essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(FORM));
     if is_form {
-        // Nothing of the body is read while it waits for its place.
-        let place = Arc::clone(&state.punchout.uploads).acquire_owned();
-        let Ok(Ok(place)) = tokio::time::timeout(UPLOAD_WAIT, place).await else {
+        let Ok(place) = state.punchout.place(request.headers()).await else {
             let detail = "Too many forms are being read; send it again in a moment.";
             let problem = Problem::new(generic::OVERLOADED, detail);
             return Err(problem.with_retry_after(jiff::SignedDuration::from_secs(2)));
@@ -133,7 +127,7 @@ pub(super) async fn asked(state: &AppState, request: Request) -> Result<Asked, P
             caller,
             params: params.and(params::read(&body, Charset::Latin1)),
             unfit: None,
-            place: Some(place),
+            place,
         });
     }
     let unfit = given.map(|_| {
