@@ -5,7 +5,7 @@ mod routes;
 use canonical_model::{
     AccountId, ItemNumber,
     item::{ItemIdentifier, ItemScheme},
-    product::{Product, ProductQuery},
+    product::{Product, ProductMatches, ProductQuery},
 };
 use service_runtime::problem::{FieldError, Problem};
 
@@ -36,6 +36,16 @@ pub(crate) async fn by_number(
     account: &AccountId,
     items: &[ItemNumber],
 ) -> Result<Vec<Product>, Problem> {
+    let answer = matches(sources, call, account, items).await?;
+    Ok(answer.matches.into_iter().flatten().collect())
+}
+
+async fn matches(
+    sources: &Sources,
+    call: &Call,
+    account: &AccountId,
+    items: &[ItemNumber],
+) -> Result<ProductMatches, Problem> {
     let identifier = |item: &ItemNumber| ItemIdentifier {
         scheme: ItemScheme::SellerPartNumber,
         value: item.to_string(),
@@ -45,8 +55,7 @@ pub(crate) async fn by_number(
         items: items.iter().map(identifier).collect(),
         max_age_seconds: None,
     };
-    let answer = sources.system.products_query(call, &query).await?;
-    Ok(answer.matches.into_iter().flatten().collect())
+    Ok(sources.system.products_query(call, &query).await?)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use axum::extract::State;
 use canonical_model::{
     AccountId, ItemNumber,
     account::{Account, AccountQuery, Accounts},
-    product::{Product, ProductPage, ProductSearch},
+    product::{BrowseProductQuery, Product, ProductMatches, ProductPage, ProductSearch},
 };
 use serde::Deserialize;
 use service_runtime::{
@@ -18,7 +18,7 @@ use service_runtime::{
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::by_number;
+use super::{by_number, check_items, matches};
 use crate::{
     baskets::facts::{self, Sources},
     clients::{Call, Lane, SystemApis},
@@ -34,6 +34,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list_accounts))
         .routes(routes!(get_account))
         .routes(routes!(search_products))
+        .routes(routes!(query_products))
         .routes(routes!(get_product))
         .routes(routes!(list_systems))
 }
@@ -114,6 +115,24 @@ async fn search_products(
     }
     let call = Call::for_caller(&caller, Lane::Browse)?;
     Ok(Json(system.products_search(&call, &search).await?))
+}
+
+/// Some products at once.
+#[utoipa::path(post, path = "/v1/products/query", operation_id = "query_products", tag = "products",
+    request_body(content = BrowseProductQuery, example = json!({"account": "ACME", "items": ["SKU-0001"]})),
+    responses((status = 200, description = "The products", body = ProductMatches),
+              (status = "default", description = "A problem", body = Problem)))]
+async fn query_products(
+    State(sources): State<Sources>,
+    caller: Caller,
+    Json(query): Json<BrowseProductQuery>,
+) -> Result<Json<ProductMatches>, Problem> {
+    caller.require("catalog:read")?;
+    caller.require_account(query.account.as_str())?;
+    check_items(query.items.len())?;
+    let call = Call::for_caller(&caller, Lane::Browse)?;
+    let found = matches(&sources, &call, &query.account, &query.items).await?;
+    Ok(Json(found))
 }
 
 /// Whose part numbers are wanted.

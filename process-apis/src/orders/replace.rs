@@ -30,11 +30,6 @@ use crate::{
 };
 
 impl Orders {
-    /// The order, if the caller may see it.
-    pub async fn visible(&self, caller: &CallContext, id: OrderId) -> Result<OrderState, Problem> {
-        visible_order(self.sources.store.as_ref(), caller, id).await
-    }
-
     /// Replaces the version of the order that the caller saw, or does nothing.
     pub async fn replace(
         &self,
@@ -44,7 +39,7 @@ impl Orders {
         keyed: Keyed,
     ) -> Result<Answer, WorkError> {
         let call = Call::for_caller(&caller, Lane::Order)?;
-        let before = self.visible(&caller, id).await?;
+        let before = visible_order(self.sources.store.as_ref(), &caller, id).await?;
         if_match.check(&Etag::version(before.version))?;
         check_names(&before, &request)?;
         self.check_document(&caller, &call, &request).await?;

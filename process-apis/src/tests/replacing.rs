@@ -129,7 +129,13 @@ async fn an_order_that_the_erp_has_is_cancelled_there_and_then_the_other_is_take
     assert_eq!(asked.body["order_id"], old);
     assert_ne!(asked.body["status"], "cancelled", "that is not settled yet");
     layer.until(&old, "cancelled").await;
+    layer.erp.ages.lock().unwrap().clear();
     let seen = layer.until(&new, "released").await;
+    assert_eq!(
+        *layer.erp.ages.lock().unwrap(),
+        [Some(0); 2],
+        "figures of before its end still count the old order"
+    );
     assert_eq!(
         (&seen["replaces"], &seen["lines"][0]["ordered"]["value"]),
         (&json!(old), &json!("8"))
@@ -213,6 +219,8 @@ async fn a_crash_between_the_cancellation_and_the_other_order_loses_neither() {
         (&json!("received"), &json!(1))
     );
     worker.perform(gone).await;
+    layer.clock.advance(SignedDuration::from_secs(16));
+    assert_eq!(lease().await.kind, "create_erp_order", "all that is left");
     layer.start_worker();
     layer.until(&new, "released").await;
     assert_eq!(layer.erp.calls("create_order"), 1);
@@ -320,6 +328,8 @@ async fn nothing_is_cancelled_for_what_cannot_be_taken() {
     let old = layer.place("k", &order("PO-1", "SKU-1", "5")).await.id();
     let mut release = order("PO-1", "SKU-1", "8");
     release["release_number"] = json!("2");
+    let (mut document, _) = from_document(&layer, "8").await;
+    document["document"]["partner"] = json!("other");
     let mut account = order("PO-1", "SKU-1", "8");
     account["account"] = json!("B");
     for (body, code, pointer) in [
@@ -330,6 +340,7 @@ async fn nothing_is_cancelled_for_what_cannot_be_taken() {
         ),
         (release, "validation-failed", "/release_number"),
         (account, "validation-failed", "/account"),
+        (document, "validation-failed", "/document/document_id"),
         (
             order("PO-1", "NO-SUCH", "8"),
             "order-rejected",
