@@ -6,6 +6,7 @@
 mod documents;
 mod pages;
 mod routes;
+mod seller;
 
 use std::{
     collections::VecDeque,

@@ -16,8 +16,6 @@ use super::{
     pages,
 };
 
-const PARTNER: &str = "acme-punchout";
-
 pub(super) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(home))
@@ -52,10 +50,9 @@ async fn shop_by_oci(State(desk): State<Arc<Desk>>) -> Response {
         ("~OkCode", "ADDI".to_owned()),
         ("~CALLER", "CTLG".to_owned()),
     ];
-    let address = format!("{}/punchout/oci/{PARTNER}", desk.gateway);
-    match desk.http.get(address).query(&call).build() {
-        Ok(request) => Redirect::to(request.url().as_str()).into_response(),
-        Err(error) => Html(pages::notice(&error.to_string())).into_response(),
+    match desk.oci_address(&call) {
+        Ok(address) => Redirect::to(&address).into_response(),
+        Err(error) => Html(pages::notice(&error)).into_response(),
     }
 }
 
@@ -99,40 +96,4 @@ async fn confirmation(State(desk): State<Arc<Desk>>, document: String) -> Respon
     }
     let xml = HeaderValue::from_static("text/xml; charset=utf-8");
     ([(header::CONTENT_TYPE, xml)], documents::received(&desk)).into_response()
-}
-
-impl Desk {
-    /// Sends a document, and gives the seller's word and a start page; an error is a sentence.
-    async fn send(&self, document: String) -> Result<(String, Option<String>), String> {
-        let request = self
-            .http
-            .post(format!("{}/punchout/cxml", self.gateway))
-            .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
-            .body(document);
-        let answer = text(request).await?;
-        documents::answer(&answer).ok_or_else(|| format!("The seller answered no cXML: {answer}"))
-    }
-
-    async fn order_by_oci(&self, number: &str, fields: Vec<Field>) -> Result<String, String> {
-        let mut fields = fields;
-        fields.push(("PO_NUMBER".to_owned(), number.to_owned()));
-        let request = self
-            .http
-            .post(format!("{}/punchout/oci/{PARTNER}/orders", self.gateway))
-            .basic_auth("acme", Some(SECRET))
-            .form(&fields);
-        let answer = text(request).await?;
-        let answer: serde_json::Value = serde_json::from_str(&answer)
-            .map_err(|error| format!("The seller answered no JSON: {error}"))?;
-        let said = |member: &str| answer.get(member).and_then(serde_json::Value::as_str);
-        let told = said("status").or_else(|| said("detail"));
-        Ok(told.unwrap_or_default().to_owned())
-    }
-}
-
-async fn text(request: reqwest::RequestBuilder) -> Result<String, String> {
-    let sending = async { request.send().await?.text().await };
-    sending
-        .await
-        .map_err(|error| format!("The seller does not answer: {error}"))
 }
