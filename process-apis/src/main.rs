@@ -44,6 +44,9 @@ enum Command {
         /// Who the operator is; it stands in the audit trail.
         #[arg(long)]
         principal: String,
+        /// Whose documents are read: edi, punchout.
+        #[arg(long, default_value = "operator")]
+        channel: String,
     },
 }
 
@@ -71,9 +74,13 @@ fn main() -> anyhow::Result<ExitCode> {
             print("the schema of the store is up to date\n")?;
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?)?,
-        Command::OperatorHeader { company, principal } => {
+        Command::OperatorHeader {
+            company,
+            principal,
+            channel,
+        } => {
             let (config, _) = read()?;
-            print(&operator::header(&config, &company, &principal)?)?;
+            print(&operator::header(&config, &company, &principal, &channel)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

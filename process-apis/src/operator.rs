@@ -16,9 +16,10 @@ use uuid::Uuid;
 use crate::config::Config;
 
 /// What an operator may do.
-const SCOPES: [&str; 7] = [
+const SCOPES: [&str; 8] = [
     "accounts:read",
     "decisions:read",
+    "documents:read",
     "events:read",
     "holds:read",
     "holds:release",
@@ -28,8 +29,13 @@ const SCOPES: [&str; 7] = [
 /// As long as a context is believed.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
 
-/// One header, for `curl -H`.
-pub fn header(config: &Config, company: &str, principal: &str) -> anyhow::Result<String> {
+/// One header, for `curl -H`; documents are read of the channel that it names.
+pub fn header(
+    config: &Config,
+    company: &str,
+    principal: &str,
+    channel: &str,
+) -> anyhow::Result<String> {
     let company: CompanyId = company.parse()?;
     let clock = Clock::system();
     let hop = Hop {
@@ -41,7 +47,7 @@ pub fn header(config: &Config, company: &str, principal: &str) -> anyhow::Result
         principal: format!("operator:{principal}"),
         accounts: AccountScope::All,
         company: Some(company.to_string()),
-        channel: "operator".to_owned(),
+        channel: channel.to_owned(),
         scopes: SCOPES.map(str::to_owned).to_vec(),
         correlation_id: Uuid::now_v7().to_string(),
         deadline: clock.now().saturating_add(GOOD_FOR)?,
@@ -67,8 +73,8 @@ mod tests {
     fn the_layer_believes_its_operator_for_one_company_and_nothing_but_operations() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
         let config: Config = load(crate::LAYER, Some(&directory), &Environment::default()).unwrap();
-        assert!(header(&config, " NWI", "alice").is_err());
-        let line = header(&config, "NWI", "alice").unwrap();
+        assert!(header(&config, " NWI", "alice", "operator").is_err());
+        let line = header(&config, "NWI", "alice", "operator").unwrap();
         let token = line.strip_prefix("orderway-context: ").unwrap().trim_end();
 
         let keys = ContextKeys::new(&config.context.experience_key, None).unwrap();

@@ -255,7 +255,7 @@ async fn get_document(
     caller: Caller,
     Path(id): Path<DocumentId>,
 ) -> Result<Json<Document>, Problem> {
-    let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
+    let documents = Documents::to_read(store.as_ref(), &clock, config, &caller)?;
     documents.find(id).await.map(Json)
 }
 
@@ -273,7 +273,7 @@ async fn list_documents(
     caller: Caller,
     Query(search): Query<DocumentSearch>,
 ) -> Result<Json<DocumentPage>, Problem> {
-    let documents = Documents::of(store.as_ref(), &clock, config, &caller)?;
+    let documents = Documents::to_read(store.as_ref(), &clock, config, &caller)?;
     let asked = PageQuery {
         limit: search.limit.map(u32::from),
         cursor: search.cursor,

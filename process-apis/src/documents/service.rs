@@ -52,6 +52,28 @@ impl<'a> Documents<'a> {
         caller: &'a CallContext,
     ) -> Result<Self, Problem> {
         caller.require("documents:write")?;
+        Self::reached(store, clock, config, caller)
+    }
+
+    /// To be read only: a person of the seller may look at a channel's.
+    pub(super) fn to_read(
+        store: &'a dyn Store,
+        clock: &Clock,
+        config: DocumentsConfig,
+        caller: &'a CallContext,
+    ) -> Result<Self, Problem> {
+        if !caller.has_scope("documents:write") {
+            caller.require("documents:read")?;
+        }
+        Self::reached(store, clock, config, caller)
+    }
+
+    fn reached(
+        store: &'a dyn Store,
+        clock: &Clock,
+        config: DocumentsConfig,
+        caller: &'a CallContext,
+    ) -> Result<Self, Problem> {
         let reach = Reach::of(caller)?;
         let now = clock.now();
         Ok(Self {

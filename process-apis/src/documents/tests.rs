@@ -507,9 +507,14 @@ async fn a_document_that_the_partner_does_not_take_is_refused_with_the_reason() 
         listed["items"][0]["outcome"],
         json!({"reason": "status 475"})
     );
-    let (_, confirm) = harness
-        .post(&channel(), &format!("{path}/confirm"), Value::Null)
-        .await;
+    // A person of the seller sees it, and changes nothing.
+    let person = caller(&["documents:read"], AccountScope::All);
+    assert_eq!(harness.get(&person, list).await.1, listed);
+    assert_eq!(harness.get(&person, &path).await.0, StatusCode::OK);
+    let confirm = format!("{path}/confirm");
+    let (status, _) = harness.post(&person, &confirm, Value::Null).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (_, confirm) = harness.post(&channel(), &confirm, Value::Null).await;
     assert_eq!(confirm["code"], json!("document-not-ready"));
 }
 
