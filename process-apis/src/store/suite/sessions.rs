@@ -94,18 +94,23 @@ pub(in super::super) async fn a_session_is_opened_once(store: Shared) {
         );
     }
     assert!(by_key(&store, with_key("cookie/2", 2)).await.is_empty());
-    let elsewhere = Commit {
+    let elsewhere = |change| Commit {
         cause: Some(Cause {
             channel: "punchout".to_owned(),
             ..cause(2)
         }),
-        sessions: vec![SessionChange::Open(new(id, &[]))],
+        sessions: vec![change],
         ..Commit::default()
     };
-    store
-        .commit(elsewhere)
-        .await
-        .expect("another channel's id is another id");
+    let opened = elsewhere(SessionChange::Open(new(id, &[])));
+    let opened = store.commit(opened).await;
+    opened.expect("another channel's id is another id");
+    let foreign = elsewhere(change(id, changed.version, json!({})));
+    let foreign = store.commit(foreign).await;
+    assert!(
+        matches!(foreign, Err(StoreError::SessionChanged(_))),
+        "{foreign:?}"
+    );
     assert_eq!(find(&store, 2, id).await, Some(changed));
 }
 
