@@ -154,6 +154,22 @@ fn a_fault_says_where_it_is() {
     assert!(status.detail.contains("Line 2, column 12"), "{status}");
 }
 
+#[rstest]
+#[case("hun<ter2")]
+#[case("hun<ter2>")]
+#[case("<hun ter2='1' ter2='2'/>")]
+#[case("hun&ter2;")]
+fn a_secret_that_breaks_the_document_is_not_quoted(#[case] secret: &str) {
+    let text = asking("<ProfileRequest/>").replace("hunter2", secret);
+    let status = refused(text.as_bytes());
+    assert_eq!(status.code, Code::NotAcceptable);
+    assert!(
+        status.detail.contains("SharedSecret is not well-formed"),
+        "{status}"
+    );
+    assert!(!status.detail.contains("ter2"), "{status}");
+}
+
 #[test]
 fn secrets_are_in_no_message_and_no_debug_output() {
     let text = asking("<ProfileRequest/>");

@@ -303,6 +303,25 @@ fn an_attachment_must_come_along() {
 }
 
 #[test]
+fn a_long_order_with_its_accounting_is_read() {
+    let segment = "<AccountingSegment id=\"1\">\n<Name xml:lang=\"en\">n</Name>\n<Description xml:lang=\"en\">d</Description>\n</AccountingSegment>\n";
+    let charge = "<Charge>\n<Money currency=\"USD\">1</Money>\n</Charge>\n";
+    let accounting = format!(
+        "<Accounting name=\"a\">\n{}</Accounting>\n",
+        segment.repeat(6)
+    );
+    let line = format!(
+        "<ItemOut quantity=\"1\">\n<ItemID>\n<SupplierPartID>A</SupplierPartID>\n</ItemID>\n<Distribution>\n{accounting}{charge}</Distribution>\n</ItemOut>\n"
+    );
+    let header = ORDER.split_once("</OrderRequestHeader>").unwrap().0;
+    let lines = line.repeat(5_000);
+    let order = read(&format!(
+        "{header}</OrderRequestHeader>{lines}</OrderRequest>"
+    ));
+    assert_eq!(order.unwrap().lines.len(), 5_000);
+}
+
+#[test]
 fn attachments_are_bounded_and_a_refusal_does_not_send_them_back() {
     let with = |attachments: &str| {
         let end = format!("{attachments}</OrderRequest>");
