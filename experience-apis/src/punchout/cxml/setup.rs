@@ -14,6 +14,8 @@ use super::{
 const MOST_ITEMS: usize = 5_000;
 /// What is kept of a setup for its whole session, in bytes of cookie and extrinsics.
 const MOST_KEPT: usize = 64 * 1024;
+/// What stands around an extrinsic where it is kept: an empty one takes room too.
+const AROUND: usize = 8;
 /// Longest address of a web page.
 const MOST_URL: usize = 2_000;
 
@@ -77,7 +79,7 @@ pub fn read(request: &Element) -> Result<Setup, Status> {
     let kept = extrinsics
         .iter()
         .fold(buyer_cookie.len(), |sum, extrinsic| {
-            sum + extrinsic.name.len() + extrinsic.value.len()
+            sum + extrinsic.name.len() + extrinsic.value.len() + AROUND
         });
     if kept > MOST_KEPT {
         faults.add(

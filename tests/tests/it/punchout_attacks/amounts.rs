@@ -301,3 +301,114 @@ async fn posted(siege: &Siege, body: String) -> Answer {
     let request = request.header("Content-Type", "application/x-www-form-urlencoded");
     answer_of(request.body(body)).await
 }
+
+#[tokio::test]
+async fn numbers_and_dates_at_their_ends_are_answered_for_good() -> anyhow::Result<()> {
+    let siege = Siege::start().await?;
+    let most = "999999999999999999";
+    let least = "0.000000001";
+    let basis = |quantity: &str, factor: &str| {
+        format!(
+            "<PriceBasisQuantity quantity=\"{quantity}\" conversionFactor=\"{factor}\"><UnitOfMeasure>EA</UnitOfMeasure></PriceBasisQuantity></ItemDetail>"
+        )
+    };
+    let parts = |quantity: &str| {
+        let part =
+            format!("<ScheduleLine quantity=\"{quantity}\" requestedDeliveryDate=\"2026-12-31\"/>");
+        format!("{}</ItemOut>", part.repeat(100))
+    };
+    let extremes: Vec<(&str, String)> = vec![
+        (
+            ">1.00</Money></UnitPrice>",
+            format!(">{most}</Money></UnitPrice>"),
+        ),
+        (
+            ">1.00</Money></UnitPrice>",
+            format!(">{least}</Money></UnitPrice>"),
+        ),
+        (
+            ">1.00</Money></UnitPrice>",
+            format!(">-{least}</Money></UnitPrice>"),
+        ),
+        (
+            ">1.00</Money></Total>",
+            format!(">{most}.999999999</Money></Total>"),
+        ),
+        (">1.00</Money></Total>", format!(">-{most}</Money></Total>")),
+        ("</ItemDetail>", basis(least, most)),
+        ("</ItemDetail>", basis(most, least)),
+        ("</ItemDetail>", basis("0", "1")),
+        ("</ItemOut>", parts(&format!("{most}.999999999"))),
+        ("</ItemOut>", parts(least)),
+        ("lineNumber=\"1\"", "lineNumber=\"0\"".to_owned()),
+        ("lineNumber=\"1\"", "lineNumber=\"4294967295\"".to_owned()),
+        ("lineNumber=\"1\"", "lineNumber=\"4294967296\"".to_owned()),
+        ("lineNumber=\"1\"", "lineNumber=\"-1\"".to_owned()),
+        (
+            "lineNumber=\"1\"",
+            "lineNumber=\"1\" requestedDeliveryDate=\"9999-12-31\"".to_owned(),
+        ),
+        (
+            "lineNumber=\"1\"",
+            "lineNumber=\"1\" requestedDeliveryDate=\"0000-01-01\"".to_owned(),
+        ),
+        (
+            "lineNumber=\"1\"",
+            "lineNumber=\"1\" requestedDeliveryDate=\"-9999-01-01\"".to_owned(),
+        ),
+        (
+            "lineNumber=\"1\"",
+            "lineNumber=\"1\" requestedDeliveryDate=\"2026-02-30\"".to_owned(),
+        ),
+        ("orderDate=\"2026", "orderDate=\"9999999".to_owned()),
+        ("timestamp=\"2026", "timestamp=\"-99999".to_owned()),
+    ];
+    let mut findings = Findings::default();
+    for (n, (old, new)) in extremes.iter().enumerate() {
+        let order = Order::of(&format!("END-{n}"), &[line("SKU-0001", "1")]);
+        let document = siege.buyer.order_document(&format!("end-{n}"), &order);
+        anyhow::ensure!(document.contains(old), "{old}: {document}");
+        let (code, text) = siege.told(&document.replacen(old, new, 1)).await?;
+        // Never one that would have it sent again for ever.
+        findings.check(
+            new,
+            [200, 400, 417].contains(&code),
+            format!("{code} {text}"),
+        );
+    }
+    // More than is kept of a visit, in one piece and in many.
+    let sound = siege.setup("kept", "kept", &Operation::Create);
+    let many = "<Extrinsic name=\"\"/>".repeat(100_000);
+    let kept = [
+        sound.replacen(
+            "<BuyerCookie>kept",
+            &format!("<BuyerCookie>{}", "c".repeat(70_000)),
+            1,
+        ),
+        sound.replacen("<Extrinsic", &format!("{many}<Extrinsic"), 1),
+        sound.replacen(
+            "<BuyerCookie>kept",
+            &format!("<BuyerCookie>{}", "<a/>".repeat(20_000)),
+            1,
+        ),
+    ];
+    for (n, document) in kept.iter().enumerate() {
+        let document = document.replace("payloadID=\"kept\"", &format!("payloadID=\"kept-{n}\""));
+        let (code, text) = siege.told(&document).await?;
+        findings.check("too much to keep", code == 400, format!("{code} {text}"));
+    }
+    // As much as is kept leaves again.
+    let cookie = "\u{1f600}\"&amp;".repeat(6_500);
+    let document = sound.replacen("<BuyerCookie>kept", &format!("<BuyerCookie>{cookie}"), 1);
+    let status = siege.buyer.send(&document).await?;
+    let start = status
+        .start
+        .ok_or_else(|| anyhow::anyhow!("{}", status.document))?;
+    let guest = super::Guest::enter(&siege.http, &start).await?;
+    guest.add("SKU-0001", "1", "EA").await?;
+    let left = super::cart_of(&guest.give_back().await?)?;
+    let same = left.cookie == cookie.replace("&amp;", "&");
+    findings.check("as much as is kept", same, shortened(&left.cookie));
+    findings.none();
+    siege.end().await
+}
