@@ -303,6 +303,7 @@ async fn posted(siege: &Siege, body: String) -> Answer {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 async fn numbers_and_dates_at_their_ends_are_answered_for_good() -> anyhow::Result<()> {
     let siege = Siege::start().await?;
     let most = "999999999999999999";
