@@ -204,10 +204,9 @@ impl Answering<'_> {
 /// The first answer, or one in place of an earlier one: told by what had happened to the order before.
 async fn purpose(answering: &Answering<'_>, news: &OrderNews) -> Result<Purpose, Failure> {
     let order = &news.order;
+    // Accepted is said twice where the ERP refuses a cancellation.
     let before: &[&str] = match (news.purpose.as_str(), answering.profile.acknowledge_holds) {
         ("held", _) => return Ok(Purpose::Original),
-        ("accepted", false) => return Ok(Purpose::Original),
-        ("accepted", true) => &[".order.held."],
         (_, false) => &[".order.accepted."],
         (_, true) => &[".order.held.", ".order.accepted."],
     };
