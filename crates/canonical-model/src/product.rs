@@ -66,6 +66,17 @@ pub struct ProductQuery {
     pub max_age_seconds: Option<u32>,
 }
 
+/// Asks for products by the seller's numbers; `POST /v1/products/query`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrowseProductQuery {
+    /// Whose part numbers apply.
+    pub account: AccountId,
+    /// Which; at most 200.
+    #[schema(max_items = 200)]
+    pub items: Vec<ItemNumber>,
+}
+
 /// The products found, in the order asked: null where an identifier names none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProductMatches {

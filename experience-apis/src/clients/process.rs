@@ -8,7 +8,7 @@ use canonical_model::{
     event::EventPage,
     order::{SalesOrder, SalesOrderAccepted, SalesOrderPage, SalesOrderRequest},
     price::{BrowsePriceQuery, BrowsePrices},
-    product::{Product, ProductPage},
+    product::{BrowseProductQuery, Product, ProductMatches, ProductPage},
     promise::{Availabilities, AvailabilityQuery},
     quote::{Quote, QuoteRequest},
     reservation::{Reservation, ReservationRequest},
@@ -122,6 +122,15 @@ impl ProcessClient {
         let path = format!("/v1/products/{}", encode(item.as_str()));
         let path = with_query(&path, &[("account", Some(account.as_str()))]);
         self.get(&path, context).await
+    }
+
+    /// Some products, in the order asked, with the account's part numbers.
+    pub async fn query_products(
+        &self,
+        context: &CallContext,
+        query: &BrowseProductQuery,
+    ) -> Answer<ProductMatches> {
+        self.post("/v1/products/query", context, query).await
     }
 
     /// Prices as a buyer browses them.

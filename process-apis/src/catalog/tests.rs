@@ -87,6 +87,7 @@ fn lines() -> Value {
 #[case("GET", "/v1/accounts/{}/credit", None)]
 #[case("GET", "/v1/products?account={}", None)]
 #[case("GET", "/v1/products/SKU-1?account={}", None)]
+#[case("POST", "/v1/products/query", Some(json!({ "items": ["SKU-1"] })))]
 #[case("POST", "/v1/prices/query", Some(json!({ "items": ["SKU-1"] })))]
 #[case("POST", "/v1/availability/query", Some(json!({ "items": ["SKU-1"] })))]
 #[case("POST", "/v1/basket-checks", Some(json!({ "lines": lines() })))]
@@ -145,6 +146,11 @@ async fn a_buyer_browses_its_accounts_prices_and_stock() {
     assert_eq!(numbers, ["A", "P"]);
 
     let items = json!({ "account": "A", "items": ["SKU-2", "NOPE", "SKU-1"] });
+    let (_, _, found) = call(&router, ("POST", "/v1/products/query"), Some(&items), None).await;
+    let found = found["matches"].as_array().unwrap();
+    let found: Vec<&Value> = found.iter().map(|product| &product["item"]).collect();
+    assert_eq!(found, [&json!("SKU-2"), &Value::Null, &json!("SKU-1")]);
+
     let (_, _, prices) = call(&router, ("POST", "/v1/prices/query"), Some(&items), None).await;
     let prices: BrowsePrices = serde_json::from_value(prices).unwrap();
     let shown: Vec<&str> = prices
