@@ -7,10 +7,9 @@ use canonical_model::{
     basket::{BasketCheck, BasketLine, BasketRequest},
     item::{ItemIdentifier, ItemScheme},
     price::{BrowsePrice, BrowsePriceQuery},
-    product::Product,
+    product::{BrowseProductQuery, Product},
     promise::{Availability, AvailabilityQuery},
 };
-use futures_util::{StreamExt as _, stream};
 use service_runtime::http_client::HopError;
 
 use super::visitor::Visitor;
@@ -20,8 +19,8 @@ use crate::{
     punchout::visit::{CartLine, Visit},
 };
 
-/// Products asked for at once.
-const AT_ONCE: usize = 8;
+/// Products asked for at once: the layer below takes no more.
+const AT_ONCE: usize = 200;
 
 /// What products cost and when they can be had. What is not known is absent, and the page says so.
 #[derive(Debug, Default)]
@@ -76,12 +75,20 @@ impl Visitor {
     }
 
     /// The products of the cart's lines, in their order.
-    pub(super) async fn products(&self, visit: &Visit) -> Vec<Result<Option<Product>, CallError>> {
-        let mut asked = Vec::with_capacity(visit.cart.len());
-        for line in &visit.cart {
-            asked.push(self.product(&line.item));
+    pub(super) async fn products(&self, visit: &Visit) -> Result<Vec<Option<Product>>, CallError> {
+        let context = self.context();
+        let mut products = Vec::with_capacity(visit.cart.len());
+        for lines in visit.cart.chunks(AT_ONCE) {
+            let query = BrowseProductQuery {
+                account: self.account().clone(),
+                items: lines.iter().map(|line| line.item.clone()).collect(),
+            };
+            let found = self.state.process.query_products(&context, &query);
+            let mut found = found.await?.matches;
+            found.resize(lines.len(), None);
+            products.extend(found);
         }
-        stream::iter(asked).buffered(AT_ONCE).collect().await
+        Ok(products)
     }
 
     /// What would become of the cart.

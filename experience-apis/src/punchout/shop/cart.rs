@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use askama::Template;
 use axum::response::Response;
 use canonical_model::{
-    ItemNumber, UnitOfMeasure,
+    ItemNumber, Money, UnitOfMeasure,
     basket::{BasketCheck, CheckedLine, Verdict},
     product::Product,
+    quote::Quote,
 };
 use http::StatusCode;
 use rust_decimal::Decimal;
@@ -31,6 +32,10 @@ struct CartPage {
     /// What is wrong, in all; with the field it is about.
     faults: Vec<(Option<String>, String)>,
     notices: Vec<String>,
+    /// Why it did not leave although nothing is wrong.
+    changed: Option<String>,
+    /// The total as it is shown, to be said when the cart is returned.
+    seen: String,
     /// An empty cart may leave, and says what that means.
     may_empty: bool,
 }
@@ -58,6 +63,53 @@ pub(super) struct Told {
     pub(super) typed: HashMap<String, (String, Option<String>)>,
     /// Why the cart could not leave.
     pub(super) refused: Vec<CannotLeave>,
+    /// Why it did not leave although nothing is wrong.
+    pub(super) changed: Option<String>,
+    /// At what it was quoted, where that is to be shown.
+    pub(super) quoted: Option<BasketCheck>,
+}
+
+/// The field of the cart's form that tells the total the buyer saw.
+pub(super) const SEEN: &str = "total";
+
+/// A total as that field has it.
+pub(super) fn seen(total: &Money) -> String {
+    format!("{} {}", words::typed(total.amount), total.currency.code())
+}
+
+impl From<CannotLeave> for Told {
+    fn from(cannot: CannotLeave) -> Self {
+        Self {
+            refused: vec![cannot],
+            ..Self::default()
+        }
+    }
+}
+
+impl Told {
+    /// A cart was quoted at another total than the buyer saw, or at one of which the buyer saw nothing.
+    pub(super) fn unseen(quote: &Quote, seen: &str) -> Self {
+        let now = words::total(&quote.total);
+        let changed = if seen.is_empty() {
+            format!("The cart comes to {now}: look at it, and return it again.")
+        } else {
+            format!(
+                "Prices have changed since this cart was shown: it comes to {now} now. Look at it, and return it again."
+            )
+        };
+        Self {
+            changed: Some(changed),
+            quoted: Some(BasketCheck {
+                verdict: Verdict::Accept,
+                holds: Vec::new(),
+                problems: Vec::new(),
+                lines: quote.lines.clone(),
+                total: quote.total,
+                credit: None,
+            }),
+            ..Self::default()
+        }
+    }
 }
 
 /// Shows the cart.
@@ -119,7 +171,7 @@ pub(super) fn typed(fields: &Fields) -> Result<Result<Vec<CartLine>, Told>, Refu
     let mut told = Told::default();
     let kept = fields
         .iter()
-        .filter(|(name, _)| *name != "remove" && !removed.contains(name));
+        .filter(|(name, _)| !["remove", SEEN].contains(name) && !removed.contains(name));
     for (name, typed) in kept.chain(removed.iter().map(|name| (*name, "0"))) {
         let (item, unit) = line_of(name).ok_or_else(|| {
             Refusal::bad_form(
@@ -152,19 +204,26 @@ fn line_of(field: &str) -> Option<(ItemNumber, UnitOfMeasure)> {
 }
 
 /// The page of the cart.
-pub(super) async fn page(visitor: &Visitor, told: Told) -> Result<Answer, Refusal> {
+pub(super) async fn page(visitor: &Visitor, mut told: Told) -> Result<Answer, Refusal> {
     let visit = &visitor.loaded.visit;
+    let quoted = told.quoted.take();
+    let check = async {
+        match quoted {
+            Some(quoted) => Some(quoted),
+            None => known("basket check", visitor.check(visit).await),
+        }
+    };
     let (products, check) = if visit.cart.is_empty() {
         (Vec::new(), None)
     } else {
-        let (products, check) = tokio::join!(visitor.products(visit), visitor.check(visit));
-        let products = products.into_iter();
-        let products = products.map(|product| known("product", product).flatten());
-        (products.collect(), known("basket check", check))
+        let (products, check) = tokio::join!(visitor.products(visit), check);
+        (known("products", products).unwrap_or_default(), check)
     };
     let wrong = !told.refused.is_empty() || told.typed.values().any(|(_, fault)| fault.is_some());
     let status = if wrong {
         StatusCode::UNPROCESSABLE_ENTITY
+    } else if told.changed.is_some() {
+        StatusCode::CONFLICT
     } else {
         StatusCode::OK
     };
@@ -207,6 +266,8 @@ fn view(
     CartPage {
         frame: visitor.frame(),
         total: check.map(|check| words::total(&check.total)),
+        seen: check.map(|check| seen(&check.total)).unwrap_or_default(),
+        changed: told.changed,
         may_empty: visit.mode == Mode::Edit && matches!(visit.protocol, Protocol::Cxml(_)),
         lines,
         faults,

@@ -21,11 +21,11 @@ use super::{
 use crate::{
     clients::process::CallError,
     punchout::{
-        cxml, oci,
+        cxml, fingerprint, oci,
         profile::origin,
         visit::{
-            self, CannotLeave, LeavingCart, Loaded, Mode, Protocol, ReturnForm, Stage, Visit,
-            VisitError, cart::Unchanged,
+            self, CannotLeave, CartLine, LeavingCart, Loaded, Mode, Protocol, ReturnForm, Stage,
+            Visit, VisitError, cart::Unchanged,
         },
     },
 };
@@ -47,17 +47,17 @@ struct ReturnPage<'a> {
 
 /// Sends the cart back: quotes it, and leads to the page that posts it.
 ///
-/// Quantities that were typed and not saved go with it. The prices hold for the agreed time. A cart leaves once: the same
-/// again leads to the same page.
+/// Quantities that were typed and not saved go with it. The prices hold for the agreed time; where they are not those that
+/// the buyer saw, they are shown first. A cart leaves once: the same again leads to the same page.
 #[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/return", tag = "punchout", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "As of the cart: what was typed there goes with it", example = "EA%3ASKU-0001=12"),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "As of the cart: what was typed there goes with it, and the total that was seen", example = "total=120+USD&EA%3ASKU-0001=12"),
     responses((status = 303, description = "The cart is ready to go: see Location"),
         (status = 400, description = "The form is none of the shop's", body = String, content_type = "text/html"),
         (status = 413, description = "The form is too large", body = String, content_type = "text/html"),
         (status = 404, description = "The link is wrong, another partner's, or over", body = String, content_type = "text/html"),
-        (status = 409, description = "The cart is for looking only", body = String, content_type = "text/html"),
+        (status = 409, description = "The cart is for looking only; or it is not the one, or not at the total, that the buyer saw: the page shows it", body = String, content_type = "text/html"),
         (status = 422, description = "The cart cannot be quoted; the page says why", body = String, content_type = "text/html"),
         (status = 429, description = "Too many requests at once", body = String, content_type = "text/html"),
         (status = 503, description = "The shop is not available at the moment", body = String, content_type = "text/html")))]
@@ -114,7 +114,8 @@ async fn give_back(
     visitor: &mut Visitor,
     fields: Result<Fields, Refusal>,
 ) -> Result<Answer, Refusal> {
-    let wanted = match cart::typed(&fields?)? {
+    let fields = fields?;
+    let wanted = match cart::typed(&fields)? {
         Ok(wanted) => wanted,
         Err(told) => {
             visitor.loaded.visit.may_change()?;
@@ -122,33 +123,37 @@ async fn give_back(
         }
     };
     for _ in 0..ATTEMPTS {
+        let before = visitor.loaded.visit.cart.clone();
         match visitor.loaded.visit.set(&wanted) {
             Err(Unchanged::Returned) => return Ok(Answer::See(visitor.to("return"))),
             other => other?,
         }
+        let seen = fields.get(cart::SEEN);
+        if seen.is_some() && !are_named(&visitor.loaded.visit.cart, &wanted) {
+            let told = Told {
+                changed: Some(
+                    "Lines were put into this cart elsewhere: look at them, and return it again."
+                        .to_owned(),
+                ),
+                ..Told::default()
+            };
+            return cart::page(visitor, told).await;
+        }
+        // Who typed other quantities goes for another total.
+        let seen = seen.filter(|_| visitor.loaded.visit.cart == before);
         let visit = &visitor.loaded.visit;
         if visit.cart.is_empty() && visit.mode == Mode::Create {
             return Ok(Answer::See(visitor.to("cart")));
         }
-        let form = match quoted(visitor).await? {
+        let form = match quoted(visitor, seen).await? {
             Ok(form) => form,
-            Err(refused) => {
-                let told = Told {
-                    refused,
-                    ..Told::default()
-                };
-                return cart::page(visitor, told).await;
-            }
+            Err(told) => return cart::page(visitor, told).await,
         };
         match keep(visitor, form).await? {
             Kept::Left => return Ok(Answer::See(visitor.to("return"))),
             Kept::TooLarge => {
                 let detail = "The cart is too large to go back at once: take some lines out, and order them with another.";
-                let told = Told {
-                    refused: vec![cannot(None, detail)],
-                    ..Told::default()
-                };
-                return cart::page(visitor, told).await;
+                return cart::page(visitor, cannot(None, detail).into()).await;
             }
             Kept::Changed => {}
         }
@@ -160,6 +165,9 @@ async fn leave(visitor: &mut Visitor) -> Result<Answer, Refusal> {
     for _ in 0..ATTEMPTS {
         if let Stage::Returned { .. } = visitor.loaded.visit.stage {
             return Ok(Answer::See(visitor.to("return")));
+        }
+        if let Some(told) = not_agreed(visitor) {
+            return cart::page(visitor, told).await;
         }
         let context = visitor.context();
         let process = &visitor.state.process;
@@ -209,25 +217,43 @@ async fn keep(visitor: &mut Visitor, form: ReturnForm) -> Result<Kept, Refusal> 
     }
 }
 
-/// The form of the quoted cart, or why there is none.
-async fn quoted(visitor: &Visitor) -> Result<Result<ReturnForm, Vec<CannotLeave>>, Refusal> {
+/// Whether the form of the cart had all of these lines.
+fn are_named(cart: &[CartLine], named: &[CartLine]) -> bool {
+    cart.iter().all(|line| {
+        let mut named = named.iter();
+        named.any(|named| named.item == line.item && named.unit == line.unit)
+    })
+}
+
+/// The agreement may have changed since the visit was opened.
+fn not_agreed(visitor: &Visitor) -> Option<Told> {
+    let refused = visitor.profile.return_url(&visitor.loaded.visit.return_url);
+    let detail =
+        "The address of your procurement system is no longer agreed with us: tell your contact.";
+    refused.is_err().then(|| cannot(None, detail).into())
+}
+
+/// The form of the quoted cart, or what to tell instead. `seen` is the total that the buyer saw of this very cart.
+async fn quoted(
+    visitor: &Visitor,
+    seen: Option<&str>,
+) -> Result<Result<ReturnForm, Told>, Refusal> {
     let visit = &visitor.loaded.visit;
-    if visitor.profile.return_url(&visit.return_url).is_err() {
-        let detail = "The address of your procurement system is no longer agreed with us: tell your contact.";
-        return Ok(Err(vec![cannot(None, detail)]));
+    if let Some(told) = not_agreed(visitor) {
+        return Ok(Err(told));
     }
     let mut products: Vec<Product> = Vec::with_capacity(visit.cart.len());
-    let mut missing = Vec::new();
-    for (line, product) in (1_u32..).zip(visitor.products(visit).await) {
-        match product? {
+    let mut missing = Told::default();
+    for (line, product) in (1_u32..).zip(visitor.products(visit).await?) {
+        match product {
             Some(product) => products.push(product),
-            None => missing.push(cannot(
+            None => missing.refused.push(cannot(
                 Some(line),
                 "This product is no longer in the catalogue: remove it.",
             )),
         }
     }
-    if !missing.is_empty() {
+    if !missing.refused.is_empty() {
         return Ok(Err(missing));
     }
     let (quote, currency) = if visit.cart.is_empty() {
@@ -236,24 +262,31 @@ async fn quoted(visitor: &Visitor) -> Result<Result<ReturnForm, Vec<CannotLeave>
         let account = process.account(&context, visitor.account()).await?;
         (None, account.currency)
     } else {
-        match quote(visitor).await? {
+        match quote(visitor, seen).await? {
             Ok(quote) => (Some(quote.clone()), quote.total.currency),
-            Err(refused) => return Ok(Err(refused)),
+            Err(refused) => return Ok(Err(refused.into())),
         }
     };
+    if let (Some(quote), Some(seen)) = (&quote, seen)
+        && cart::seen(&quote.total) != seen
+    {
+        return Ok(Err(Told::unseen(quote, seen)));
+    }
     let cart = leaving(visitor, quote.as_ref(), &products, currency);
     let form = match visit.protocol {
         Protocol::Cxml(_) => cxml::cart::form(&cart),
         Protocol::Oci(_) => oci::cart::form(&cart),
     };
-    Ok(form.map_err(|cannot| vec![cannot]))
+    Ok(form.map_err(Told::from))
 }
 
-/// Locks the prices. The same cart once more is the same quote.
-async fn quote(visitor: &Visitor) -> Result<Result<Quote, Vec<CannotLeave>>, Refusal> {
+/// Locks the prices. The same form of the same cart once more is the same quote; another form is another, whether or not
+/// what became of the first was kept.
+async fn quote(
+    visitor: &Visitor,
+    seen: Option<&str>,
+) -> Result<Result<Quote, CannotLeave>, Refusal> {
     let Loaded { session, visit } = &visitor.loaded;
-    let key = format!("return:{}:{}", session.session_id, session.version);
-    let key = IdempotencyKey::parse(&key)?;
     let seconds = visitor.profile.price_lock.get().as_secs();
     let request = QuoteRequest {
         account: visitor.account().clone(),
@@ -261,6 +294,13 @@ async fn quote(visitor: &Visitor) -> Result<Result<Quote, Vec<CannotLeave>>, Ref
         lines: basket::lines(&visit.cart),
         seconds: u32::try_from(seconds).ok(),
     };
+    let content = serde_json::to_vec(&(&request, seen));
+    let content = fingerprint(&content.map_err(|error| Refusal::internal(&error))?);
+    let key = format!(
+        "return:{}:{}:{content}",
+        session.session_id, session.version
+    );
+    let key = IdempotencyKey::parse(&key)?;
     let context = visitor.context();
     let quoted = visitor.state.process.create_quote(&context, &key, &request);
     match quoted.await {
@@ -268,7 +308,7 @@ async fn quote(visitor: &Visitor) -> Result<Result<Quote, Vec<CannotLeave>>, Ref
         // The check that the page of the cart makes names what is wrong at the lines.
         Err(CallError(HopError::Problem(problem))) if problem.status == 422 => {
             let detail = "The cart cannot be returned as it is: correct what is named below, and return it again.";
-            Ok(Err(vec![cannot(None, detail)]))
+            Ok(Err(cannot(None, detail)))
         }
         Err(error) => Err(error.into()),
     }

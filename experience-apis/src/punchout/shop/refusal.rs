@@ -138,6 +138,11 @@ impl From<Problem> for Refusal {
                 "The shop is not available at the moment",
                 LATER,
             ),
+            _ if problem.is(codes::REQUEST_IN_PROGRESS) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This is still being done",
+                LATER,
+            ),
             status @ 400..500 => Self::new(
                 StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
                 "This cannot be done",

@@ -33,7 +33,7 @@ async fn a_cart_goes_back_with_its_quote(#[case] visit: Value, #[case] field: &s
     );
     let quotes = world.stub.quotes.lock().unwrap();
     let (key, quote) = &quotes[0];
-    assert!(key.starts_with("return:") && key.ends_with(":2"), "{key}");
+    assert!(key.starts_with("return:") && key.contains(":2:"), "{key}");
     assert_eq!(quote.seconds, Some(30 * 86_400));
     assert_eq!(quote.ship_to.as_ref().unwrap().as_str(), "ACME-01");
 }
@@ -188,6 +188,98 @@ async fn an_address_that_is_no_longer_agreed_gets_no_cart() {
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     page.says("no longer agreed");
     page.is_silent_of("evil.example");
+    let page = world.post(&format!("{base}leave"), &[]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.says("no longer agreed");
+}
+
+/// The total that the page of the cart tells the form.
+fn seen(page: &Shown) -> String {
+    let after = page.html.split_once("name=\"total\" value=\"").unwrap().1;
+    after.split_once('"').unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn a_price_that_changes_is_seen_before_the_cart_leaves() {
+    let world = World::new().await;
+    let base = world.enter(oci("create", bolts("3"))).await;
+    let (cart, back) = (format!("{base}cart"), format!("{base}return"));
+    let total = seen(&world.get(&cart).await);
+    let form = [("total", &*total), ("EA:SKU-0001", "3")];
+    *world.stub.price.lock().unwrap() = 12;
+    let page = world.post(&back, &form).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    page.says("Prices have changed since this cart was shown: it comes to 36.00 USD now.");
+    page.says("12.00 USD");
+    page.is_silent_of("has to be put right");
+    assert_eq!(world.stub.visit()["stage"], "shopping");
+    let total = seen(&page);
+    let form = [("total", &*total), ("EA:SKU-0001", "3")];
+    assert_eq!(world.post(&back, &form).await.location(), back);
+}
+
+#[tokio::test]
+async fn prices_that_were_missing_are_seen_before_the_cart_leaves() {
+    let world = World::new().await;
+    let base = world.enter(oci("create", bolts("3"))).await;
+    world.stub.down.lock().unwrap().push("check");
+    let page = world.get(&format!("{base}cart")).await;
+    page.says("Prices and dates are not available at the moment");
+    let back = format!("{base}return");
+    assert_eq!(seen(&page), "");
+    let form = [("total", ""), ("EA:SKU-0001", "3")];
+    let page = world.post(&back, &form).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    page.says("The cart comes to 30.00 USD");
+    let total = seen(&page);
+    let form = [("total", &*total), ("EA:SKU-0001", "3")];
+    assert_eq!(world.post(&back, &form).await.location(), back);
+}
+
+#[tokio::test]
+async fn lines_of_another_window_are_seen_before_the_cart_leaves() {
+    let world = World::new().await;
+    let base = world.enter(oci("create", bolts("3"))).await;
+    let total = seen(&world.get(&format!("{base}cart")).await);
+    let other = [("item", "SKU-0002"), ("quantity", "5"), ("unit", "EA")];
+    world.post(&format!("{base}add"), &other).await.location();
+    let form = [("total", &*total), ("EA:SKU-0001", "4")];
+    let page = world.post(&format!("{base}return"), &form).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    page.says("Lines were put into this cart elsewhere");
+    page.says("name=\"EA:SKU-0002\"");
+    assert!(world.stub.quotes.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_cart_that_was_quoted_and_did_not_leave_can_still_be_changed() {
+    let world = World::new().await;
+    let base = world.enter(oci("create", bolts("3"))).await;
+    let back = format!("{base}return");
+    let wrong = [("total", "1 USD"), ("EA:SKU-0001", "3")];
+    assert_eq!(world.post(&back, &wrong).await.status, StatusCode::CONFLICT);
+    let less = [("total", "30 USD"), ("EA:SKU-0001", "2")];
+    assert_eq!(world.post(&back, &less).await.location(), back);
+    world
+        .get(&back)
+        .await
+        .says("name=\"NEW_ITEM-QUANTITY[1]\" value=\"2");
+}
+
+#[tokio::test]
+async fn the_same_form_once_more_is_the_same_quote() {
+    let world = World::new().await;
+    let base = world.enter(oci("create", bolts("3"))).await;
+    let shopping = world.stub.visit();
+    give_back(&world, &base).await;
+    // As if what became of it had not been kept.
+    world.stub.touch(|session| {
+        session.content = shopping;
+        session.version -= 1;
+    });
+    give_back(&world, &base).await;
+    let quotes = world.stub.quotes.lock().unwrap();
+    assert_eq!(quotes[0].0, quotes[1].0);
 }
 
 #[rstest]

@@ -170,7 +170,8 @@ impl Shown {
 /// A visit in OCI.
 fn oci(mode: &str, cart: Value) -> Value {
     json!({"protocol": {"oci": {"hook_fields": [["~OkCode", "ADDI"]], "charset": "UTF-8"}}, "mode": mode, "test": false,
-        "return_url": "https://procure.example.com/punchout/in", "cart": cart, "stage": "waiting"})
+        "return_url": "https://procure.example.com/punchout/in", "cart": cart, "ship_to": "ACME-01",
+        "stage": "waiting"})
 }
 
 /// A visit in cXML.

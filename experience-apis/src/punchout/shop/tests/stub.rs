@@ -14,9 +14,10 @@ use axum::{
     routing::{get, post},
 };
 use canonical_model::{
-    QuoteId, SessionId,
+    ItemNumber, QuoteId, SessionId,
     basket::{BasketLine, BasketRequest},
     price::BrowsePriceQuery,
+    product::BrowseProductQuery,
     promise::AvailabilityQuery,
     quote::QuoteRequest,
     session::{ChangeSession, OpenSession, Session},
@@ -70,6 +71,7 @@ impl Stub {
             .route("/v1/accounts/{account}", get(account))
             .route("/v1/products", get(products))
             .route("/v1/products/{item}", get(product))
+            .route("/v1/products/query", post(some_products))
             .route("/v1/prices/query", post(prices))
             .route("/v1/availability/query", post(availability))
             .route("/v1/basket-checks", post(check))
@@ -194,6 +196,23 @@ async fn products(
 }
 
 async fn product(Path(item): Path<String>) -> Response {
+    let found = find_product(&item);
+    found.map_or_else(
+        || refuse(404, "not-found"),
+        |product| Json(product).into_response(),
+    )
+}
+
+async fn some_products(State(stub): Shared, Json(query): Json<BrowseProductQuery>) -> Response {
+    if stub.is_down("products") || query.items.len() > 200 {
+        return refuse(503, "backend-unavailable");
+    }
+    let found = |item: &ItemNumber| find_product(item.as_str());
+    let matches: Vec<Option<Value>> = query.items.iter().map(found).collect();
+    Json(json!({"matches": matches})).into_response()
+}
+
+fn find_product(item: &str) -> Option<Value> {
     let mut all = catalogue();
     if item.starts_with("N-") {
         // As many as a test needs, with a long description.
@@ -201,11 +220,7 @@ async fn product(Path(item): Path<String>) -> Response {
         all[0]["description"] =
             json!("Hexagon head bolt with \"full\" thread & flange, M8 × 40, ".repeat(3));
     }
-    let found = all.into_iter().find(|one| one["item"] == *item);
-    found.map_or_else(
-        || refuse(404, "not-found"),
-        |product| Json(product).into_response(),
-    )
+    all.into_iter().find(|one| one["item"] == *item)
 }
 
 async fn prices(State(stub): Shared, Json(query): Json<BrowsePriceQuery>) -> Response {
@@ -251,8 +266,13 @@ async fn quote(
         return refuse(422, "basket-rejected");
     }
     let key = headers["idempotency-key"].to_str().unwrap().to_owned();
+    let mut quotes = stub.quotes.lock().unwrap();
+    let other = |(known, asked): &(String, QuoteRequest)| *known == key && *asked != request;
+    if quotes.iter().any(other) {
+        return refuse(422, "idempotency-key-reused");
+    }
     let (lines, total) = stub.lines(&request.lines);
-    stub.quotes.lock().unwrap().push((key, request));
+    quotes.push((key, request));
     let answer = json!({"quote_id": QuoteId::generate(), "account": "ACME", "ship_to": "ACME-01", "lines": lines,
         "total": total, "created_at": stub.clock.now(), "expires_at": "2026-03-31T12:00:00Z", "state": "open",
         "decision_id": uuid::Uuid::new_v4()});
