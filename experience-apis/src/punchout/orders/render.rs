@@ -78,11 +78,9 @@ fn confirmation(
     let outcome = if document.order_id.is_some() {
         news = kept(document)?;
         match news.refused_change() {
-            // The confirmation before is about the order as it stands, and holds.
+            // It answers the document that asked for the change, and is the first to do so.
             Some(why) => {
-                previous = news
-                    .previous
-                    .filter(|_| news.purpose == "replacement_refused");
+                previous = None;
                 reasons = why;
                 Outcome::Refused(&reasons)
             }
