@@ -194,7 +194,8 @@ async fn asked(
     let no_reply = |no_reply| (fresh(), status_of(no_reply));
     match &envelope.kind {
         Kind::Profile => {
-            let url = format!("{}/punchout/cxml", state.config.punchout.public_url);
+            let base = state.config.punchout.public_url.trim_end_matches('/');
+            let url = format!("{base}/punchout/cxml");
             Ok(profile_response::response(&fresh(), &url, false))
         }
         Kind::PunchOutSetup => {

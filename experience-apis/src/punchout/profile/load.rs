@@ -9,7 +9,7 @@ use service_runtime::config::Faults;
 
 use super::{
     Profile, ProfilesError,
-    address::{is_https, is_loopback},
+    address::{is_https, is_loopback, is_origin},
 };
 use crate::{
     config::Config,
@@ -29,11 +29,12 @@ pub fn load(config: &Config) -> Result<BTreeMap<String, Arc<Profile>>, ProfilesE
             "punchout.link_key",
             "give at least 32 bytes, by ORDERWAY_EXPERIENCE__PUNCHOUT__LINK_KEY, the same for all instances",
         );
-        let address = &punchout.public_url;
+        let address = punchout.public_url.trim_end_matches('/');
+        // The shop's pages are told by their path alone, so nothing may stand before it.
         faults.check(
-            is_https(address) || (development && is_loopback(address)),
+            is_origin(address) && (is_https(address) || (development && is_loopback(address))),
             "punchout.public_url",
-            "give the https address under which browsers reach the shop, such as https://orders.example.com",
+            "give the https address under which browsers reach the shop, without a path, such as https://orders.example.com",
         );
     }
     for profile in partners.values() {
@@ -94,6 +95,19 @@ impl PartnerProfile for Profile {
                 "return_urls",
                 format!("`{url}`: carts go back over https; plain http is for loopback in development mode"),
             );
+        }
+        let framing = self.frame_ancestors.as_deref().unwrap_or_default();
+        for (key, origins) in [
+            ("frame_ancestors", framing),
+            ("form_targets", &self.form_targets),
+        ] {
+            for origin in origins {
+                faults.check(
+                    is_https(origin),
+                    key,
+                    format!("`{origin}`: plain http is for loopback in development mode"),
+                );
+            }
         }
         if let Some(cxml) = &self.cxml {
             let published = cxml.senders.iter().any(|sender| sender.development_only);

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rstest::rstest;
 use service_runtime::config::HumanDuration;
 use tempfile::TempDir;
 
@@ -50,6 +51,7 @@ fn the_demo_profile_is_sound_in_development_only() {
         faults(&[("acme-punchout.toml", DEMO)], false),
         [
             "acme-punchout.return_urls",
+            "acme-punchout.frame_ancestors",
             "acme-punchout.cxml.senders",
             "acme-punchout.oci.logins"
         ]
@@ -127,6 +129,25 @@ fn what_partners_need_of_the_configuration_is_asked_for() {
     let secret = ("acme_punchout".to_owned(), "s".to_owned().into());
     config.punchout.secrets.extend([secret]);
     assert_eq!(load(&config).unwrap().len(), 1);
+}
+
+#[rstest]
+#[case("https://orders.example.com", true)]
+#[case("https://orders.example.com/", true)]
+#[case("https://orders.example.com/b2b", false)]
+#[case("https://orders.example.com?x=1", false)]
+#[case("https://user@orders.example.com", false)]
+#[case("orders.example.com", false)]
+fn links_begin_with_an_origin(#[case] address: &str, #[case] sound: bool) {
+    let folder = folder(&[("acme-punchout.toml", DEMO)]);
+    let mut config = config(&folder, true);
+    config.punchout.public_url = address.to_owned();
+    let keys = load(&config).err().map(|error| {
+        let keys = error.0.iter().map(|fault| fault.key.clone());
+        keys.collect::<Vec<_>>()
+    });
+    let expected = (!sound).then(|| vec!["punchout.public_url".to_owned()]);
+    assert_eq!(keys, expected);
 }
 
 #[test]

@@ -45,8 +45,15 @@ pub(super) async fn start_visit(State(state): State<AppState>, mut parts: Parts)
 }
 
 fn is_prefetch(headers: &HeaderMap) -> bool {
-    let purpose = headers.get("sec-purpose").and_then(|it| it.to_str().ok());
-    purpose.is_some_and(|purpose| purpose.contains("prefetch"))
+    // The standard's name, and those of other browsers and of older ones.
+    let names = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+    let mut values = names.iter().flat_map(|name| headers.get_all(*name));
+    values.any(|value| {
+        let purpose = value.to_str().unwrap_or_default();
+        ["prefetch", "preview"]
+            .map(|word| purpose.contains(word))
+            .contains(&true)
+    })
 }
 
 async fn start(state: &AppState, profile: &Profile, ticket: &str) -> Result<Answer, Refusal> {

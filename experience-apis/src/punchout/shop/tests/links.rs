@@ -30,12 +30,17 @@ async fn a_look_ahead_does_not_use_a_link_up() {
     let world = World::new().await;
     let start = world.open(oci("create", json!([]))).await;
     let head = world.send(Request::head(&start), Body::empty()).await;
-    let ahead = Request::get(&start).header("sec-purpose", "prefetch;prerender");
-    let ahead = world.send(ahead, Body::empty()).await;
-    assert_eq!(
-        (head.status, ahead.status),
-        (StatusCode::NO_CONTENT, StatusCode::NO_CONTENT)
-    );
+    assert_eq!(head.status, StatusCode::NO_CONTENT);
+    for (name, value) in [
+        ("sec-purpose", "prefetch;prerender"),
+        ("purpose", "prefetch"),
+        ("x-purpose", "preview"),
+        ("x-moz", "prefetch"),
+    ] {
+        let ahead = Request::get(&start).header(name, value);
+        let ahead = world.send(ahead, Body::empty()).await;
+        assert_eq!(ahead.status, StatusCode::NO_CONTENT, "{name}");
+    }
     world.get(&start).await.location();
 }
 
