@@ -135,26 +135,25 @@ async fn an_order_that_has_gone_too_far_stands_as_it_was() {
     }
 }
 
+#[rstest::rstest]
+#[case("change_refused")]
+#[case("replacement_refused")]
 #[tokio::test]
-async fn a_change_that_is_refused_later_is_confirmed_as_such() {
+async fn a_change_that_is_refused_later_is_confirmed_as_such(#[case] purpose: &str) {
     let world = with_order().await;
     world.post(update().text()).await;
     let inbound = world.stub.inbound();
     let update = inbound[1].document_id;
-    world.stub.owe_change_refused(
-        update,
-        "change_refused",
-        "The order stands as it was: it is being picked.",
-    );
+    world
+        .stub
+        .owe_change_refused(update, purpose, "It is being picked.");
     let sent = world.confirm().await;
-    assert!(
-        sent[0].contains("type=\"reject\"") && sent[0].contains("it is being picked"),
-        "{}",
-        sent[0]
-    );
-    assert!(
-        sent[0].contains("payloadID=\"p-2@buyer\""),
-        "about the update: {}",
-        sent[0]
-    );
+    for said in [
+        "type=\"reject\"",
+        "operation=\"new\"",
+        "It is being picked.",
+        "payloadID=\"p-2@buyer\"",
+    ] {
+        assert!(sent[0].contains(said), "{said}: {}", sent[0]);
+    }
 }
