@@ -5,7 +5,7 @@ use service_runtime::problem::Problem;
 
 use super::{
     Ordered,
-    compare::{Difference, Judged},
+    compare::{Difference, Field, Judged},
     request::Wanted,
 };
 
@@ -41,12 +41,17 @@ pub(super) fn sentences(differences: &[Difference]) -> String {
 pub(super) fn noted(said: String, judged: &Judged) -> String {
     let mut said = vec![said];
     for (differences, word) in [
-        (&judged.accepted, "Taken as it came"),
+        (&judged.accepted, "Taken all the same"),
         (&judged.held, "To be looked at"),
     ] {
         if !differences.is_empty() {
             said.push(format!("{word}: {}", sentences(differences)));
         }
+    }
+    // Whatever is agreed, the price is never the buyer's.
+    let is_price = |difference: &Difference| difference.field == Field::Price;
+    if judged.accepted.iter().any(is_price) {
+        said.push("Our price counts.".to_owned());
     }
     said.join(" ")
 }
@@ -68,4 +73,33 @@ pub(super) fn reasons(problem: &Problem, ordered: &Ordered, wanted: &Wanted) -> 
         reasons.extend(problem.detail.clone());
     }
     reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_price_counts_is_said_where_another_was_accepted() {
+        let difference = |field, sentence: &str| Difference {
+            field,
+            line: Some(0),
+            sentence: sentence.to_owned(),
+        };
+        let mut judged = Judged {
+            accepted: vec![difference(
+                Field::Quantity,
+                "Line 1, quantity: 2 left, 3 came.",
+            )],
+            ..Judged::default()
+        };
+        let noted_of = |judged: &Judged| noted("Received.".to_owned(), judged);
+        assert_eq!(
+            noted_of(&judged),
+            "Received. Taken all the same: Line 1, quantity: 2 left, 3 came."
+        );
+        let price = difference(Field::Price, "Line 1, price: 10 left, 9 came.");
+        judged.accepted.push(price);
+        assert!(noted_of(&judged).ends_with("9 came. Our price counts."));
+    }
 }

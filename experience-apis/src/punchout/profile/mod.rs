@@ -108,7 +108,7 @@ pub enum UnknownPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDifference {
-    /// It is taken as it came.
+    /// The order is taken all the same; a price stays ours.
     Accept,
     /// The order is taken and held for a person.
     Hold,
