@@ -5,6 +5,7 @@
 //! `shop`. Orders are read by the dialects, compared with what left and taken by `orders`. Nothing is kept here.
 
 mod context;
+mod known;
 pub mod cxml;
 mod cxml_auth;
 mod cxml_routes;
@@ -124,7 +125,10 @@ pub fn router() -> OpenApiRouter<AppState> {
 
 /// The channel's work that no request waits for; ends when told to.
 pub async fn background(state: AppState, shutdown: CancellationToken) {
-    orders::run(state, shutdown).await;
+    tokio::join!(
+        known::look(state.clone(), shutdown.clone()),
+        orders::run(state, shutdown)
+    );
 }
 
 /// The fingerprint of bytes, as text.
