@@ -3,7 +3,6 @@
 mod carts;
 mod leaving;
 mod links;
-mod log;
 mod pages;
 mod stub;
 
