@@ -5,11 +5,11 @@
 //! `shop`. Orders are read by the dialects, compared with what left and taken by `orders`. Nothing is kept here.
 
 mod context;
-mod known;
 pub mod cxml;
 mod cxml_auth;
 mod cxml_routes;
 mod cxml_setup;
+mod known;
 pub mod lock;
 mod oci;
 mod orders;

@@ -6,7 +6,6 @@ mod changes;
 mod comparing;
 mod confirming;
 mod documents;
-mod logs;
 mod once;
 mod senders;
 mod setups;
