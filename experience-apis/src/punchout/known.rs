@@ -27,7 +27,11 @@ pub(super) async fn look(state: AppState, shutdown: CancellationToken) {
                 }
             };
             for fault in faults {
-                tracing::error!(partner = profile.id, fault, "a partner's profile names what is not there");
+                tracing::error!(
+                    partner = profile.id,
+                    fault,
+                    "a partner's profile names what is not there"
+                );
             }
             break;
         }

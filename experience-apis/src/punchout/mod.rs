@@ -134,5 +134,8 @@ pub async fn background(state: AppState, shutdown: CancellationToken) {
 /// The fingerprint of bytes, as text.
 fn fingerprint(bytes: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, bytes);
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
