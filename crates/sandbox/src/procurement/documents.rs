@@ -192,14 +192,35 @@ pub(super) fn confirmation(document: &str) -> Option<(String, String)> {
         .map(|status| {
             let of = |name: &str| status.attribute(name).unwrap_or_default();
             let day = of("deliveryDate").split('T').next().unwrap_or_default();
-            format!("{} {} {day}", of("quantity"), of("type"))
+            let unit = text(status, "UnitOfMeasure");
+            let said = format!("{}: {} {unit}", in_words(of("type")), of("quantity"));
+            if day.is_empty() {
+                said
+            } else {
+                format!("{said} on {day}")
+            }
         });
     let said = format!(
-        "{}: {}",
-        header.attribute("type").unwrap_or_default(),
+        "{}{}",
+        match header.attribute("type").unwrap_or_default() {
+            "reject" => "rejected; ",
+            "backordered" => "backordered; ",
+            _ => "",
+        },
         statuses.collect::<Vec<_>>().join(", ")
     );
     Some((order.attribute("orderID")?.to_owned(), said))
+}
+
+/// The type of a `ConfirmationStatus`, for a person.
+fn in_words(kind: &str) -> &str {
+    match kind {
+        "accept" => "accepted",
+        "reject" => "rejected",
+        "detail" => "changed",
+        "unknown" => "held",
+        other => other,
+    }
 }
 
 /// The answer to a `ConfirmationRequest`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Form, Router,
     extract::{Path, State},
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -19,6 +19,8 @@ use super::{
 pub(super) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(home))
+        // Browsers ask for it unasked.
+        .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))
         .route("/shop/cxml", post(shop_by_cxml))
         .route("/shop/oci", post(shop_by_oci))
         .route("/punchout/cart", post(cart))
