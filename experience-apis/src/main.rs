@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// The longest secret that is ever compared.
 const MOST_SECRET: u64 = 1_024;
 
-/// The experience layer of Orderway: portal and EDI.
+/// The experience layer of Orderway: portal, EDI and punchout (cXML, OCI).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

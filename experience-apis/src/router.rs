@@ -24,9 +24,10 @@ use crate::{
 const INFO: ContractInfo = ContractInfo {
     title: "Orderway experience-apis",
     version: env!("CARGO_PKG_VERSION"),
-    description: "What storefronts and trading partners use: prices, availability and orders of the accounts they act for. \
-Errors are application/problem+json with a stable code; lists are paged by cursor; operations that create or change \
-something take an Idempotency-Key.",
+    description: "What storefronts (/portal), trading partners (X12, /edi) and procurement systems (cXML and OCI, /punchout) use: \
+prices, availability and orders of the accounts they act for. Errors are application/problem+json with a stable code, and \
+a Status in the answer where cXML is spoken; lists are paged by cursor. Operations of the portal that create or change \
+something take an Idempotency-Key; documents are known again by their own numbers.",
     security: &[Security::Bearer, Security::Basic],
 };
 

@@ -36,7 +36,7 @@ enum Command {
     Migrate,
     /// Prints the published contract.
     Openapi,
-    /// Prints the header under which an operator lists and releases holds; good for a minute.
+    /// Prints the header under which an operator lists and releases holds, or reads documents; good for a minute.
     OperatorHeader {
         /// The company.
         #[arg(long)]
@@ -44,7 +44,7 @@ enum Command {
         /// Who the operator is; it stands in the audit trail.
         #[arg(long)]
         principal: String,
-        /// Whose documents are read: edi, punchout.
+        /// Under which channel: operator, for holds; edi or punchout, for the documents of that channel.
         #[arg(long, default_value = "operator")]
         channel: String,
     },
