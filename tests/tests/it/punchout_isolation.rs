@@ -146,7 +146,11 @@ async fn a_visit_under_another_partner_is_one_that_is_not_there() {
             "start_visit" => &owned.ticket,
             _ if operation.path.contains("{visit}") => &owned.visit,
             // The stylesheet and the script are everybody's; the others have tests of their own below.
-            "get_asset" | "receive_cxml" | "punch_out" | "punch_out_by_form" | "order_cart" => {
+            "get_asset"
+            | "receive_cxml"
+            | "oci_punch_out"
+            | "oci_punch_out_by_form"
+            | "order_oci_cart" => {
                 continue;
             }
             other => {

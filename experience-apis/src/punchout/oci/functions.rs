@@ -10,7 +10,10 @@ use canonical_model::{
     quote::QuoteRequest,
 };
 use rust_decimal::Decimal;
-use service_runtime::{extract::IdempotencyKey, problem::Problem};
+use service_runtime::{
+    extract::IdempotencyKey,
+    problem::{Problem, codes as generic},
+};
 use uuid::Uuid;
 
 use super::{
@@ -46,6 +49,25 @@ pub(super) fn visit(partner: &Partner, call: &Call, selected: Option<ItemNumber>
     }
 }
 
+/// The product that PRODUCTID names.
+pub(super) async fn product(
+    state: &AppState,
+    partner: &Partner,
+    item: &ItemNumber,
+) -> Result<Product, Problem> {
+    let profile = partner.profile();
+    let context = context::of_partner(profile);
+    let found = state.process.product(&context, &profile.account, item);
+    found.await.map_err(|error| {
+        let problem = Problem::from(error);
+        if !problem.is(generic::NOT_FOUND) {
+            return problem;
+        }
+        let detail = "The field PRODUCTID names no product of your catalogue: send the EXT_PRODUCT_ID of an item as we posted it.";
+        Problem::new(generic::NOT_FOUND, detail).caused_by(&problem)
+    })
+}
+
 /// VALIDATE: the item at today's price and date, with a price lock of its own.
 pub(super) async fn validate(
     state: &AppState,
@@ -56,10 +78,7 @@ pub(super) async fn validate(
 ) -> Result<Response, Problem> {
     let profile = partner.profile();
     let context = context::of_partner(profile);
-    let product = state
-        .process
-        .product(&context, &profile.account, item)
-        .await?;
+    let product = product(state, partner, item).await?;
     let request = QuoteRequest {
         account: profile.account.clone(),
         ship_to: profile.ship_to.default.clone(),

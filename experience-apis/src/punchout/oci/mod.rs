@@ -7,6 +7,7 @@
 mod call;
 pub(super) mod cart;
 mod charset;
+mod contract;
 mod error;
 mod fields;
 mod functions;
@@ -22,6 +23,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 mod units;
+mod words;
 
 use utoipa_axum::router::OpenApiRouter;
 

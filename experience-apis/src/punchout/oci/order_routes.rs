@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    contract::OciOrder,
     error::{DUPLICATE_PURCHASE_ORDER, ORDER_DIFFERS},
     login::{Partner, enter},
     order::{self, kept_form},
@@ -45,7 +46,7 @@ const MOST_ORDERS: u16 = 20;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(order_cart))
+        .routes(routes!(order_oci_cart))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
 
@@ -79,10 +80,13 @@ struct OrderTaken {
 /// The body is the form as it left the shop, `NEW_ITEM` by `NEW_ITEM`, with `PO_NUMBER` and, where you like, `REQUESTED_DATE`
 /// and `SHIP_TO`. `EXT_QUOTE_ID` and `EXT_QUOTE_ITEM` bring the locked price back. The same order again is answered as the
 /// first, and nothing happens twice; the same `PO_NUMBER` with other content is refused.
-#[utoipa::path(post, path = "/punchout/oci/{partner}/orders", tag = "punchout", security(("basic" = [])),
+#[utoipa::path(post, path = "/punchout/oci/{partner}/orders", tag = "punchout", security(("basic" = []), ()),
     params(("partner" = String, Path, description = "Your partner id", example = "acme-punchout")),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "The cart, and PO_NUMBER",
-        example = "PO_NUMBER=4500017&REQUESTED_DATE=2026-03-09&SHIP_TO=21444&NEW_ITEM-DESCRIPTION%5B1%5D=Nitrile+gloves&NEW_ITEM-QUANTITY%5B1%5D=10&NEW_ITEM-UNIT%5B1%5D=EA&NEW_ITEM-PRICE%5B1%5D=9.99&NEW_ITEM-CURRENCY%5B1%5D=USD&NEW_ITEM-VENDORMAT%5B1%5D=SKU-0001&NEW_ITEM-EXT_QUOTE_ID%5B1%5D=0199e0a46c1f7d3a9a550c6f4f1d2b7e&NEW_ITEM-EXT_QUOTE_ITEM%5B1%5D=1"),
+    request_body(content = OciOrder, content_type = "application/x-www-form-urlencoded", description = "The cart, and PO_NUMBER",
+        example = json!({"PO_NUMBER": "4500017", "REQUESTED_DATE": "2026-03-09", "SHIP_TO": "21444",
+            "NEW_ITEM-DESCRIPTION[1]": "Ball bearing 6001", "NEW_ITEM-QUANTITY[1]": "10", "NEW_ITEM-UNIT[1]": "EA",
+            "NEW_ITEM-PRICE[1]": "9.99", "NEW_ITEM-CURRENCY[1]": "USD", "NEW_ITEM-VENDORMAT[1]": "SKU-0001",
+            "NEW_ITEM-EXT_QUOTE_ID[1]": "0199e0a46c1f7d3a9a550c6f4f1d2b7e", "NEW_ITEM-EXT_QUOTE_ITEM[1]": "1"})),
     responses((status = 202, description = "It is stored, and will be in the ERP whatever fails in between", body = OrderTaken),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`duplicate-purchase-order`: the number was received before with other content", body = Problem, content_type = "application/problem+json"),
@@ -90,15 +94,16 @@ struct OrderTaken {
         (status = 415, description = "`unsupported-media-type`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`: fields that are wrong, by name and index; `order-differs`: it cannot be taken as it is, or differs from the cart that left in what was agreed to be refused", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate-limited`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`temporarily-unavailable`: send the same order again", body = Problem, content_type = "application/problem+json")))]
-async fn order_cart(
+        (status = 503, description = "`temporarily-unavailable`: send the same order again", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "`timeout`: send the same order again, nothing happens twice", body = Problem, content_type = "application/problem+json")))]
+async fn order_oci_cart(
     State(state): State<AppState>,
     Path(partner): Path<String>,
     request: Request,
 ) -> Response {
     match take(&state, &partner, request).await {
         Ok(taken) => (StatusCode::ACCEPTED, Json(taken)).into_response(),
-        Err(problem) => page::problem(problem, false),
+        Err(problem) => page::problem(problem, false, None),
     }
 }
 

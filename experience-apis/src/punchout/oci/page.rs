@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use service_runtime::{problem::Problem, trace::RequestScope};
 use url::Url;
 
-use super::charset::Charset;
+use super::{charset::Charset, words};
 use crate::punchout::{
     profile::{Profile, origin},
     visit::ReturnForm,
@@ -23,14 +23,18 @@ use crate::punchout::{
 /// A field of the form may be called `submit`; so it is not asked for its own.
 const SUBMIT: &str = "HTMLFormElement.prototype.submit.call(document.forms[0])";
 
-static SUBMIT_HASH: LazyLock<String> = LazyLock::new(|| {
-    let hash = digest::digest(&digest::SHA256, SUBMIT.as_bytes());
-    format!("'sha256-{}'", STANDARD.encode(hash.as_ref()))
-});
+/// The shop's style sheet, within the page: a page of words asks for nothing.
+const STYLE: &str = include_str!("../../../assets/punchout/shop.css");
+
+static SUBMIT_HASH: LazyLock<String> = LazyLock::new(|| hash(SUBMIT));
 
 /// A page of words holds nothing to click and nothing of anybody, so any page may frame it.
-const WORDS_ONLY: &str =
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors *";
+static WORDS_ONLY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "default-src 'none'; style-src {}; base-uri 'none'; form-action 'none'; frame-ancestors *",
+        hash(STYLE)
+    )
+});
 
 /// How a program may come back.
 const BASIC: &str = "Basic realm=\"orderway-oci\", charset=\"UTF-8\"";
@@ -40,6 +44,8 @@ const FORM: &str = "Form realm=\"orderway-oci\"";
 #[derive(Template)]
 #[template(path = "punchout/oci_message.html")]
 struct Message<'a> {
+    style: &'static str,
+    seller: Option<&'a str>,
     heading: &'a str,
     texts: &'a [String],
     correlation_id: &'a str,
@@ -63,8 +69,9 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     })
 }
 
-/// A problem, as a page where somebody looks at it.
-pub(super) fn problem(problem: Problem, wanted: bool) -> Response {
+/// A problem, as a page where somebody looks at it; with the seller's name for a partner that was let in.
+pub(super) fn problem(problem: Problem, wanted: bool, profile: Option<&Profile>) -> Response {
+    let problem = words::of_fields(problem);
     if !wanted {
         return challenged(problem.into_response(), BASIC);
     }
@@ -72,6 +79,8 @@ pub(super) fn problem(problem: Problem, wanted: bool) -> Response {
     texts.extend(problem.errors.iter().map(|error| error.detail.clone()));
     let correlation_id = RequestScope::current().map(|scope| scope.correlation_id.clone());
     let page = Message {
+        style: STYLE,
+        seller: profile.map(Profile::seller),
         heading: &problem.title,
         texts: &texts,
         correlation_id: correlation_id.as_deref().unwrap_or_default(),
@@ -82,7 +91,7 @@ pub(super) fn problem(problem: Problem, wanted: bool) -> Response {
     };
     let mut response = challenged(problem.into_response(), FORM);
     *response.body_mut() = Body::from(page);
-    in_html(response, Charset::Utf8, WORDS_ONLY)
+    in_html(response, Charset::Utf8, &WORDS_ONLY)
 }
 
 /// A page that posts a form, at once where scripts run and by a button where not. It is written in the form's charset:
@@ -112,11 +121,21 @@ pub(super) fn posting(form: &ReturnForm, profile: &Profile, said: &str) -> Respo
     }
 }
 
+/// With the way to log in, where that is what is missing: another login does not open an address that was not agreed.
 fn challenged(mut response: Response, how: &'static str) -> Response {
-    if let Some(challenge) = response.headers_mut().get_mut(header::WWW_AUTHENTICATE) {
-        *challenge = HeaderValue::from_static(how);
+    let is_login = response.status() == StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    headers.remove(header::WWW_AUTHENTICATE);
+    if is_login {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(how));
     }
     response
+}
+
+/// A text within a page, as a policy names it.
+fn hash(text: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, text.as_bytes());
+    format!("'sha256-{}'", STANDARD.encode(hash.as_ref()))
 }
 
 fn in_html(mut response: Response, charset: Charset, policy: &str) -> Response {

@@ -16,16 +16,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     call::{self, Call, Function},
     charset::Charset,
+    contract::OciCall,
     functions,
     login::{Caller, Partner, enter},
     page,
     params::{self, Params},
 };
 use crate::{
-    punchout::{
-        context,
-        visit::{self, VisitError},
-    },
+    punchout::visit::{self, VisitError},
     state::AppState,
 };
 
@@ -33,8 +31,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(in crate::punchout) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(punch_out))
-        .routes(routes!(punch_out_by_form))
+        .routes(routes!(oci_punch_out))
+        .routes(routes!(oci_punch_out_by_form))
 }
 
 /// Opens the shop for a buyer, or answers one question of a buyer's system.
@@ -43,20 +41,9 @@ pub(in crate::punchout) fn router() -> OpenApiRouter<AppState> {
 /// FUNCTION it is sent on to the shop, once. DETAIL and DETAILADD open the shop at a product. VALIDATE answers a page
 /// that posts the item as it is today, with a price lock; `BACKGROUND_SEARCH` one that posts what is found, at most 100.
 /// A login by HTTP Basic counts before the fields. Errors are pages where the request accepts `text/html`.
-#[utoipa::path(get, path = "/punchout/oci/{partner}", tag = "punchout", security(("basic" = [])),
+#[utoipa::path(get, path = "/punchout/oci/{partner}", tag = "punchout", security(("basic" = []), ()),
     params(("partner" = String, Path, description = "Your partner id", example = "acme-punchout"),
-        ("HOOK_URL" = String, Query, description = "Where the cart goes: https, under an agreed address", example = "https://procure.example.com/punchout/in"),
-        ("USERNAME" = String, Query, description = "The user; the field may have another name by agreement", example = "acme"),
-        ("PASSWORD" = String, Query, description = "The password; the field may have another name by agreement", example = "…"),
-        ("~OkCode" = Option<String>, Query, description = "Given back; ADDI unless said"),
-        ("~TARGET" = Option<String>, Query, description = "The frame that the cart is posted to; `returntarget` means the same; _top unless said"),
-        ("~CALLER" = Option<String>, Query, description = "Given back; CTLG unless said"),
-        ("OCI_VERSION" = Option<String>, Query, description = "Kept"),
-        ("http_content_charset" = Option<String>, Query, description = "ISO-8859-1, windows-1252 or UTF-8: of what is posted back"),
-        ("FUNCTION" = Option<String>, Query, description = "DETAIL, DETAILADD, VALIDATE or BACKGROUND_SEARCH"),
-        ("PRODUCTID" = Option<String>, Query, description = "The EXT_PRODUCT_ID of an item: for DETAIL, DETAILADD and VALIDATE"),
-        ("QUANTITY" = Option<String>, Query, description = "For VALIDATE, in the product's sales unit"),
-        ("SEARCHSTRING" = Option<String>, Query, description = "For BACKGROUND_SEARCH")),
+        OciCall),
     responses((status = 200, description = "A page that posts to HOOK_URL", body = String, content_type = "text/html"),
         (status = 303, description = "The start link of the shop", headers(("Location" = String, description = "Works once, within ten minutes"))),
         (status = 400, description = "`invalid-request`: the field that is wrong is named", content((Problem = "application/problem+json"), (String = "text/html"))),
@@ -65,8 +52,9 @@ pub(in crate::punchout) fn router() -> OpenApiRouter<AppState> {
         (status = 404, description = "`not-found`: the product is not known", content((Problem = "application/problem+json"), (String = "text/html"))),
         (status = 422, description = "`refused`, `basket-rejected`: the item cannot be had, and why", content((Problem = "application/problem+json"), (String = "text/html"))),
         (status = 429, description = "`rate-limited`", content((Problem = "application/problem+json"), (String = "text/html"))),
-        (status = 503, description = "`temporarily-unavailable`", content((Problem = "application/problem+json"), (String = "text/html")))))]
-async fn punch_out(
+        (status = 503, description = "`temporarily-unavailable`", content((Problem = "application/problem+json"), (String = "text/html"))),
+        (status = 504, description = "`timeout`", content((Problem = "application/problem+json"), (String = "text/html")))))]
+async fn oci_punch_out(
     State(state): State<AppState>,
     Path(partner): Path<String>,
     request: Request,
@@ -75,10 +63,11 @@ async fn punch_out(
 }
 
 /// The same by a form; its fields may stand in the body, in the query, or in both.
-#[utoipa::path(post, path = "/punchout/oci/{partner}", tag = "punchout", security(("basic" = [])),
+#[utoipa::path(post, path = "/punchout/oci/{partner}", tag = "punchout", security(("basic" = []), ()),
     params(("partner" = String, Path, description = "Your partner id", example = "acme-punchout")),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "The fields of the call",
-        example = "HOOK_URL=https%3A%2F%2Fprocure.example.com%2Fpunchout%2Fin&USERNAME=acme&PASSWORD=…&~OkCode=ADDI&~TARGET=_top&~CALLER=CTLG"),
+    request_body(content = OciCall, content_type = "application/x-www-form-urlencoded", description = "The fields of the call",
+        example = json!({"HOOK_URL": "https://procure.example.com/punchout/in", "USERNAME": "acme", "PASSWORD": "…",
+            "~OkCode": "ADDI", "~TARGET": "_top", "~CALLER": "CTLG"})),
     responses((status = 200, description = "A page that posts to HOOK_URL", body = String, content_type = "text/html"),
         (status = 303, description = "The start link of the shop", headers(("Location" = String, description = "Works once, within ten minutes"))),
         (status = 400, description = "`invalid-request`: the field that is wrong is named", content((Problem = "application/problem+json"), (String = "text/html"))),
@@ -89,8 +78,9 @@ async fn punch_out(
         (status = 415, description = "`unsupported-media-type`", content((Problem = "application/problem+json"), (String = "text/html"))),
         (status = 422, description = "`refused`, `basket-rejected`: the item cannot be had, and why", content((Problem = "application/problem+json"), (String = "text/html"))),
         (status = 429, description = "`rate-limited`", content((Problem = "application/problem+json"), (String = "text/html"))),
-        (status = 503, description = "`temporarily-unavailable`", content((Problem = "application/problem+json"), (String = "text/html")))))]
-async fn punch_out_by_form(
+        (status = 503, description = "`temporarily-unavailable`", content((Problem = "application/problem+json"), (String = "text/html"))),
+        (status = 504, description = "`timeout`", content((Problem = "application/problem+json"), (String = "text/html")))))]
+async fn oci_punch_out_by_form(
     State(state): State<AppState>,
     Path(partner): Path<String>,
     request: Request,
@@ -144,25 +134,26 @@ pub(super) async fn asked(state: &AppState, request: Request) -> Result<Asked, P
 
 async fn serve(state: &AppState, partner: &str, request: Request) -> Response {
     let wanted = page::is_wanted(request.headers());
-    let served = async {
-        let Asked {
-            caller,
-            params,
-            unfit,
-            place: _place,
-        } = asked(state, request).await?;
-        let partner = enter(state, partner, caller, &params).await?;
-        match unfit {
-            Some(problem) => Err(problem),
-            None => {
-                let call = call::read(&params, partner.profile(), partner.oci())?;
-                answer(state, &partner, &call).await
-            }
-        }
+    let entered = async {
+        let asked = asked(state, request).await?;
+        let partner = enter(state, partner, asked.caller, &asked.params).await?;
+        Ok((partner, asked.params, asked.unfit, asked.place))
     };
+    let (partner, params, unfit, _place) = match entered.await {
+        Ok(entered) => entered,
+        Err(problem) => return page::problem(problem, wanted, None),
+    };
+    let served = async {
+        if let Some(problem) = unfit {
+            return Err(problem);
+        }
+        let call = call::read(&params, partner.profile(), partner.oci())?;
+        answer(state, &partner, &call).await
+    };
+    // Who was let in may see whose shop it is; for others all partners are alike.
     served
         .await
-        .unwrap_or_else(|problem| page::problem(problem, wanted))
+        .unwrap_or_else(|problem| page::problem(problem, wanted, Some(partner.profile())))
 }
 
 async fn answer(state: &AppState, partner: &Partner, call: &Call) -> Result<Response, Problem> {
@@ -176,9 +167,7 @@ async fn answer(state: &AppState, partner: &Partner, call: &Call) -> Result<Resp
     match &call.function {
         Function::Shop => open(state, partner, call, None).await,
         Function::Detail(item) => {
-            let context = context::of_partner(partner.profile());
-            let account = &partner.profile().account;
-            let product = state.process.product(&context, account, item).await?;
+            let product = functions::product(state, partner, item).await?;
             open(state, partner, call, Some(product.item)).await
         }
         Function::Validate(item, quantity) => {

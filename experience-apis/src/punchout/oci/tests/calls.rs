@@ -7,6 +7,8 @@ use serde_json::json;
 
 use super::world::{HOOK, PASSWORD, World, basic, browser, call, problem};
 
+/// As the profile names it.
+const SELLER: &str = "Northwind Industrial";
 /// 101 characters.
 const LONG: &str = concat!(
     "01234567890123456789012345678901234567890123456789",
@@ -96,8 +98,9 @@ async fn unknown_and_wrong_are_one_answer(
         page.contains("The partner, the user or the password is not known"),
         "{page}"
     );
-    for said in [password, "evil.example", "other-partner"] {
-        assert!(!page.contains(said), "{page}");
+    let (_, shown) = page.split_once("</style>").unwrap();
+    for said in [password, "evil.example", "other-partner", SELLER] {
+        assert!(!shown.contains(said), "{page}");
     }
     assert_eq!(world.seen("POST /v1/sessions").len(), 1);
 }
@@ -127,7 +130,7 @@ async fn a_program_is_told_a_problem() {
 #[case(&[("FUNCTION", "VALIDATE"), ("PRODUCTID", "SKU-0001"), ("QUANTITY", "1,000")], 400, "could be two numbers")]
 #[case(&[("FUNCTION", "VALIDATE"), ("PRODUCTID", "SKU-0001"), ("QUANTITY", "-1")], 400, "more than zero")]
 #[case(&[("FUNCTION", "BACKGROUND_SEARCH")], 400, "SEARCHSTRING is missing")]
-#[case(&[("FUNCTION", "DETAIL"), ("PRODUCTID", "SKU-404")], 404, "Nothing is known")]
+#[case(&[("FUNCTION", "DETAIL"), ("PRODUCTID", "SKU-404")], 404, "PRODUCTID names no product")]
 #[case(&[("HOOK_URL", "https://procure.example.com/punchout/?NEW_ITEM-PRICE[1]=0")], 400, "NEW_ITEM")]
 #[tokio::test]
 async fn what_is_wrong_is_said_on_a_page(
@@ -143,6 +146,18 @@ async fn what_is_wrong_is_said_on_a_page(
     assert!(
         !page.contains(PASSWORD) && !page.contains("DROP TABLE"),
         "{page}"
+    );
+    assert!(page.contains(SELLER), "{page}");
+    let number = answer.header("orderway-correlation-id");
+    assert!(!number.is_empty(), "no number is given");
+    assert!(
+        page.contains(&format!("Number for your contact: {number}")),
+        "{page}"
+    );
+    let policy = answer.header("content-security-policy");
+    assert!(
+        page.contains("<style>") && policy.contains("style-src 'sha256-"),
+        "{policy}"
     );
     assert_eq!(world.seen("POST /v1/sessions").len(), 0);
 }

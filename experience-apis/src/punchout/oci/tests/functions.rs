@@ -1,6 +1,7 @@
 //! VALIDATE and `BACKGROUND_SEARCH`.
 
 use http::StatusCode;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::world::{World, call, problem, product, quote};
@@ -93,8 +94,10 @@ async fn an_item_that_cannot_be_had_is_not_posted() {
     let world = World::new().await;
     let mut refused = problem(422, "basket-rejected", "Correct what is named in `errors`.");
     refused["errors"] = json!([{"pointer": "/lines/0/quantity", "code": "wrong-unit", "detail": "Sold by the dozen only."}]);
+    refused["detail"] = json!("Correct what `errors` names and send it again with a new key.");
     world.answers("POST /v1/quotes", 422, refused);
     let answer = world.get(&validate(&[])).await;
+    assert!(!answer.text().contains("key"), "{}", answer.text());
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(answer.page().forms.is_empty());
     assert!(
@@ -102,6 +105,48 @@ async fn an_item_that_cannot_be_had_is_not_posted() {
         "{}",
         answer.text()
     );
+}
+
+#[rstest]
+#[case("/lines/0/quantity", "QUANTITY")]
+#[case("/lines/0/quantity/value", "QUANTITY")]
+#[case("/lines/0/identifiers", "PRODUCTID")]
+#[case("/account", "")]
+#[tokio::test]
+async fn a_program_is_told_which_field_of_oci_is_wrong(#[case] pointer: &str, #[case] field: &str) {
+    let world = World::new().await;
+    let mut refused = problem(422, "basket-rejected", "Send it again with a new key.");
+    refused["errors"] =
+        json!([{"pointer": pointer, "code": "wrong-unit", "detail": "Whole pieces only."}]);
+    world.answers("POST /v1/quotes", 422, refused);
+    let answer = world.ask(&validate(&[])).await;
+    let told = answer.json();
+    assert_eq!(told["code"], "basket-rejected");
+    assert_eq!(told["errors"][0]["pointer"], field, "{told}");
+    assert!(
+        !told.to_string().contains("key") && !told.to_string().contains("/lines"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_did_not_come_in_time_speaks_of_no_key() {
+    let world = World::new().await;
+    world.answers("POST /v1/quotes", 504, problem(504, "timeout", "Too late."));
+    let answer = world.ask(&validate(&[])).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    assert!(!answer.text().contains("Key"), "{}", answer.text());
+    assert!(answer.text().contains("Send the same again"));
+}
+
+#[tokio::test]
+async fn a_program_is_not_asked_to_log_in_where_no_login_helps() {
+    let world = World::new().await;
+    let answer = world
+        .ask(&call(&[("HOOK_URL", "https://evil.example/")]))
+        .await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(answer.header("www-authenticate"), "");
 }
 
 #[tokio::test]
@@ -115,7 +160,9 @@ async fn a_product_that_is_gone_is_not_found() {
         ("PRODUCTID", "SKU-404"),
         ("QUANTITY", "1"),
     ]);
-    assert_eq!(world.get(&fields).await.status, StatusCode::NOT_FOUND);
+    let answer = world.get(&fields).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(answer.text().contains("PRODUCTID"), "{}", answer.text());
 }
 
 fn found(items: &[Value]) -> Value {

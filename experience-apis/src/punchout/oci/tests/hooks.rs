@@ -51,6 +51,7 @@ async fn a_cart_goes_nowhere_else(#[case] hook: &str) {
     let world = World::new().await;
     let answer = world.get(&call(&[("HOOK_URL", hook)])).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN, "{hook}");
+    assert_eq!(answer.header("www-authenticate"), "", "no login helps");
     let page = answer.page();
     assert!(page.forms.is_empty(), "{hook}");
     assert!(!answer.text().contains("evil"), "{hook}");

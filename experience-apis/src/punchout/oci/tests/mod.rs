@@ -2,6 +2,7 @@
 
 mod calls;
 mod carts;
+mod contract;
 mod functions;
 mod hooks;
 mod html;

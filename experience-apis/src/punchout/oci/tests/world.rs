@@ -152,6 +152,16 @@ impl World {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
+    /// A call by GET, as a program makes it.
+    pub(super) async fn ask(&self, fields: &[(&str, &str)]) -> Answer {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let request = Request::get(format!("/punchout/oci/acme-punchout?{query}"))
+            .header(header::HOST, "orders.example.com");
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
     /// A form, as a browser posts it.
     pub(super) async fn post(&self, path: &str, form: &str) -> Answer {
         let request =
