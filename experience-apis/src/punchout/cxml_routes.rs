@@ -61,6 +61,40 @@ const EXAMPLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </cXML>
 "#;
 
+const ORDER_EXAMPLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE cXML SYSTEM "http://xml.cxml.org/schemas/cXML/1.2.053/cXML.dtd">
+<cXML payloadID="20260302.2@procure.example.com" timestamp="2026-03-02T10:35:00+01:00">
+  <Header>
+    <From><Credential domain="NetworkID"><Identity>AN01-ACME</Identity></Credential></From>
+    <To><Credential domain="NetworkID"><Identity>AN01-NORTHWIND</Identity></Credential></To>
+    <Sender>
+      <Credential domain="NetworkID"><Identity>AN01-ACME</Identity><SharedSecret>your secret</SharedSecret></Credential>
+      <UserAgent>Procurement 1.0</UserAgent>
+    </Sender>
+  </Header>
+  <Request deploymentMode="production">
+    <OrderRequest>
+      <OrderRequestHeader orderID="4500017" orderDate="2026-03-02T10:35:00+01:00" type="new">
+        <Total><Money currency="USD">99.90</Money></Total>
+        <BillTo><Address><Name xml:lang="en">Acme</Name></Address></BillTo>
+      </OrderRequestHeader>
+      <ItemOut quantity="10" lineNumber="1">
+        <ItemID>
+          <SupplierPartID>SKU-0001</SupplierPartID>
+          <SupplierPartAuxiliaryID>as it left the shop</SupplierPartAuxiliaryID>
+        </ItemID>
+        <ItemDetail>
+          <UnitPrice><Money currency="USD">9.99</Money></UnitPrice>
+          <Description xml:lang="en">Ball bearing 6001</Description>
+          <UnitOfMeasure>EA</UnitOfMeasure>
+          <Classification domain="UNSPSC">31171504</Classification>
+        </ItemDetail>
+      </ItemOut>
+    </OrderRequest>
+  </Request>
+</cXML>
+"#;
+
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(receive_cxml))
 }
@@ -71,9 +105,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// `SharedSecret` says who you are. A payloadID that comes again with the same content gets the first answer again, and
 /// nothing happens twice. Only what is no cXML over HTTP at all is answered by a problem.
 #[utoipa::path(post, path = "/punchout/cxml", tag = "punchout", security(()),
-    request_body(content = String, content_type = "text/xml",
-        description = "A cXML document; application/xml is taken too. A DOCTYPE is taken and never fetched; an internal subset is refused",
-        example = json!(EXAMPLE)),
+    request_body(content(
+            (String = "text/xml", examples(("PunchOutSetupRequest" = (summary = "Opens the shop", value = json!(EXAMPLE))),
+                ("OrderRequest" = (summary = "Orders what left the shop", value = json!(ORDER_EXAMPLE))))),
+            (String = "application/xml", examples(("OrderRequest" = (summary = "Orders what left the shop", value = json!(ORDER_EXAMPLE)))))),
+        description = "A cXML document. A DOCTYPE is taken and never fetched; an internal subset is refused"),
     responses(
         (status = 200, description = "A cXML Response. Its Status: 200 done or received; 400, 403, 406, 409, 412, 417, 450 and 499 say what is wrong; \
             401 the Sender or its secret is not right; 5xx send the same document again, as after too many in a short time (560)",

@@ -17,7 +17,7 @@ use crate::punchout::visit::{self, VisitError, cart::Unchanged};
 /// Puts a product into the cart.
 ///
 /// The answer leads back to where it was chosen; what cannot be taken is named beside what was typed.
-#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/add", tag = "punchout", security(()),
+#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/add", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
     request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "item, quantity, unit; and list, q and cursor where it was chosen in the list", example = "item=SKU-0001&quantity=12&unit=EA"),

@@ -53,7 +53,7 @@ pub(super) fn script() -> &'static str {
 /// A file of the shop's pages.
 ///
 /// Its name holds a hash of its content: it never changes, and may be kept for good.
-#[utoipa::path(get, path = "/punchout/assets/{name}", tag = "punchout", security(()),
+#[utoipa::path(get, path = "/punchout/assets/{name}", tag = "punchout-shop", security(()),
     params(("name" = String, Path, description = "The file, as a page names it", example = "shop-0123456789abcdef.css")),
     responses((status = 200, description = "The file", body = String, content_type = "text/css"),
         (status = 404, description = "`not-found`", body = Problem, content_type = "application/problem+json")))]

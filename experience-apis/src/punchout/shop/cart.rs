@@ -113,7 +113,7 @@ impl Told {
 }
 
 /// Shows the cart.
-#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/cart", tag = "punchout", security(()),
+#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/cart", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
     responses((status = 200, description = "The page", body = String, content_type = "text/html"),
@@ -128,7 +128,7 @@ pub(super) async fn show_cart(visitor: Visitor) -> Response {
 /// Changes quantities, or takes a line out.
 ///
 /// Either all of the form is done or none of it: what cannot be taken is named beside what was typed.
-#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/cart", tag = "punchout", security(()),
+#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/cart", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
     request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "One field a line, named unit:item, with its quantity; 0 takes it out. Or remove=unit:item", example = "EA%3ASKU-0001=12"),

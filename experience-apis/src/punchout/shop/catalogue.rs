@@ -53,7 +53,7 @@ struct Row {
 }
 
 /// Shows the catalogue, or what of it is searched for.
-#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/", tag = "punchout", security(()),
+#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V"),
         ("q" = Option<String>, Query, description = "Words to be found in number or description", example = "bolt"),

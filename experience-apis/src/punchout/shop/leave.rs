@@ -49,7 +49,7 @@ struct ReturnPage<'a> {
 ///
 /// Quantities that were typed and not saved go with it. The prices hold for the agreed time; where they are not those that
 /// the buyer saw, they are shown first. A cart leaves once: the same again leads to the same page.
-#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/return", tag = "punchout", security(()),
+#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/return", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
     request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "As of the cart: what was typed there goes with it, and the total that was seen", example = "total=120+USD&EA%3ASKU-0001=12"),
@@ -67,7 +67,7 @@ pub(super) async fn return_cart(mut visitor: Visitor, Posted(fields): Posted) ->
 }
 
 /// Leaves the shop without a cart: nothing changes in the procurement system.
-#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/leave", tag = "punchout", security(()),
+#[utoipa::path(post, path = "/punchout/shop/{partner}/{visit}/leave", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
     responses((status = 303, description = "The way back is ready: see Location"),
@@ -80,7 +80,7 @@ pub(super) async fn leave_shop(mut visitor: Visitor) -> Response {
 }
 
 /// Shows the page that posts the cart back, the same every time.
-#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/return", tag = "punchout", security(()),
+#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/return", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
     responses((status = 200, description = "The page, with the form", body = String, content_type = "text/html"),

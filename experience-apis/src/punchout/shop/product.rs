@@ -50,7 +50,7 @@ pub(super) struct Typed {
 }
 
 /// Shows a product.
-#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/product", tag = "punchout", security(()),
+#[utoipa::path(get, path = "/punchout/shop/{partner}/{visit}/product", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("visit" = String, Path, description = "The visit's ticket", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V"),
         ("item" = String, Query, description = "The seller's number of it", example = "SKU-0001"),

@@ -23,7 +23,7 @@ use crate::{
 /// Follows a start link into the shop.
 ///
 /// It works once, and for a few minutes after it was made. The pages behind it have an address of their own.
-#[utoipa::path(get, path = "/punchout/shop/{partner}/start/{ticket}", tag = "punchout", security(()),
+#[utoipa::path(get, path = "/punchout/shop/{partner}/start/{ticket}", tag = "punchout-shop", security(()),
     params(("partner" = String, Path, description = "The partner", example = "acme-punchout"),
         ("ticket" = String, Path, description = "The ticket, as the setup answered it", example = "0199e0a46c1f7d3a9a550c6f4f1d2b7e.9m0V")),
     responses((status = 303, description = "The shop is open: see Location"),
