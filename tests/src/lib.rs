@@ -20,7 +20,7 @@ use service_runtime::clock::Clock;
 pub use callers::{Answer, EdiPartner, PortalUser};
 pub use operator::Operator;
 pub use polling::until;
-pub use terms::{LineTerms, Part, Terms, differences, texts};
+pub use terms::{LineTerms, Medium, Part, Terms, differences, texts};
 pub use x12::{Acknowledged, AcknowledgedLine, PurchaseOrder, segments};
 
 /// What a world is made of. Start from [`Setup::default`] and change what matters.

@@ -7,9 +7,12 @@ mod confirmation;
 mod documents;
 mod dtd;
 mod oci;
+mod page;
 mod partner;
 mod shopper;
 mod site;
+mod told;
+mod walk;
 mod xml;
 
 pub use buyer::{CxmlBuyer, FROM, SECRET, Status};
@@ -20,3 +23,4 @@ pub use dtd::Dtds;
 pub use oci::{OciBuyer, OciItem, PASSWORD, USER};
 pub use shopper::Shopper;
 pub use site::{Posted, Site};
+pub use walk::{Shown, ShownLine, Walk};

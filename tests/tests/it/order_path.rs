@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use sandbox::fault::FaultPlan;
 use serde_json::Value;
-use tests::{Acknowledged, PurchaseOrder, Terms, World, segments, texts, until};
+use tests::{Acknowledged, Medium, PurchaseOrder, Terms, World, segments, texts, until};
 
 use crate::support::{CREATE, decimal, expect, live, order, outage, struck, the_live_one};
 
@@ -244,7 +244,7 @@ async fn an_x12_850_is_acknowledged_taken_and_answered_with_the_same_facts() -> 
         .order_until(&found.at("/items/0/order_id"), "released")
         .await?;
     let told = Terms::of_acknowledgment(&answer);
-    let mut expected = Terms::of_portal(&seen.json()).as_acknowledged();
+    let mut expected = Terms::of_portal(&seen.json()).as_told_by(Medium::Acknowledgment);
     expected.lines[1].item = "ACM-9001".to_owned();
     assert_eq!(told, expected, "the buyer's own numbers come back");
     picked_as_planned(&world, &in_erp.number, &seen.json()).await?;
