@@ -54,7 +54,7 @@ impl Orders {
         };
         let assessed = taking.assess(Purpose::Order).await.map_err(Problem::from)?;
         let content = take::content(&request, &assessed.assessment)?;
-        if is_already(&before, &content) {
+        if is_already(&before, &content) || is_overtaken(&before, &request) {
             return self.nothing_changes(&before, &keyed).await;
         }
         let now = assessed.now;
@@ -140,6 +140,19 @@ fn is_already(order: &OrderState, content: &str) -> bool {
     match &order.replacement {
         Some(replacement) => replacement.content == content,
         None => !order.is_closed() && order.cancelling.is_none() && order.order.content == content,
+    }
+}
+
+/// Whether what stands, or will, came in a later document: an earlier one that was carried on late changes nothing. The
+/// ids of documents are in the order in which they were stored.
+fn is_overtaken(order: &OrderState, request: &SalesOrderRequest) -> bool {
+    let standing = match &order.replacement {
+        Some(replacement) => replacement.request.document.as_ref(),
+        None => order.order.document.as_ref(),
+    };
+    match (standing, &request.document) {
+        (Some(standing), Some(asking)) => standing.document_id > asking.document_id,
+        _ => false,
     }
 }
 

@@ -105,7 +105,8 @@ async fn create_order(
 /// What is asked is assessed first as it is for a new order, and nothing is cancelled for what has faults; the stock and
 /// the credit that the order itself still holds are not counted as free in it. Asked for again before the other one is
 /// taken, the last request counts, and a cancellation drops it, also of an order that has ended by then. The same content
-/// as the order's changes nothing: it is answered 200 with `Orderway-Duplicate`.
+/// as the order's changes nothing: it is answered 200 with `Orderway-Duplicate`. So does a `document` that was stored before
+/// the one that stands, or is to stand: it was overtaken.
 ///
 /// Where the ERP goes on with the order, it stands as it was and `replaced_by` is gone. The other order is assessed once
 /// more when it is taken: if it has faults by then, `order.replacement_refused` says which. Either is told to the channel

@@ -423,7 +423,8 @@ async fn the_last_request_counts_and_a_cancellation_drops_them_all() {
         "that is under way already"
     );
     // The first content is wanted again: it is being cancelled, so an order with it takes its place.
-    let third_order = replacement_of(&replace(&layer, &old, &first).await);
+    let (third, _) = from_document(&layer, "5").await;
+    let third_order = replacement_of(&replace(&layer, &old, &third).await);
     assert_ne!(third_order, second_order);
     let dropped = layer
         .command(&buyer(&["A"]), &old, "cancel", &Value::Null)
@@ -446,4 +447,26 @@ async fn the_last_request_counts_and_a_cancellation_drops_them_all() {
     }
     let late = replace(&layer, &old, &second).await;
     assert_eq!(late.status, 409, "it has ended");
+}
+
+#[tokio::test]
+async fn a_document_that_a_later_one_has_overtaken_changes_nothing() {
+    let layer = Layer::without_worker(CreateClass::Staged);
+    let (first, _) = from_document(&layer, "5").await;
+    let (early, _) = from_document(&layer, "6").await;
+    let (late, _) = from_document(&layer, "8").await;
+    let old = layer.place("k", &first).await.id();
+    let wanted = replacement_of(&replace(&layer, &old, &late).await);
+    let overtaken = |reply: Reply, replaced_by: Value| {
+        assert_eq!(reply.headers["orderway-duplicate"], "true");
+        assert_eq!(
+            (reply.status, &reply.body["replaced_by"]),
+            (200, &replaced_by)
+        );
+    };
+    overtaken(replace(&layer, &old, &early).await, json!(wanted));
+    layer.start_worker();
+    let seen = layer.until(&wanted, "released").await;
+    assert_eq!(seen["lines"][0]["ordered"]["value"], "8");
+    overtaken(replace(&layer, &wanted, &early).await, Value::Null);
 }

@@ -131,6 +131,8 @@ pub(super) async fn settle(
 fn said(taken: Taken, in_time: bool, confirmed: bool) -> (Status, Option<Refusal>) {
     let received = |detail: &str| Status::new(Code::Ok, detail);
     match taken {
+        // Who was told so already is told the same again.
+        Taken::Done(_) if confirmed && !in_time => (received(FOLLOWS), None),
         Taken::Done(said) if confirmed => (
             received(&format!("{said} A ConfirmationRequest follows.")),
             None,
