@@ -8,7 +8,11 @@
 mod cxml;
 mod oci;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -83,26 +87,18 @@ impl Play {
             order.account == "ACME" && order.ship_to == "ACME-01",
             format!("{order:?}"),
         );
-        let seen: Vec<_> = order
-            .lines
-            .iter()
-            .map(|line| {
-                (
-                    line.item.as_str(),
-                    line.quantity,
-                    line.unit.as_str(),
-                    line.net_price,
-                )
-            })
-            .collect();
-        let due: Vec<_> = lines
+        let seen = order.lines.iter().map(|line| {
+            let product = (line.item.as_str(), line.unit.as_str(), line.net_price);
+            (product, line.quantity)
+        });
+        let due = lines
             .iter()
             .zip(prices)
             .map(|((item, quantity, unit), price)| {
                 let unit = if *unit == "EA" { "ST" } else { "KAR" };
-                (*item, decimal(quantity), unit, *price)
-            })
-            .collect();
+                ((*item, unit, *price), decimal(quantity))
+            });
+        let (seen, due) = (summed(seen), summed(due));
         findings.check(
             case,
             seen == due,
@@ -119,6 +115,17 @@ impl Play {
             .filter(|order| order.purchase_order_number == number)
             .count()
     }
+}
+
+/// By product, unit and price: where the stock of one site does not cover a line, the ERP has a part of it for each site.
+fn summed<'t>(
+    lines: impl Iterator<Item = ((&'t str, &'t str, Decimal), Decimal)>,
+) -> BTreeMap<(&'t str, &'t str, Decimal), Decimal> {
+    let mut sums = BTreeMap::new();
+    for (product, quantity) in lines {
+        *sums.entry(product).or_insert(Decimal::ZERO) += quantity;
+    }
+    sums
 }
 
 /// The files of a folder; each has a row, and each row a file.
