@@ -35,7 +35,11 @@ service_runtime::error_codes! {
 /// What the caller is told. Conflicts that a command decides again never come so far; those that do are contention.
 pub fn store_problem(error: &StoreError) -> Problem {
     let problem = match error {
-        StoreError::VersionConflict { .. } | StoreError::StockShort(_) | StoreError::CreditShort(_) => contention(),
+        StoreError::VersionConflict { .. }
+        | StoreError::StockShort(_)
+        | StoreError::CreditShort(_)
+        | StoreError::BoundReached(_)
+        | StoreError::CursorMoved(_) => contention(),
         StoreError::KeyUsed(_) => Problem::new(codes::REQUEST_IN_PROGRESS, "Send it again with the same key.")
             .with_retry_after(SignedDuration::from_secs(1)),
         StoreError::PurchaseOrderTaken(order) => {

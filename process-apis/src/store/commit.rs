@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    bounds::BoundMovement,
     channel::{DocumentChange, SessionChange},
     ledger::{CreditKey, StockKey},
+    news::{CursorMove, ParkChange},
 };
 
 /// The kinds of stream.
@@ -41,12 +43,18 @@ pub struct Commit {
     pub stock: Vec<StockMovement>,
     /// Credit movements, applied in this order.
     pub credit: Vec<CreditMovement>,
+    /// Movements in the sums that bound what is taken unasked, applied in this order.
+    pub bounds: Vec<BoundMovement>,
     /// Effects to do, and what became of the one being done.
     pub effects: Vec<EffectChange>,
     /// Channel documents.
     pub documents: Vec<DocumentChange>,
     /// Channel sessions.
     pub sessions: Vec<SessionChange>,
+    /// How far readers have come.
+    pub cursors: Vec<CursorMove>,
+    /// News that wait, or wait no longer.
+    pub parked: Vec<ParkChange>,
     /// The answer to give to whoever sends the same key again.
     pub idempotency: Option<IdempotencyAnswer>,
     /// Why.

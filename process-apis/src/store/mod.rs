@@ -3,9 +3,11 @@
 //! A command's whole result is one [`Commit`], applied in one transaction or not at all. The trait is cut at whole
 //! commands, so that both engines can batch; no caller ever holds a transaction.
 
+mod bounds;
 mod channel;
 mod commit;
 mod ledger;
+mod news;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -23,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use bounds::{BoundClaim, BoundKey, BoundMovement};
 pub use channel::{DocumentChange, NewDocument, NewSession, SessionChange};
 pub use commit::{
     AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement, EffectChange,
@@ -30,6 +33,7 @@ pub use commit::{
     ReservationRow, StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
 };
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
+pub use news::{CursorMove, ParkChange, ParkedNews};
 
 /// So long after its end a session is still known by its id: what opened it does not open another.
 pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -57,6 +61,12 @@ pub enum StoreError {
     /// A credit claim does not fit at this level: decide again with newer positions.
     #[error("the credit of {account} does not cover the claim", account = .0.account)]
     CreditShort(CreditKey),
+    /// A claim would pass a bound: nothing more is taken under it.
+    #[error("the bound {bound} does not cover the claim", bound = .0.bound)]
+    BoundReached(BoundKey),
+    /// The reader's cursor does not stand where the commit expects it: another instance was first. Read it anew.
+    #[error("the cursor of {0} has moved")]
+    CursorMoved(String),
     /// The lease under which the caller works is no longer its own, or the attempt was begun by another.
     #[error("the lease is held by another worker")]
     LeaseLost,

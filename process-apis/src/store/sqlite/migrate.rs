@@ -26,6 +26,26 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "session",
         include_str!("../../../migrations/sqlite/0003_session.sql"),
     ),
+    (
+        4,
+        "bounds",
+        include_str!("../../../migrations/sqlite/0004_bounds.sql"),
+    ),
+    (
+        5,
+        "intake",
+        include_str!("../../../migrations/sqlite/0005_intake.sql"),
+    ),
+    (
+        6,
+        "subscription",
+        include_str!("../../../migrations/sqlite/0006_subscription.sql"),
+    ),
+    (
+        7,
+        "effect_order",
+        include_str!("../../../migrations/sqlite/0007_effect_order.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

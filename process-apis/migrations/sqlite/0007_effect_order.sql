@@ -1,0 +1,1 @@
+-- Effects that wait under one serial key: only the oldest is looked at.
