@@ -11,6 +11,7 @@ pub mod projection;
 pub mod react;
 pub mod replace;
 pub mod replacement;
+pub mod replay;
 pub mod routes;
 pub mod shape;
 pub mod state;

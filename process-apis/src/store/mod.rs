@@ -104,6 +104,19 @@ pub struct Versioned<T> {
     pub state: T,
 }
 
+/// An event as it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its place in the stream, from 1.
+    pub version: u64,
+    /// `order.received` …, without prefix and version.
+    pub event_type: String,
+    /// The version of the payload's shape.
+    pub type_version: u16,
+    /// The payload.
+    pub data: serde_json::Value,
+}
+
 /// Which orders to list.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
@@ -272,6 +285,21 @@ pub trait Store: Send + Sync + 'static {
         kind: StreamKind,
         id: Uuid,
     ) -> Result<Option<Versioned<serde_json::Value>>, StoreError>;
+    /// The ids of the streams of a kind, rising, after one: a share of them all.
+    async fn stream_ids(
+        &self,
+        kind: StreamKind,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Vec<Uuid>, StoreError>;
+    /// The events of a stream after a version, oldest first: what its state is made of.
+    async fn stream(
+        &self,
+        kind: StreamKind,
+        id: Uuid,
+        after: u64,
+        limit: u16,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
     /// The order that a purchase order is, unless it was freed.
     async fn order_of_purchase_order(
         &self,

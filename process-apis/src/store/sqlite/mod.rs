@@ -39,7 +39,7 @@ use self::{open::Place, readers::Readers, writer::Writer};
 use super::{
     AttemptStart, Commit, Committed, CreditKey, CreditLevel, CreditLevelFact, DocumentFilter,
     DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect, OrderFilter, Owner, SessionFilter,
-    StockKey, StockPosition, StockSnapshot, Store, StoreError, StreamKind, Versioned,
+    StockKey, StockPosition, StockSnapshot, Store, StoreError, StoredEvent, StreamKind, Versioned,
 };
 
 const READERS: usize = 3;
@@ -193,6 +193,29 @@ impl Store for SqliteStore {
     ) -> Result<Option<Versioned<serde_json::Value>>, StoreError> {
         self.readers
             .run(move |connection| streams::state(connection, kind, id))
+            .await
+    }
+
+    async fn stream_ids(
+        &self,
+        kind: StreamKind,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        self.readers
+            .run(move |connection| streams::ids(connection, kind, after, limit))
+            .await
+    }
+
+    async fn stream(
+        &self,
+        kind: StreamKind,
+        id: Uuid,
+        after: u64,
+        limit: u16,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.readers
+            .run(move |connection| streams::stream(connection, kind, id, after, limit))
             .await
     }
 

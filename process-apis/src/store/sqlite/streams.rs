@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        Cause, OrderFilter, OrderRow, QuoteRow, ReservationRow, StateRow, StoreError, StreamChange,
-        StreamKind, Versioned,
+        Cause, OrderFilter, OrderRow, QuoteRow, ReservationRow, StateRow, StoreError, StoredEvent,
+        StreamChange, StreamKind, Versioned,
     },
     query::Query,
     value::{At, Id, Json, Word, broken, count, integer, list},
@@ -222,6 +222,46 @@ fn read_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<State> {
         version: count(row.get(0)?),
         state,
     })
+}
+
+pub(super) fn ids(
+    connection: &Connection,
+    kind: StreamKind,
+    after: Option<Uuid>,
+    limit: u16,
+) -> Result<Vec<Uuid>, StoreError> {
+    let sql = match kind {
+        StreamKind::Order => "SELECT id FROM sales_order WHERE id > ?1 ORDER BY id LIMIT ?2",
+        StreamKind::Quote => "SELECT id FROM quote WHERE id > ?1 ORDER BY id LIMIT ?2",
+        StreamKind::Reservation => "SELECT id FROM reservation WHERE id > ?1 ORDER BY id LIMIT ?2",
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let after = Id(after.unwrap_or(Uuid::nil()));
+    let found = statement.query_map(params![after, limit], |row| row.get(0).map(|Id(id)| id))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn stream(
+    connection: &Connection,
+    kind: StreamKind,
+    id: Uuid,
+    after: u64,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT version, type, type_version, data FROM event
+         WHERE stream_id = ?1 AND stream_kind = ?2 AND version > ?3 ORDER BY version LIMIT ?4",
+    )?;
+    let found = statement.query_map(params![Id(id), Word(kind), integer(after), limit], |row| {
+        let Json(data) = row.get(3)?;
+        Ok(StoredEvent {
+            version: count(row.get(0)?),
+            event_type: row.get(1)?,
+            type_version: row.get(2)?,
+            data,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn of_purchase_order(
