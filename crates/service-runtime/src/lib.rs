@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod crash;
 pub mod extract;
 pub mod health;
 pub mod http_client;
