@@ -10,40 +10,66 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// `ORWY`: what `file` and a careful operator tell our files by.
 const APPLICATION_ID: i32 = 0x4F52_5759;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (
+/// One step of the schema.
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sql: &'static str,
+    /// The oldest version that a release must know to go on with the file after this step: a step that only adds what
+    /// an older release passes over names the version before, so that the release before can be gone back to.
+    needs: i64,
+}
+
+const fn step(version: i64, name: &'static str, needs: i64, sql: &'static str) -> Migration {
+    Migration {
+        version,
+        name,
+        sql,
+        needs,
+    }
+}
+
+const MIGRATIONS: &[Migration] = &[
+    step(
         1,
         "init",
+        1,
         include_str!("../../../migrations/sqlite/0001_init.sql"),
     ),
-    (
+    step(
         2,
         "sending",
+        2,
         include_str!("../../../migrations/sqlite/0002_sending.sql"),
     ),
-    (
+    step(
         3,
         "session",
+        3,
         include_str!("../../../migrations/sqlite/0003_session.sql"),
     ),
-    (
+    step(
         4,
         "bounds",
+        4,
         include_str!("../../../migrations/sqlite/0004_bounds.sql"),
     ),
-    (
+    step(
         5,
         "intake",
+        5,
         include_str!("../../../migrations/sqlite/0005_intake.sql"),
     ),
-    (
+    step(
         6,
         "subscription",
+        6,
         include_str!("../../../migrations/sqlite/0006_subscription.sql"),
     ),
-    (
+    step(
         7,
         "effect_order",
+        7,
         include_str!("../../../migrations/sqlite/0007_effect_order.sql"),
     ),
 ];
@@ -52,21 +78,38 @@ pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     claim_file(connection)?;
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS schema_migration (
-            version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum BLOB NOT NULL) STRICT;",
+            version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum BLOB NOT NULL, needs INTEGER NOT NULL) STRICT;",
     )?;
-    let newest: Option<i64> =
-        connection.query_row("SELECT max(version) FROM schema_migration", (), |row| {
+    let has_needs: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info('schema_migration') WHERE name = 'needs')",
+        (),
+        |row| row.get(0),
+    )?;
+    if !has_needs {
+        // The first files did not say it.
+        connection.execute_batch(
+            "ALTER TABLE schema_migration ADD COLUMN needs INTEGER NOT NULL DEFAULT 0",
+        )?;
+    }
+    check(connection)?;
+    for migration in MIGRATIONS {
+        apply(connection, migration)
+            .with_context(|| format!("migration {} ({})", migration.version, migration.name))?;
+    }
+    Ok(())
+}
+
+/// Whether this release may work on the file: refused where a newer one has written what this one would spoil.
+pub(super) fn check(connection: &Connection) -> anyhow::Result<()> {
+    let needs: Option<i64> =
+        connection.query_row("SELECT max(needs) FROM schema_migration", (), |row| {
             row.get(0)
         })?;
-    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
     ensure!(
-        newest.unwrap_or(0) <= known,
+        needs.unwrap_or(0) <= known,
         "the data file was written by a newer release; start that one"
     );
-    for (version, name, sql) in MIGRATIONS {
-        apply(connection, *version, name, sql)
-            .with_context(|| format!("migration {version} ({name})"))?;
-    }
     Ok(())
 }
 
@@ -82,7 +125,13 @@ fn claim_file(connection: &Connection) -> anyhow::Result<()> {
     }
 }
 
-fn apply(connection: &mut Connection, version: i64, name: &str, sql: &str) -> anyhow::Result<()> {
+fn apply(connection: &mut Connection, migration: &Migration) -> anyhow::Result<()> {
+    let Migration {
+        version,
+        name,
+        sql,
+        needs,
+    } = migration;
     let checksum = digest::digest(&digest::SHA256, sql.as_bytes());
     let applied: Option<Vec<u8>> = connection
         .query_row(
@@ -102,8 +151,8 @@ fn apply(connection: &mut Connection, version: i64, name: &str, sql: &str) -> an
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(sql)?;
     transaction.execute(
-        "INSERT INTO schema_migration (version, name, checksum) VALUES (?1, ?2, ?3)",
-        params![version, name, checksum.as_ref()],
+        "INSERT INTO schema_migration (version, name, checksum, needs) VALUES (?1, ?2, ?3, ?4)",
+        params![version, name, checksum.as_ref(), needs],
     )?;
     transaction.commit()?;
     Ok(())
@@ -122,13 +171,35 @@ mod tests {
             .execute("UPDATE schema_migration SET checksum = x'00'", ())
             .unwrap();
         assert!(format!("{:#}", migrate(&mut connection).unwrap_err()).contains("changed after"));
+        later(&connection, 9999);
+        assert!(format!("{:#}", migrate(&mut connection).unwrap_err()).contains("newer release"));
+    }
+
+    fn later(connection: &Connection, needs: i64) {
         connection
             .execute(
-                "INSERT INTO schema_migration VALUES (9999, 'later', x'00')",
-                (),
+                "INSERT INTO schema_migration (version, name, checksum, needs) VALUES (9999, 'later', x'00', ?1)",
+                [needs],
             )
             .unwrap();
-        assert!(format!("{:#}", migrate(&mut connection).unwrap_err()).contains("newer release"));
+    }
+
+    #[test]
+    fn a_file_of_the_next_release_is_worked_on_if_that_only_added() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        later(&connection, MIGRATIONS.last().unwrap().version);
+        migrate(&mut connection).unwrap();
+    }
+
+    #[test]
+    fn a_file_from_before_the_steps_said_what_they_need_goes_on() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        connection
+            .execute_batch("ALTER TABLE schema_migration DROP COLUMN needs")
+            .unwrap();
+        migrate(&mut connection).unwrap();
     }
 
     #[test]

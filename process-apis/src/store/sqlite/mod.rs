@@ -3,6 +3,7 @@
 
 mod apply;
 mod audit;
+pub mod backup;
 mod credit;
 mod decisions;
 mod documents;
@@ -67,9 +68,24 @@ impl SqliteStore {
         Self::open_at(&Place::memory())
     }
 
+    /// Opens a file to read it only, also while another process works on it. What would write fails.
+    pub fn open_to_read(path: impl AsRef<Path>) -> anyhow::Result<Self> {
+        let place = Place::File(path.as_ref().to_owned());
+        let connection = open::existing(&place)?;
+        Self::start(&place, connection, open::InstanceLock::none())
+    }
+
     fn open_at(place: &Place) -> anyhow::Result<Self> {
         let lock = open::lock(place)?;
         let connection = open::writer(place)?;
+        Self::start(place, connection, lock)
+    }
+
+    fn start(
+        place: &Place,
+        connection: rusqlite::Connection,
+        lock: open::InstanceLock,
+    ) -> anyhow::Result<Self> {
         let newest = events::newest_position(&connection)?;
         let readers = (0..READERS)
             .map(|_| open::reader(place))

@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::migrate::migrate;
+use super::migrate::{check, migrate};
 
 /// Another program (a backup, a shell) may hold the file so long before a write fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,9 +51,16 @@ pub(super) struct InstanceLock {
     _file: Option<File>,
 }
 
+impl InstanceLock {
+    /// Of who only reads.
+    pub(super) fn none() -> Self {
+        Self { _file: None }
+    }
+}
+
 pub(super) fn lock(place: &Place) -> anyhow::Result<InstanceLock> {
     let Place::File(path) = place else {
-        return Ok(InstanceLock { _file: None });
+        return Ok(InstanceLock::none());
     };
     let mut name = path.clone().into_os_string();
     name.push(".lock");
@@ -103,6 +110,16 @@ pub(super) fn writer(place: &Place) -> anyhow::Result<Connection> {
     // NORMAL would lose acknowledged commits when the power fails (RELIABILITY P8).
     connection.pragma_update(None, "synchronous", "FULL")?;
     migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// A connection that only reads, on a file that is there and has a schema that this release knows.
+pub(super) fn existing(place: &Place) -> anyhow::Result<Connection> {
+    if let Place::File(path) = place {
+        ensure!(path.is_file(), "there is no {}", path.display());
+    }
+    let connection = reader(place)?;
+    check(&connection).with_context(|| format!("{} cannot be read", describe(place)))?;
     Ok(connection)
 }
 

@@ -127,7 +127,7 @@ fn with_row(mut change: StreamChange, edit: impl FnOnce(&mut OrderRow)) -> Strea
     change
 }
 
-fn order(id: Uuid, expected_version: u64, purchase_order: &str) -> Commit {
+pub(super) fn order(id: Uuid, expected_version: u64, purchase_order: &str) -> Commit {
     Commit {
         changes: vec![order_change(id, expected_version, purchase_order)],
         ..empty(0)
