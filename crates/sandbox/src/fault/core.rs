@@ -5,35 +5,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http::header::RETRY_AFTER;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::backend::{Answer, Backend, Dropped, cut, plain};
 use super::log::{CallLog, CallRecord, Ending, LogPage, Outcome, Stats};
-use super::plan::{Fault, FaultPlan, PlanError, RuleState};
+use super::overtaking::Overtaken;
+use super::plan::{Fault, FaultPlan, FaultRule, PlanError, RuleState};
 use crate::clock::Clock;
 use crate::random::Random;
 
 /// A body may be this long, each way.
 const MAX_BODY: usize = 8 * 1024 * 1024;
-const BACKEND_TIMEOUT: Duration = Duration::from_secs(120);
-/// Headers of one connection, not of the message (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 4] = [
-    CONNECTION,
-    TRANSFER_ENCODING,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+/// Requests that wait to be delivered late or a second time; one beyond is lost.
+const MAX_LATE: usize = 10_000;
 
 #[derive(Debug)]
 pub(super) struct Core {
-    target: Uri,
-    client: Client<HttpConnector, Full<Bytes>>,
+    backend: Backend,
+    late: Arc<Semaphore>,
     clock: Clock,
     started: Instant,
     state: Mutex<State>,
@@ -46,13 +40,23 @@ struct State {
     /// Arrivals the rate limit has let through, within its window.
     admitted: VecDeque<Instant>,
     log: CallLog,
+    overtaken: Overtaken,
 }
 
 /// What is to be done with a call.
 #[derive(Debug)]
 struct Verdict {
+    sequence: u64,
     wait: Duration,
     action: Action,
+    luck: Random,
+}
+
+/// A call that has come in whole.
+#[derive(Debug, Clone)]
+struct Came {
+    head: http::request::Parts,
+    body: Bytes,
 }
 
 #[derive(Debug)]
@@ -60,27 +64,14 @@ enum Action {
     Forward,
     RateLimited { retry_after_s: u64 },
     ConcurrencyLimited,
-    Fault(Fault),
+    Fault(FaultRule),
 }
-
-/// Closes the connection without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer is dropped on purpose")]
-pub(super) struct Dropped;
-
-pub(super) type Answer = Response<Full<Bytes>>;
 
 impl Core {
     pub(super) fn new(target: Uri, plan: FaultPlan, log_capacity: usize, clock: Clock) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(20))
-            .pool_timer(TokioTimer::new())
-            .build(connector);
         Self {
-            target,
-            client,
+            backend: Backend::new(target),
+            late: Arc::new(Semaphore::new(MAX_LATE)),
             clock,
             started: Instant::now(),
             state: Mutex::new(State {
@@ -88,6 +79,7 @@ impl Core {
                 plan,
                 admitted: VecDeque::new(),
                 log: CallLog::new(log_capacity),
+                overtaken: Overtaken::default(),
             }),
         }
     }
@@ -137,33 +129,35 @@ impl Core {
     ) -> Result<Answer, Dropped> {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();
-        let (sequence, verdict) = self.arrive(&head.method, head.uri.path());
+        let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+        let verdict = self.arrive(&method, &path);
+        let sequence = verdict.sequence;
         let mut ending = Ending {
-            status: None,
             outcome: Outcome::TooLarge,
-            reached_backend: false,
-            fault: None,
-            duration: Duration::ZERO,
-            request_bytes: 0,
-            response_bytes: 0,
+            ..Ending::default()
         };
         let result = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();
                 ending.request_bytes = body.len();
-                self.act(verdict, head, body, &mut ending).await
+                self.act(verdict, Came { head, body }, &mut ending).await
             }
             Err(_) => Ok(plain(StatusCode::PAYLOAD_TOO_LARGE)),
         };
         ending.status = result.as_ref().ok().map(|answer| answer.status().as_u16());
         ending.duration = arrived.elapsed();
-        self.state().log.end(sequence, ending);
+        let mut state = self.state();
+        if ending.reached_backend {
+            state.overtaken.passed(sequence, method.as_str(), &path);
+        }
+        state.log.end(sequence, ending);
+        drop(state);
         result
     }
 
     /// Writes the call down and decides what becomes of it, in one step, so that the
     /// log's order is the order of the decisions.
-    fn arrive(&self, method: &Method, path: &str) -> (u64, Verdict) {
+    fn arrive(&self, method: &Method, path: &str) -> Verdict {
         let mut state = self.state();
         let now = Instant::now();
         let since_start = now.duration_since(self.started);
@@ -178,26 +172,30 @@ impl Core {
             .as_ref()
             .map_or(Duration::ZERO, |latency| latency.draw(&mut luck));
         let action = state.decide(now, busy, method.as_str(), path, &mut luck);
-        if let Action::Fault(Fault::Delay { latency }) = &action {
+        if let Action::Fault(rule) = &action
+            && let Fault::Delay { latency } = &rule.fault
+        {
             wait += latency.draw(&mut luck);
         }
-        (sequence, Verdict { wait, action })
+        Verdict {
+            sequence,
+            wait,
+            action,
+            luck,
+        }
     }
 
     async fn act(
-        &self,
-        verdict: Verdict,
-        head: http::request::Parts,
-        body: Bytes,
+        self: &Arc<Self>,
+        mut verdict: Verdict,
+        came: Came,
         ending: &mut Ending,
     ) -> Result<Answer, Dropped> {
-        match verdict.action {
+        match &verdict.action {
             Action::RateLimited { retry_after_s } => {
                 ending.outcome = Outcome::RateLimited;
-                Ok(with_retry_after(
-                    plain(StatusCode::TOO_MANY_REQUESTS),
-                    retry_after_s,
-                ))
+                let answer = plain(StatusCode::TOO_MANY_REQUESTS);
+                Ok(with_retry_after(answer, *retry_after_s))
             }
             Action::ConcurrencyLimited => {
                 ending.outcome = Outcome::ConcurrencyLimited;
@@ -205,28 +203,32 @@ impl Core {
             }
             Action::Forward => {
                 tokio::time::sleep(verdict.wait).await;
-                Ok(self.forward(head, body, ending).await)
+                Ok(self.forward(came, ending).await)
             }
-            Action::Fault(fault) => {
+            Action::Fault(rule) => {
                 tokio::time::sleep(verdict.wait).await;
-                let result = self.fail(&fault, head, body, ending).await;
+                let (rule, sequence) = (rule.clone(), verdict.sequence);
+                let result = self
+                    .fail(&rule, sequence, &mut verdict.luck, came, ending)
+                    .await;
                 ending.outcome = Outcome::Faulted;
-                ending.fault = Some(fault.kind().to_owned());
+                ending.fault = Some(rule.fault.kind().to_owned());
                 result
             }
         }
     }
 
     async fn fail(
-        &self,
-        fault: &Fault,
-        head: http::request::Parts,
-        body: Bytes,
+        self: &Arc<Self>,
+        rule: &FaultRule,
+        sequence: u64,
+        luck: &mut Random,
+        came: Came,
         ending: &mut Ending,
     ) -> Result<Answer, Dropped> {
-        match fault {
+        match &rule.fault {
             Fault::DropAfterCommit => {
-                self.forward(head, body, ending).await;
+                self.forward(came, ending).await;
                 Err(Dropped)
             }
             Fault::DropConnection => Err(Dropped),
@@ -245,57 +247,67 @@ impl Core {
                 })
             }
             Fault::StatusAfterCommit { status } => {
-                self.forward(head, body, ending).await;
+                self.forward(came, ending).await;
                 Ok(plain(status_of(*status)))
             }
             // Its wait has been added to the verdict's.
-            Fault::Delay { .. } => Ok(self.forward(head, body, ending).await),
+            Fault::Delay { .. } => Ok(self.forward(came, ending).await),
+            Fault::DeliverLate { after, hold_ms } => {
+                self.deliver_later(sequence, after.draw(luck), came);
+                tokio::time::sleep(Duration::from_millis(*hold_ms)).await;
+                Err(Dropped)
+            }
+            Fault::Truncate { at } => {
+                let answer = self.forward(came, ending).await;
+                let (answer, at) = cut(answer, ending.response_bytes, *at, luck).await;
+                ending.cut_at = Some(at);
+                Ok(answer)
+            }
+            Fault::Duplicate { after } => {
+                self.deliver_later(sequence, after.draw(luck), came.clone());
+                Ok(self.forward(came, ending).await)
+            }
+            Fault::Reorder { behind, hold_ms } => {
+                let passed = self.state().overtaken.wait(sequence, rule, *behind);
+                let hold = Duration::from_millis(*hold_ms);
+                // Overtaken or not: it goes on now.
+                let overtaken = tokio::time::timeout(hold, passed).await;
+                tracing::debug!(sequence, overtaken = overtaken.is_ok(), "a call goes on");
+                Ok(self.forward(came, ending).await)
+            }
         }
     }
 
-    async fn forward(
-        &self,
-        head: http::request::Parts,
-        body: Bytes,
-        ending: &mut Ending,
-    ) -> Answer {
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority(self.target.authority().map_or("", |host| host.as_str()))
-            .path_and_query(path)
-            .build();
-        let Ok(uri) = uri else {
-            return plain(StatusCode::BAD_REQUEST);
+    async fn forward(&self, came: Came, ending: &mut Ending) -> Answer {
+        self.backend.call(came.head, came.body, ending).await
+    }
+
+    /// Brings a request to the backend when nobody waits for the answer any more.
+    fn deliver_later(self: &Arc<Self>, of: u64, wait: Duration, came: Came) {
+        let Ok(slot) = Arc::clone(&self.late).try_acquire_owned() else {
+            tracing::warn!("too many late deliveries: one is lost");
+            return;
         };
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = head.method;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = end_to_end(head.headers);
-        request.headers_mut().remove(HOST);
-        ending.reached_backend = true;
-        ending.outcome = Outcome::BackendUnreachable;
-        let answered = tokio::time::timeout(BACKEND_TIMEOUT, self.client.request(request)).await;
-        let response = match answered {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "the backend did not answer");
-                return plain(StatusCode::BAD_GATEWAY);
-            }
-            Err(_) => return plain(StatusCode::BAD_GATEWAY),
-        };
-        let (head, body) = response.into_parts();
-        let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-            ending.outcome = Outcome::TooLarge;
-            return plain(StatusCode::BAD_GATEWAY);
-        };
-        let body = body.to_bytes();
-        ending.response_bytes = body.len();
-        ending.outcome = Outcome::Forwarded;
-        let mut answer = Response::new(Full::new(body));
-        *answer.status_mut() = head.status;
-        *answer.headers_mut() = end_to_end(head.headers);
-        answer
+        let core = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let begun = Instant::now();
+            let sequence = core.state().log.begin_repeat(
+                begun.duration_since(core.started),
+                core.clock.now(),
+                (came.head.method.as_str(), came.head.uri.path()),
+                of,
+            );
+            let mut ending = Ending {
+                request_bytes: came.body.len(),
+                ..Ending::default()
+            };
+            let answer = core.forward(came, &mut ending).await;
+            ending.status = Some(answer.status().as_u16());
+            ending.duration = begun.elapsed();
+            core.state().log.end_repeat(sequence, ending);
+            drop(slot);
+        });
     }
 }
 
@@ -331,26 +343,10 @@ impl State {
             .iter_mut()
             .find_map(|state| {
                 let strikes = state.strikes(method, path, luck);
-                strikes.then(|| Action::Fault(state.rule.fault.clone()))
+                strikes.then(|| Action::Fault(state.rule.clone()))
             })
             .unwrap_or(Action::Forward)
     }
-}
-
-fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-    // The body is whole here, so its length is set anew.
-    headers.remove(CONTENT_LENGTH);
-    headers
-}
-
-fn plain(status: StatusCode) -> Answer {
-    let reason = status.canonical_reason().unwrap_or("fault");
-    let mut answer = Response::new(Full::new(Bytes::from_static(reason.as_bytes())));
-    *answer.status_mut() = status;
-    answer
 }
 
 fn with_retry_after(mut answer: Answer, seconds: u64) -> Answer {

@@ -36,13 +36,20 @@ pub struct CallRecord {
     pub request_bytes: u64,
     /// Size of the backend's answer.
     pub response_bytes: u64,
+    /// Bytes of its body that the caller got, where it was cut.
+    #[serde(default)]
+    pub cut_at: Option<u64>,
+    /// The call whose request this is, where nobody called: the proxy delivered it late, or a second time.
+    #[serde(default)]
+    pub repeat_of: Option<u64>,
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Not ended.
+    #[default]
     InFlight,
     /// The backend's answer went back.
     Forwarded,
@@ -72,8 +79,10 @@ pub struct LogPage {
 pub struct Stats {
     /// Calls that arrived.
     pub calls: u64,
-    /// Calls that reached the backend.
+    /// Calls that reached the backend, the proxy's own repeats included.
     pub forwarded: u64,
+    /// Requests that the proxy itself delivered late or a second time; the figures but `forwarded` are without them.
+    pub repeats: u64,
     /// Under way now.
     pub in_flight: usize,
     /// Most at once.
@@ -89,7 +98,7 @@ pub struct Stats {
 }
 
 /// How a call ended, to be written to its record.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ending {
     pub(super) status: Option<u16>,
     pub(super) outcome: Outcome,
@@ -98,6 +107,7 @@ pub(super) struct Ending {
     pub(super) duration: Duration,
     pub(super) request_bytes: usize,
     pub(super) response_bytes: usize,
+    pub(super) cut_at: Option<usize>,
 }
 
 /// The bounded log.
@@ -131,6 +141,29 @@ impl CallLog {
         method: &str,
         path: &str,
     ) -> u64 {
+        self.in_flight = self.in_flight.saturating_add(1);
+        self.max_in_flight = self.max_in_flight.max(self.in_flight);
+        self.push(since_start, wall, (method, path), None)
+    }
+
+    /// Writes down that the proxy now delivers a request by itself; answers its sequence.
+    pub(super) fn begin_repeat(
+        &mut self,
+        since_start: Duration,
+        wall: Timestamp,
+        call: (&str, &str),
+        of: u64,
+    ) -> u64 {
+        self.push(since_start, wall, call, Some(of))
+    }
+
+    fn push(
+        &mut self,
+        since_start: Duration,
+        wall: Timestamp,
+        (method, path): (&str, &str),
+        repeat_of: Option<u64>,
+    ) -> u64 {
         let sequence = self.next;
         self.next = self.next.saturating_add(1);
         if self.records.len() >= self.capacity {
@@ -151,15 +184,20 @@ impl CallLog {
             duration_ms: 0,
             request_bytes: 0,
             response_bytes: 0,
+            cut_at: None,
+            repeat_of,
         });
-        self.in_flight = self.in_flight.saturating_add(1);
-        self.max_in_flight = self.max_in_flight.max(self.in_flight);
         sequence
     }
 
     /// Writes down how a call ended; one that is no more in the log is only counted.
     pub(super) fn end(&mut self, sequence: u64, ending: Ending) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.end_repeat(sequence, ending);
+    }
+
+    /// The same of a delivery of the proxy's own.
+    pub(super) fn end_repeat(&mut self, sequence: u64, ending: Ending) {
         if let Some(record) = self.record_mut(sequence) {
             record.status = ending.status;
             record.outcome = ending.outcome;
@@ -168,6 +206,7 @@ impl CallLog {
             record.duration_ms = count(ending.duration.as_millis());
             record.request_bytes = u64::try_from(ending.request_bytes).unwrap_or(u64::MAX);
             record.response_bytes = u64::try_from(ending.response_bytes).unwrap_or(u64::MAX);
+            record.cut_at = ending.cut_at.and_then(|at| u64::try_from(at).ok());
         }
     }
 
@@ -224,17 +263,23 @@ impl CallLog {
     pub(super) fn stats(&self, window: Duration, path_prefix: &str) -> Stats {
         let mut by_outcome: BTreeMap<Outcome, u64> = BTreeMap::new();
         let mut forwarded: u64 = 0;
-        let mut calls: u64 = 0;
-        let counts = |record: &CallRecord| record.path.starts_with(path_prefix);
-        for record in self.records.iter().filter(|record| counts(record)) {
+        let (mut calls, mut repeats): (u64, u64) = (0, 0);
+        let fits = |record: &CallRecord| record.path.starts_with(path_prefix);
+        for record in self.records.iter().filter(|record| fits(record)) {
+            forwarded = forwarded.saturating_add(u64::from(record.reached_backend));
+            if record.repeat_of.is_some() {
+                repeats = repeats.saturating_add(1);
+                continue;
+            }
             let entry = by_outcome.entry(record.outcome).or_default();
             *entry = entry.saturating_add(1);
-            forwarded = forwarded.saturating_add(u64::from(record.reached_backend));
             calls = calls.saturating_add(1);
         }
+        let counts = |record: &CallRecord| fits(record) && record.repeat_of.is_none();
         Stats {
             calls,
             forwarded,
+            repeats,
             in_flight: self.in_flight,
             max_in_flight: self.max_in_flight,
             max_calls_in_window: self.max_in_window(window, counts),

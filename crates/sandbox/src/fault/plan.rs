@@ -128,6 +128,34 @@ pub enum Fault {
         /// How much later.
         latency: Latency,
     },
+    /// A ghost: the caller hears nothing, and long after it has given up the backend does it.
+    DeliverLate {
+        /// How long after its arrival the backend gets the request.
+        after: Latency,
+        /// How long the caller is left in silence before its connection closes.
+        #[serde(default = "one_minute_ms")]
+        hold_ms: u64,
+    },
+    /// The backend does it, and its answer breaks off.
+    Truncate {
+        /// After so many bytes of the body, and before its last in any case; none = anywhere, by luck.
+        #[serde(default)]
+        at: Option<u64>,
+    },
+    /// The backend gets it twice; the caller hears the first answer.
+    Duplicate {
+        /// How long after the first.
+        after: Latency,
+    },
+    /// Later calls that the rule matches overtake it.
+    Reorder {
+        /// It is forwarded once so many of them have been answered.
+        #[serde(default = "one")]
+        behind: u64,
+        /// Or after this time, where so many do not come.
+        #[serde(default = "five_seconds_ms")]
+        hold_ms: u64,
+    },
 }
 
 /// A rule and how often it has struck.
@@ -171,6 +199,10 @@ fn one_second_ms() -> u64 {
 
 fn one_minute_ms() -> u64 {
     60_000
+}
+
+fn five_seconds_ms() -> u64 {
+    5_000
 }
 
 fn one() -> u64 {
@@ -242,18 +274,30 @@ impl FaultRule {
                     Err(PlanError::Status(self.name.clone()))
                 }
             }
-            Fault::Delay { latency } => latency.validate(),
-            Fault::BlackHole { hold_ms } if *hold_ms > MAX_WAIT_MS => Err(PlanError::Latency),
-            Fault::BlackHole { .. } | Fault::DropAfterCommit | Fault::DropConnection => Ok(()),
+            Fault::Delay { latency } | Fault::Duplicate { after: latency } => latency.validate(),
+            Fault::DeliverLate { after, hold_ms } => {
+                after.validate()?;
+                hold(*hold_ms)
+            }
+            Fault::BlackHole { hold_ms } | Fault::Reorder { hold_ms, .. } => hold(*hold_ms),
+            Fault::DropAfterCommit | Fault::DropConnection | Fault::Truncate { .. } => Ok(()),
         }
     }
 
-    fn matches(&self, method: &str, path: &str) -> bool {
+    pub(super) fn matches(&self, method: &str, path: &str) -> bool {
         let method_fits = self
             .method
             .as_ref()
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
         method_fits && path.starts_with(&self.path_prefix)
+    }
+}
+
+fn hold(ms: u64) -> Result<(), PlanError> {
+    if ms > MAX_WAIT_MS {
+        Err(PlanError::Latency)
+    } else {
+        Ok(())
     }
 }
 
@@ -293,6 +337,10 @@ impl Fault {
             Self::Status { .. } => "status",
             Self::StatusAfterCommit { .. } => "status_after_commit",
             Self::Delay { .. } => "delay",
+            Self::DeliverLate { .. } => "deliver_late",
+            Self::Truncate { .. } => "truncate",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Reorder { .. } => "reorder",
         }
     }
 }

@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::backend::Dropped;
 use super::control;
-use super::core::{Core, Dropped};
+use super::core::Core;
 use super::log::{CallRecord, Stats};
 use super::plan::{FaultPlan, PlanError, RuleState};
 use crate::clock::Clock;
@@ -139,7 +140,7 @@ impl FaultProxy {
 
     /// Most calls that arrived in any window of this width.
     pub fn max_calls_in_window(&self, width: Duration) -> usize {
-        self.max_calls_in_window_where(width, |_| true)
+        self.max_calls_in_window_where(width, |call| call.repeat_of.is_none())
     }
 
     /// The same for some of the calls, such as those of one path.

@@ -3,6 +3,7 @@
 
 mod erp;
 mod fault;
+mod fault_deliveries;
 mod issuer;
 mod orders;
 mod support;
