@@ -28,6 +28,10 @@ service_runtime::error_codes! {
     pub SESSION_EXISTS = ("session-exists", 409, "The session was opened with other content", false);
     /// A partner with as many living sessions as it may have.
     pub SESSION_LIMIT = ("session-limit", 429, "The partner has as many sessions as it may", true);
+    /// A cursor that another instance has moved.
+    pub CURSOR_MOVED = ("cursor-moved", 409, "The cursor has moved", false);
+    /// As many news as may wait for a person.
+    pub NEWS_LIMIT = ("news-limit", 503, "As many news wait as may", true);
     /// A lease that is no longer the caller's.
     pub LEASE_LOST = ("lease-lost", 409, "The lease is no longer held", false);
 }
@@ -38,8 +42,11 @@ pub fn store_problem(error: &StoreError) -> Problem {
         StoreError::VersionConflict { .. }
         | StoreError::StockShort(_)
         | StoreError::CreditShort(_)
-        | StoreError::BoundReached(_)
-        | StoreError::CursorMoved(_) => contention(),
+        | StoreError::BoundReached(_) => contention(),
+        StoreError::CursorMoved(_) => Problem::new(
+            CURSOR_MOVED,
+            "Another instance has delivered these news; read the cursor anew and go on from there.",
+        ),
         StoreError::KeyUsed(_) => Problem::new(codes::REQUEST_IN_PROGRESS, "Send it again with the same key.")
             .with_retry_after(SignedDuration::from_secs(1)),
         StoreError::PurchaseOrderTaken(order) => {
@@ -66,6 +73,11 @@ pub fn store_problem(error: &StoreError) -> Problem {
             codes::PRECONDITION_FAILED,
             "The session has changed since you read it, or has ended; read it again and decide anew.",
         ),
+        StoreError::ParkedFull => Problem::new(
+            NEWS_LIMIT,
+            "As many news wait for a person as may; look at some of them (GET /v1/news) before sending more.",
+        )
+        .with_retry_after(SignedDuration::from_secs(60)),
         StoreError::Full => Problem::new(STORAGE_FULL, "Nothing was stored; send it again later.")
             .with_retry_after(SignedDuration::from_secs(30)),
         StoreError::Failed(_) => Problem::new(STORE_UNAVAILABLE, "Nothing is known to be stored; send it again.")

@@ -14,7 +14,8 @@ mod suite;
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, DocumentId, ItemNumber, OrderId, PurchaseOrderNumber, SessionId, SiteId,
+    AccountId, CompanyId, DocumentId, ItemNumber, OrderId, OrderReference, PurchaseOrderNumber,
+    SessionId, SiteId,
     decision::DecisionRecord,
     document::{Direction, Document, DocumentState},
     event::CloudEvent,
@@ -25,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use bounds::{BoundClaim, BoundKey, BoundMovement};
+pub use bounds::{BoundClaim, BoundFilter, BoundKey, BoundMovement, BoundSum};
 pub use channel::{DocumentChange, NewDocument, NewSession, SessionChange};
 pub use commit::{
     AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement, EffectChange,
@@ -33,7 +34,7 @@ pub use commit::{
     ReservationRow, StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
 };
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
-pub use news::{CursorMove, ParkChange, ParkedNews};
+pub use news::{CursorMove, DISMISSED_NEWS_KEPT, ParkChange, ParkStage, ParkStageWord, ParkedNews};
 
 /// So long after its end a session is still known by its id: what opened it does not open another.
 pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -67,6 +68,9 @@ pub enum StoreError {
     /// The reader's cursor does not stand where the commit expects it: another instance was first. Read it anew.
     #[error("the cursor of {0} has moved")]
     CursorMoved(String),
+    /// As many news wait as may: nothing more is taken before a person has looked at some.
+    #[error("as many news wait as may")]
+    ParkedFull,
     /// The lease under which the caller works is no longer its own, or the attempt was begun by another.
     #[error("the lease is held by another worker")]
     LeaseLost,
@@ -273,6 +277,13 @@ pub trait Store: Send + Sync + 'static {
     /// Each level that is known.
     async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError>;
 
+    /// What is taken of the sums that bound what is taken unasked, by name.
+    async fn bounds(
+        &self,
+        company: &CompanyId,
+        filter: BoundFilter,
+    ) -> Result<Vec<BoundSum>, StoreError>;
+
     /// The answer stored under an idempotency key.
     async fn idempotency(
         &self,
@@ -379,8 +390,41 @@ pub trait Store: Send + Sync + 'static {
         filter: SessionFilter,
     ) -> Result<Vec<Session>, StoreError>;
 
+    /// The order that has a reference.
+    async fn order_of_reference(
+        &self,
+        company: &CompanyId,
+        reference: &OrderReference,
+    ) -> Result<Option<OrderId>, StoreError>;
+    /// Where a reader's cursor stands; None = it has not moved yet.
+    async fn cursor(&self, reader: &str) -> Result<Option<String>, StoreError>;
+    /// What is parked under a key of a source.
+    async fn parked(&self, source: &str, key: &str) -> Result<Option<ParkedNews>, StoreError>;
+    /// Parked news by their id.
+    async fn parked_by_id(
+        &self,
+        company: &CompanyId,
+        id: Uuid,
+    ) -> Result<Option<ParkedNews>, StoreError>;
+    /// News of a company that a person has to look at, oldest first, after this one.
+    async fn quarantined(
+        &self,
+        company: &CompanyId,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Vec<ParkedNews>, StoreError>;
+    /// Takes parked news that are due, oldest first, and puts each off until then, so that nobody else takes it.
+    async fn lease_parked(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<ParkedNews>, StoreError>;
+    /// When the next parked news are due, if any wait.
+    async fn next_parked_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Deletes idempotency answers and document keys that have expired, and sessions that ended [`SESSION_KNOWN_FOR`]
-    /// ago, a bounded number at a time; answers how many.
+    /// ago, and news put aside [`DISMISSED_NEWS_KEPT`] ago, a bounded number at a time; answers how many.
     /// Call it again while it answers more than 0.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
     /// Whether it can be written to.

@@ -4,9 +4,9 @@ use rusqlite::Connection;
 
 use super::{
     super::{Cause, Commit, Committed, StoreError},
-    audit, credit, decisions,
+    audit, bounds, credit, decisions,
     documents::{self, Applied},
-    effects, idempotency, sessions, stock, streams,
+    effects, idempotency, news, sessions, stock, streams,
     value::broken,
 };
 
@@ -16,6 +16,9 @@ pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
     let cause = commit.cause.as_ref();
     if let Some(answer) = &commit.idempotency {
         idempotency::keep(connection, cause.map(|cause| cause.at), answer)?;
+    }
+    for step in &commit.cursors {
+        news::move_cursor(connection, step)?;
     }
     let mut committed = Committed::default();
     for change in &commit.changes {
@@ -40,8 +43,14 @@ pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
     for movement in &commit.credit {
         credit::apply(connection, movement)?;
     }
+    for movement in &commit.bounds {
+        bounds::apply(connection, movement)?;
+    }
     for change in &commit.effects {
         effects::apply(connection, cause, change)?;
+    }
+    for change in &commit.parked {
+        news::apply(connection, change)?;
     }
     if let Some(record) = &commit.decision {
         decisions::write(connection, known(cause)?, record)?;

@@ -4,6 +4,7 @@
 mod apply;
 mod audit;
 pub mod backup;
+mod bounds;
 mod credit;
 mod decisions;
 mod documents;
@@ -13,6 +14,7 @@ mod fault;
 mod idempotency;
 mod mailbox;
 mod migrate;
+mod news;
 mod open;
 mod query;
 mod readers;
@@ -29,7 +31,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, DocumentId, OrderId, PurchaseOrderNumber, SessionId,
+    AccountId, CompanyId, DocumentId, OrderId, OrderReference, PurchaseOrderNumber, SessionId,
     decision::DecisionRecord, document::Document, event::CloudEvent, session::Session,
 };
 use jiff::Timestamp;
@@ -38,9 +40,10 @@ use uuid::Uuid;
 
 use self::{open::Place, readers::Readers, writer::Writer};
 use super::{
-    AttemptStart, Commit, Committed, CreditKey, CreditLevel, CreditLevelFact, DocumentFilter,
-    DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect, OrderFilter, Owner, SessionFilter,
-    StockKey, StockPosition, StockSnapshot, Store, StoreError, StoredEvent, StreamKind, Versioned,
+    AttemptStart, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
+    CreditLevelFact, DocumentFilter, DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect,
+    OrderFilter, Owner, ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store,
+    StoreError, StoredEvent, StreamKind, Versioned,
 };
 
 const READERS: usize = 3;
@@ -188,6 +191,17 @@ impl Store for SqliteStore {
         let keys = keys.to_vec();
         self.readers
             .run(move |connection| credit::levels(connection, &keys))
+            .await
+    }
+
+    async fn bounds(
+        &self,
+        company: &CompanyId,
+        filter: BoundFilter,
+    ) -> Result<Vec<BoundSum>, StoreError> {
+        let company = company.clone();
+        self.readers
+            .run(move |connection| bounds::sums(connection, &company, &filter))
             .await
     }
 
@@ -387,10 +401,74 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn order_of_reference(
+        &self,
+        company: &CompanyId,
+        reference: &OrderReference,
+    ) -> Result<Option<OrderId>, StoreError> {
+        let (company, reference) = (company.clone(), reference.clone());
+        self.readers
+            .run(move |connection| news::order_of_reference(connection, &company, &reference))
+            .await
+    }
+
+    async fn cursor(&self, reader: &str) -> Result<Option<String>, StoreError> {
+        let reader = reader.to_owned();
+        self.readers
+            .run(move |connection| news::cursor(connection, &reader))
+            .await
+    }
+
+    async fn parked(&self, source: &str, key: &str) -> Result<Option<ParkedNews>, StoreError> {
+        let (source, key) = (source.to_owned(), key.to_owned());
+        self.readers
+            .run(move |connection| news::parked(connection, &source, &key))
+            .await
+    }
+
+    async fn parked_by_id(
+        &self,
+        company: &CompanyId,
+        id: Uuid,
+    ) -> Result<Option<ParkedNews>, StoreError> {
+        let company = company.clone();
+        self.readers
+            .run(move |connection| news::parked_by_id(connection, &company, id))
+            .await
+    }
+
+    async fn quarantined(
+        &self,
+        company: &CompanyId,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Vec<ParkedNews>, StoreError> {
+        let company = company.clone();
+        self.readers
+            .run(move |connection| news::quarantined(connection, &company, after, limit))
+            .await
+    }
+
+    async fn lease_parked(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<ParkedNews>, StoreError> {
+        self.writer
+            .run(move |connection| news::lease(connection, now, until, limit))
+            .await
+    }
+
+    async fn next_parked_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(news::next_due).await
+    }
+
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         let sweep = move |connection: &rusqlite::Connection| {
             let rows = idempotency::sweep(connection, now, SWEEP)?;
-            Ok(rows.saturating_add(sessions::sweep(connection, now)?))
+            let rows = rows.saturating_add(sessions::sweep(connection, now)?);
+            Ok(rows.saturating_add(news::sweep(connection, now)?))
         };
         self.writer.run(sweep).await
     }

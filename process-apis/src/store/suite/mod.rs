@@ -1,8 +1,10 @@
 //! What every store must do, whatever engine it is: each engine's tests run all of it by `store_suite!`.
 
+pub(super) mod bounds;
 pub(super) mod documents;
 pub(super) mod effects;
 pub(super) mod ledgers;
+pub(super) mod news;
 pub(super) mod sending;
 pub(super) mod sessions;
 pub(super) mod streams;
@@ -37,6 +39,8 @@ macro_rules! store_suite {
                 a_parent_s_last_credit_goes_to_so_many_and_no_more,
                 a_release_comes_before_the_claim_that_needs_it, a_late_confirmation_ends_the_claim_at_once,
                 a_forced_claim_is_taken_whatever_the_limit, a_failed_claim_leaves_nothing;
+            bounds: concurrent_claims_never_pass_a_bound, what_an_owner_took_is_given_back_once,
+                a_reached_bound_leaves_nothing_of_the_commit, sums_are_of_one_company_and_by_name;
             effects: effects_of_a_key_are_leased_one_at_a_time, an_expired_lease_is_taken_over,
                 attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped;
             documents: a_document_is_stored_once, control_numbers_rise_and_a_second_lease_keeps_them,
@@ -46,6 +50,10 @@ macro_rules! store_suite {
             sessions: a_session_is_opened_once, of_concurrent_changes_of_a_session_one_is_made, a_session_ends_by_the_clock,
                 sessions_are_found_by_key_newest_first, a_partner_has_so_many_living_sessions_and_no_more,
                 ended_sessions_are_swept_some_time_later;
+            news: a_cursor_moves_from_where_it_stands_or_nothing_happens, of_racing_readers_one_moves_the_cursor,
+                parked_news_are_replaced_by_newer_ones_only, parked_news_that_are_due_are_taken_by_one,
+                quarantined_news_are_listed_until_a_person_puts_them_aside, no_more_news_wait_than_may,
+                an_order_is_found_by_its_reference;
         }
     };
     ($open:expr; $($module:ident: $($name:ident),+;)+) => { $($(
