@@ -39,3 +39,23 @@ pub struct BoundClaim {
     /// What the sum of all claims may reach at most.
     pub limit: Decimal,
 }
+
+/// What is taken of a sum; one of which nothing is taken is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundSum {
+    /// The sum.
+    pub key: BoundKey,
+    /// How much is taken, over all owners.
+    pub claimed: Decimal,
+}
+
+/// Which sums of a company to read.
+#[derive(Debug, Clone, Default)]
+pub struct BoundFilter {
+    /// Only these; None = all.
+    pub bounds: Option<Vec<String>>,
+    /// After this one, by name.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u16,
+}
