@@ -6,6 +6,7 @@
 mod bounds;
 mod channel;
 mod commit;
+mod facts;
 mod ledger;
 mod news;
 pub mod sqlite;
