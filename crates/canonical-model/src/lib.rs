@@ -25,6 +25,7 @@ pub mod order;
 pub mod price;
 pub mod product;
 pub mod promise;
+pub mod public_event;
 pub mod quantity;
 pub mod quote;
 pub mod reservation;

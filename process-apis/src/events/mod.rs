@@ -2,6 +2,8 @@
 //! there is waits for the next commit, not for a timer.
 
 pub mod poll;
+pub mod public;
+pub mod published;
 pub mod reach;
 pub mod routes;
 
