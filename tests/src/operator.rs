@@ -36,7 +36,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub(crate) fn new(http: Client, process_url: &str, clock: Clock) -> anyhow::Result<Self> {
+    /// One who calls process-apis there, under the development key.
+    pub fn new(http: Client, process_url: &str, clock: Clock) -> anyhow::Result<Self> {
         let hop = Hop {
             from: LayerIdentity::ExperienceApis,
             to: LayerIdentity::ProcessApis,

@@ -8,7 +8,9 @@ mod documents;
 mod dtd;
 mod oci;
 mod page;
+#[cfg(feature = "world")]
 mod partner;
+mod profile;
 mod shopper;
 mod site;
 mod told;
@@ -21,6 +23,7 @@ pub use confirmation::{Confirmation, ConfirmedItem};
 pub use documents::{Operation, Order, OrderLine, OrderType};
 pub use dtd::Dtds;
 pub use oci::{OciBuyer, OciItem, PASSWORD, USER};
+pub use profile::demonstration;
 pub use shopper::Shopper;
 pub use site::{Posted, Site};
 pub use walk::{Shown, ShownLine, Walk};

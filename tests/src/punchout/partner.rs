@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{CxmlBuyer, OciBuyer, Site};
-use crate::{Setup, World, root};
+use super::{
+    CxmlBuyer, OciBuyer, Site,
+    profile::{demonstration, replaced},
+};
+use crate::{Setup, World};
 
 /// The partner of the demonstration.
-const PARTNER: &str = "acme-punchout";
+const PARTNER: &str = super::profile::PARTNER;
 
 /// Another like it, which orders for BOREALIS.
 const STRANGER: [(&str, &str); 5] = [
@@ -43,42 +46,6 @@ impl Setup {
         );
         self.with(&secret, "northwind-to-acme-demo")
     }
-}
-
-/// The demonstration's profile, with the addresses of a site.
-fn demonstration(site: &Site) -> anyhow::Result<String> {
-    let path = root().join(format!("config/partners/punchout/{PARTNER}.toml"));
-    let url = &site.url;
-    let addresses = [
-        (
-            "[\"https://procure.example.com/punchout/\", \"http://localhost:7009/punchout/\"]",
-            format!("[\"{url}/\"]"),
-        ),
-        (
-            "[\"https://procure.example.com\", \"http://localhost:7009\"]",
-            format!("[\"{url}\"]"),
-        ),
-        (
-            "# confirmation_url = \"https://procure.example.com/cxml\"",
-            format!("confirmation_url = \"{url}/confirmations\""),
-        ),
-    ];
-    let addresses: Vec<_> = addresses
-        .iter()
-        .map(|(old, new)| (*old, new.as_str()))
-        .collect();
-    replaced(std::fs::read_to_string(path)?, &addresses)
-}
-
-fn replaced(mut profile: String, changes: &[(&str, &str)]) -> anyhow::Result<String> {
-    for (old, new) in changes {
-        anyhow::ensure!(
-            profile.contains(old),
-            "the demonstration's profile has no {old}"
-        );
-        profile = profile.replace(old, new);
-    }
-    Ok(profile)
 }
 
 impl World {
