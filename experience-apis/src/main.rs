@@ -101,7 +101,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let shutdown = server::drain_signal(readiness, development);
     let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
     stop.cancel();
-    background
+    server::finish(background)
         .await
         .context("the background work ended badly")?;
     tracing::info!(?drained, "experience-apis have stopped");

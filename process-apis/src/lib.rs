@@ -14,6 +14,7 @@ pub mod events;
 pub mod exceptions;
 mod faults;
 pub mod idempotency;
+pub mod maintenance;
 pub mod operator;
 pub mod orders;
 pub mod policy;
@@ -86,6 +87,7 @@ pub enum BuildError {
 /// What runs beside the requests: effects, and what is tidied up.
 pub struct Background {
     state: AppState,
+    wind_down: CancellationToken,
     store: Option<Arc<SqliteStore>>,
 }
 
@@ -103,12 +105,22 @@ impl Background {
         }
     }
 
+    /// Once cancelled, nothing more is begun beside the requests; those may still use the store.
+    pub fn wind_down(&self) -> CancellationToken {
+        self.wind_down.clone()
+    }
+
     /// Runs until told to stop, then until what was begun has come to its end; then it closes the store.
     pub async fn run(self, shutdown: CancellationToken) {
         let worker = Worker::new(&self.state);
+        let wind_down = self.wind_down;
         tokio::join!(
-            worker.run(shutdown.clone()),
-            housekeeping::run(self.state.clone(), shutdown)
+            worker.run(wind_down.clone()),
+            housekeeping::run(self.state.clone(), wind_down.clone()),
+            async {
+                shutdown.cancelled().await;
+                wind_down.cancel();
+            }
         );
         // Orders that are being taken: requests only await them.
         self.state.once.drain().await;
@@ -183,7 +195,12 @@ pub fn build_on(
     register_checks(&state, &deps.readiness);
     deps.readiness.set_started();
     let router = router::router(&state, verifier, deps.readiness).map_err(BuildError::Contract)?;
-    Ok((router, Background { state, store: None }))
+    let background = Background {
+        state,
+        wind_down: CancellationToken::new(),
+        store: None,
+    };
+    Ok((router, background))
 }
 
 fn register_checks(state: &AppState, readiness: &Readiness) {

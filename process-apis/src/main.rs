@@ -6,7 +6,11 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use process_apis::{
-    Deps, LAYER, STORE_FAILED, build, config::Config, open_store, operator, policy::Policies,
+    Deps, LAYER, STORE_FAILED, build,
+    config::Config,
+    maintenance::{self, Maintenance},
+    open_store, operator,
+    policy::Policies,
     router,
 };
 use service_runtime::{
@@ -34,6 +38,8 @@ enum Command {
     CheckConfig,
     /// Brings up the schema of the store, and ends.
     Migrate,
+    #[command(flatten)]
+    Maintenance(Maintenance),
     /// Prints the published contract.
     Openapi,
     /// Prints the header under which an operator lists and releases holds, or reads documents; good for a minute.
@@ -73,6 +79,15 @@ fn main() -> anyhow::Result<ExitCode> {
             drop(open_store(&config)?);
             print("the schema of the store is up to date\n")?;
         }
+        Command::Maintenance(command) => {
+            let (config, _) = read()?;
+            let runtime = tokio::runtime::Runtime::new()?;
+            let sound =
+                runtime.block_on(maintenance::run(command, &config, &mut std::io::stdout()))?;
+            if !sound {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Openapi => print(&openapi::normalise(&router::contract())?)?,
         Command::OperatorHeader {
             company,
@@ -103,6 +118,7 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
     tracing::info!(%listen, "process-apis listen");
     let stop = CancellationToken::new();
     let (failed, has_failed) = (CancellationToken::new(), background.store_failed());
+    let wind_down = background.wind_down();
     let background = tokio::spawn(background.run(stop.clone()));
     let shutdown = {
         let failed = failed.clone();
@@ -112,11 +128,13 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
                 () = has_failed => failed.cancel(),
             }
             readiness.drain();
+            // Effects come to their end while the last requests do.
+            wind_down.cancel();
         }
     };
     let drained = server::serve(listener, router, process_apis::server_options(), shutdown).await;
     stop.cancel();
-    background
+    server::finish(background)
         .await
         .context("the background work ended badly")?;
     if failed.is_cancelled() {

@@ -1,4 +1,6 @@
-//! Replay: what the log makes of an order, compared with what its row says. The state is nothing but the fold of the
+//! Replay: what the log makes of an order, compared with what its row says.
+//!
+//! The state is nothing but the fold of the
 //! events; where the two differ, one of them was damaged or the rules of `evolve` have changed.
 
 use std::fmt;
@@ -30,7 +32,9 @@ pub enum ReplayError {
     Hash(#[source] serde_json::Error),
 }
 
-/// SHA-256 over the versioned projection of an order, in hexadecimal. The same state has the same hash in every
+/// SHA-256 over the versioned projection of an order, in hexadecimal.
+///
+/// The same state has the same hash in every
 /// instance of a release: the projection is written in the order of its fields, and names its version.
 pub fn state_hash(state: &OrderState) -> Result<String, serde_json::Error> {
     let projection = serde_json::to_vec(state)?;
@@ -69,6 +73,16 @@ pub enum Outcome {
     Later(String),
     /// An event or the row cannot be read, the log has a gap, or one of the two is missing.
     Unreadable(String),
+}
+
+impl Replayed {
+    /// Whether the row is not what the log makes, or cannot be compared with it.
+    pub fn is_wrong(&self) -> bool {
+        match self.outcome {
+            Outcome::Differs { .. } | Outcome::Unreadable(_) => true,
+            Outcome::Same(_) | Outcome::Later(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Replayed {

@@ -24,6 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,7 +66,7 @@ impl Default for ServerOptions {
             max_connections: 10_000,
             max_connections_per_ip: None,
             carry_out_changes: true,
-            drain_timeout: Duration::from_secs(25),
+            drain_timeout: Duration::from_secs(20),
         }
     }
 }
@@ -368,6 +369,9 @@ impl Drop for Counted {
 
 /// How long an instance that goes away still takes requests, in which load balancers take note.
 const DRAIN_PAUSE: Duration = Duration::from_secs(3);
+/// How long work beside the requests may take to end once they are over. With the pause and the requests' time it stays
+/// under the 30 s after which supervisors kill.
+const FINISH: Duration = Duration::from_secs(5);
 
 /// Completes after SIGTERM or Ctrl-C.
 ///
@@ -378,6 +382,18 @@ pub async fn drain_signal(readiness: Readiness, development: bool) {
     readiness.drain();
     if !development {
         tokio::time::sleep(DRAIN_PAUSE).await;
+    }
+}
+
+/// Waits for what runs beside the requests, once it is told to stop. Past its time it is left where it is: what is
+/// durable is safe from any end, and a process that was told to go is gone within 30 s.
+pub async fn finish(background: JoinHandle<()>) -> Result<Drained, JoinError> {
+    match tokio::time::timeout(FINISH, background).await {
+        Ok(ended) => ended.map(|()| Drained::Clean),
+        Err(_elapsed) => {
+            tracing::warn!("background work was still running at the end of the drain; it is cut");
+            Ok(Drained::Forced)
+        }
     }
 }
 

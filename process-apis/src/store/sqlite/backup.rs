@@ -24,8 +24,9 @@ pub struct Backup {
     pub bytes: u64,
 }
 
-/// Copies the data file as it is at one moment, also while a process works on it, and looks at the copy. A copy of the
-/// file alone would miss what is still in its write-ahead log (RELIABILITY, section 4.5).
+/// Copies the data file as it is at one moment, also while a process works on it, and looks at the copy.
+///
+/// A copy of the file alone would miss what is still in its write-ahead log (RELIABILITY, section 4.5).
 pub fn back_up(path: &Path, to: &Path) -> anyhow::Result<Backup> {
     ensure!(
         !to.exists(),

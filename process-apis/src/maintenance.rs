@@ -1,0 +1,138 @@
+//! What an operator does with the store at the command line, beside the process that serves.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use canonical_model::OrderId;
+use clap::Subcommand;
+use service_runtime::clock::Clock;
+
+use crate::{
+    config::Config,
+    orders::replay::{Summary, replay, replay_all},
+    store::{
+        Store,
+        sqlite::{SqliteStore, backup},
+    },
+};
+
+/// Commands on the store.
+#[derive(Debug, Subcommand)]
+pub enum Maintenance {
+    /// Folds the log of one order, or of all, and compares the state hashes with those of the rows. Reads only; the
+    /// process may go on working. Ends with 1 where one differs.
+    Replay {
+        /// One order only; all unless said.
+        #[arg(long)]
+        order: Option<OrderId>,
+        /// Tells of each order, not only of those that differ.
+        #[arg(long)]
+        each: bool,
+    },
+    /// Copies the data file of the embedded store, also while the process works on it, and looks at the copy.
+    ///
+    /// For `PostgreSQL` use its own tools.
+    Backup {
+        /// The file to write; never overwritten.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Puts a backup in the place of the data file. The process must be stopped; the file before is kept.
+    Restore {
+        /// The backup.
+        #[arg(long)]
+        from: PathBuf,
+    },
+}
+
+/// Does it, and tells what came of it on `out`. False = it was done, and found something wrong.
+pub async fn run(
+    command: Maintenance,
+    config: &Config,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    match command {
+        Maintenance::Replay { order, each } => {
+            let store = open_to_read(config)?;
+            match order {
+                Some(id) => replay_one(&store, id, out).await,
+                None => replay_each(&store, each, out).await,
+            }
+        }
+        Maintenance::Backup { to } => {
+            let path = config.store.path.clone();
+            let target = to.clone();
+            let made =
+                tokio::task::spawn_blocking(move || backup::back_up(&path, &target)).await??;
+            writeln!(
+                out,
+                "{} holds {} orders up to feed position {} in {} bytes; it is sound",
+                to.display(),
+                made.orders,
+                made.position,
+                made.bytes
+            )?;
+            Ok(true)
+        }
+        Maintenance::Restore { from } => restore(&from, &config.store.path, out),
+    }
+}
+
+fn open_to_read(config: &Config) -> anyhow::Result<SqliteStore> {
+    SqliteStore::open_to_read(&config.store.path)
+}
+
+async fn replay_one(store: &dyn Store, id: OrderId, out: &mut impl Write) -> anyhow::Result<bool> {
+    let Some(replayed) = replay(store, id).await? else {
+        bail!("there is no order {id}");
+    };
+    writeln!(out, "{replayed}")?;
+    Ok(!replayed.is_wrong())
+}
+
+async fn replay_each(store: &dyn Store, each: bool, out: &mut impl Write) -> anyhow::Result<bool> {
+    let mut told = Ok(());
+    let summary = replay_all(store, |replayed| {
+        if told.is_ok() && (each || replayed.is_wrong()) {
+            told = writeln!(out, "{replayed}");
+        }
+    })
+    .await?;
+    told?;
+    let Summary {
+        orders,
+        events,
+        same,
+        later,
+        wrong,
+    } = summary;
+    writeln!(
+        out,
+        "{orders} orders of {events} events: {same} same, {later} of a later release, {wrong} wrong"
+    )?;
+    Ok(wrong == 0)
+}
+
+fn restore(from: &Path, path: &Path, out: &mut impl Write) -> anyhow::Result<bool> {
+    let stamp = Clock::system().now().strftime("%Y%m%dT%H%M%SZ");
+    let kept = format!(".before-{stamp}");
+    let (restored, before) = backup::restore(from, path, &kept).context("nothing was changed")?;
+    writeln!(
+        out,
+        "{} holds {} orders up to feed position {} again",
+        path.display(),
+        restored.orders,
+        restored.position
+    )?;
+    if let Some(before) = before {
+        writeln!(out, "the file before is {}", before.display())?;
+    }
+    writeln!(
+        out,
+        "what was acknowledged after the backup is not in it: follow docs/runbooks/restore.md before it serves"
+    )?;
+    Ok(true)
+}
