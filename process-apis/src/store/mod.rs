@@ -9,6 +9,7 @@ mod commit;
 mod facts;
 mod ledger;
 mod news;
+pub mod postgres;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;

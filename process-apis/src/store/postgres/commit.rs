@@ -1,0 +1,223 @@
+//! One [`Commit`] in one round trip: its arguments, how often it is tried, and what a refusal of the server means.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sqlx::{PgPool, types::Json};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{
+    super::{Cause, Commit, Committed, StoreError, StreamKind},
+    audit, bounds, credit, decisions, documents, effects,
+    fault::{Refusal, lost_connection, refusal, was_overtaken},
+    idempotency, news, sessions, stock, streams,
+    value::{broken, json, nanoseconds},
+};
+
+/// A commit is tried so often when others were first, or the connection is lost.
+const TRIES: u32 = 6;
+/// The wait before the second try; doubled before each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// The same after a lost connection: a server that starts again needs longer.
+const FIRST_WAIT_FOR_SERVER: Duration = Duration::from_millis(100);
+
+/// What of a commit travels beside its JSON, which names it by its number (from 1, as PostgreSQL counts).
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    texts: Vec<String>,
+    contents: Vec<Vec<u8>>,
+    event_id: Option<Uuid>,
+}
+
+impl Parts {
+    /// A document of ours, as JSON text that the server stores and does not read: its number in `texts`.
+    pub(super) fn text(&mut self, value: &impl Serialize) -> Result<usize, StoreError> {
+        self.texts.push(json(value)?);
+        Ok(self.texts.len())
+    }
+
+    /// Bytes: their number in `contents`.
+    pub(super) fn content(&mut self, bytes: &[u8]) -> usize {
+        self.contents.push(bytes.to_vec());
+        self.contents.len()
+    }
+
+    /// The id of a new event; by one of them the commit is known again.
+    pub(super) fn event_id(&mut self) -> Uuid {
+        let id = Uuid::now_v7();
+        self.event_id = Some(id);
+        id
+    }
+}
+
+/// Applies the commit, or nothing of it. One whose connection is lost on the way is tried again if it brings events:
+/// by their ids it is known, so that it is neither applied twice nor told to have failed where it had not.
+pub(super) async fn commit(pool: &PgPool, commit: &Commit) -> Result<Committed, StoreError> {
+    let mut parts = Parts::default();
+    let given = Json(given(commit, &mut parts)?);
+    let mut uncertain = false;
+    let mut tries = 1;
+    loop {
+        let error = match run(pool, &given, &parts).await {
+            Ok(answer) => return committed(&answer),
+            Err(error) => error,
+        };
+        if let Some(refused) = refusal(&error) {
+            if uncertain && is_written(pool, &parts).await? {
+                return written_before(pool, commit).await;
+            }
+            return Err(meaning(pool, commit, refused).await);
+        }
+        let lost = lost_connection(&error);
+        uncertain |= lost;
+        let again = was_overtaken(&error) || lost && parts.event_id.is_some();
+        if !again || tries >= TRIES {
+            if uncertain && is_written(pool, &parts).await? {
+                return written_before(pool, commit).await;
+            }
+            return Err(error.into());
+        }
+        let first = if lost {
+            FIRST_WAIT_FOR_SERVER
+        } else {
+            FIRST_WAIT
+        };
+        let jitter = rand::random_range(0.5..1.5);
+        sleep(first.saturating_mul(1 << (tries - 1)).mul_f64(jitter)).await;
+        tries += 1;
+    }
+}
+
+async fn run(pool: &PgPool, given: &Json<Value>, parts: &Parts) -> Result<Value, sqlx::Error> {
+    // The answer is complete only when the server is ready again, that is after its commit.
+    sqlx::query_scalar("SELECT orderway_commit($1, $2, $3)")
+        .bind(given)
+        .bind(&parts.texts)
+        .bind(&parts.contents)
+        .fetch_one(pool)
+        .await
+}
+
+/// The commit as `orderway_commit` takes it; what is empty is absent.
+fn given(commit: &Commit, parts: &mut Parts) -> Result<Value, StoreError> {
+    let mut given = Map::new();
+    let mut put = |name: &str, part: Value| {
+        let empty = part.is_null() || part.as_array().is_some_and(Vec::is_empty);
+        if !empty {
+            given.insert(name.to_owned(), part);
+        }
+    };
+    let cause = commit.cause.as_ref();
+    put("cause", cause.map_or(Value::Null, given_cause));
+    if let Some(answer) = &commit.idempotency {
+        put("idempotency", idempotency::given(answer, parts)?);
+    }
+    put("changes", streams::given(&commit.changes, parts)?);
+    put("documents", documents::given(&commit.documents, parts)?);
+    put("sessions", sessions::given(&commit.sessions, parts)?);
+    put("stock", stock::given(&commit.stock)?);
+    put("credit", credit::given(&commit.credit)?);
+    put("bounds", bounds::given(&commit.bounds)?);
+    put("effects", effects::given(&commit.effects, parts)?);
+    if let Some(record) = &commit.decision {
+        put("decision", decisions::given(record, parts)?);
+    }
+    put("cursors", news::cursors_given(&commit.cursors)?);
+    put("parked", news::parked_given(&commit.parked, parts)?);
+    if let Some(cause) = cause {
+        put("audit", audit::given(cause, &commit.audit, parts)?);
+    }
+    if cause.is_none() && needs_cause(commit) {
+        return Err(broken(
+            "a commit that writes events, documents, sessions, effects, decisions or audit says its cause",
+        ));
+    }
+    Ok(Value::Object(given))
+}
+
+fn given_cause(cause: &Cause) -> Value {
+    json!({
+        "company": cause.company,
+        "at": nanoseconds(cause.at),
+        "principal": cause.principal,
+        "channel": cause.channel,
+        "correlation_id": cause.correlation_id,
+        "traceparent": cause.traceparent,
+    })
+}
+
+fn needs_cause(commit: &Commit) -> bool {
+    let new_effect = |change: &_| matches!(change, super::super::EffectChange::New(_));
+    !commit.changes.is_empty()
+        || !commit.documents.is_empty()
+        || !commit.sessions.is_empty()
+        || commit.effects.iter().any(new_effect)
+        || commit.decision.is_some()
+        || !commit.audit.is_empty()
+}
+
+fn committed(answer: &Value) -> Result<Committed, StoreError> {
+    Ok(Committed {
+        position: None,
+        documents: documents::committed(answer.get("documents"))?,
+        sessions: sessions::committed(answer.get("sessions"))?,
+    })
+}
+
+/// Whether the commit was applied by an earlier try whose answer was lost.
+async fn is_written(pool: &PgPool, parts: &Parts) -> Result<bool, StoreError> {
+    let Some(id) = parts.event_id else {
+        return Ok(false);
+    };
+    let found = sqlx::query_scalar("SELECT EXISTS (SELECT FROM event WHERE id = $1)")
+        .bind(id)
+        .fetch_one(pool)
+        .await?;
+    Ok(found)
+}
+
+/// What the commit came to, read again.
+async fn written_before(pool: &PgPool, commit: &Commit) -> Result<Committed, StoreError> {
+    let Some(cause) = &commit.cause else {
+        return Ok(Committed::default());
+    };
+    Ok(Committed {
+        position: None,
+        documents: documents::again(pool, cause, &commit.documents).await?,
+        sessions: sessions::again(pool, cause, &commit.sessions).await?,
+    })
+}
+
+/// The error that a refusal is for the caller. What the server names is read again where the caller gets all of it: an
+/// error's detail stands in the server's log.
+async fn meaning(pool: &PgPool, commit: &Commit, refused: Refusal) -> StoreError {
+    let told = match refused.name.as_str() {
+        "version_conflict" => version_conflict(&refused),
+        "purchase_order_taken" => refused.get("order_id").map(StoreError::PurchaseOrderTaken),
+        "stock_short" => refused.whole().map(StoreError::StockShort),
+        "credit_short" => refused.whole().map(StoreError::CreditShort),
+        "bound_reached" => refused.whole().map(StoreError::BoundReached),
+        "cursor_moved" => refused.get("reader").map(StoreError::CursorMoved),
+        "parked_full" => Ok(StoreError::ParkedFull),
+        "lease_lost" => Ok(StoreError::LeaseLost),
+        "session_limit" => Ok(StoreError::SessionLimit),
+        "session_changed" => refused.get("id").map(StoreError::SessionChanged),
+        "key_used" => idempotency::key_used(pool, commit).await,
+        "document_known" => documents::known(pool, commit, &refused).await,
+        "session_known" => sessions::known(pool, commit, &refused).await,
+        _ => Err(broken(
+            "the store refused a commit by a name that is not known",
+        )),
+    };
+    told.unwrap_or_else(|error| error)
+}
+
+fn version_conflict(refused: &Refusal) -> Result<StoreError, StoreError> {
+    let kind: StreamKind = refused.get("kind")?;
+    Ok(StoreError::VersionConflict {
+        kind,
+        id: refused.get("id")?,
+    })
+}

@@ -1,0 +1,153 @@
+//! Effects: written with the commit that causes them, leased to a worker, ended by the outcome it commits.
+
+use canonical_model::OrderId;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sqlx::{PgPool, Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{
+    super::{AttemptStart, EffectChange, EffectOutcome, LeasedEffect, StoreError},
+    commit::Parts,
+    value::{Columns as _, json, nanoseconds},
+};
+
+/// The changes as `commit_effects` takes them.
+pub(super) fn given(changes: &[EffectChange], parts: &mut Parts) -> Result<Value, StoreError> {
+    changes
+        .iter()
+        .map(|change| given_one(change, parts))
+        .collect()
+}
+
+fn given_one(change: &EffectChange, parts: &mut Parts) -> Result<Value, StoreError> {
+    Ok(match change {
+        EffectChange::New(effect) => json!({
+            "do": "new",
+            "id": Uuid::now_v7(),
+            "kind": effect.kind,
+            "order_id": effect.order_id.0,
+            "due_at": nanoseconds(effect.due_at),
+            "serial_key": effect.serial_key,
+            "payload": parts.text(&effect.payload)?,
+        }),
+        EffectChange::DropAll { order_id } => json!({"do": "drop_all", "order_id": order_id.0}),
+        EffectChange::ResumeStopped { order_id, due_at } => json!({
+            "do": "resume_stopped",
+            "order_id": order_id.0,
+            "due_at": nanoseconds(*due_at),
+        }),
+        EffectChange::Outcome(outcome) => outcome_given(outcome, parts)?,
+    })
+}
+
+fn outcome_given(outcome: &EffectOutcome, parts: &mut Parts) -> Result<Value, StoreError> {
+    Ok(match outcome {
+        EffectOutcome::Done { effect, lease } => {
+            json!({"do": "done", "effect": effect, "lease": lease})
+        }
+        EffectOutcome::Later {
+            effect,
+            lease,
+            progress,
+            keep_lease: true,
+            ..
+        } => json!({
+            "do": "keep",
+            "effect": effect,
+            "lease": lease,
+            "progress": parts.text(progress)?,
+        }),
+        EffectOutcome::Later {
+            effect,
+            lease,
+            due_at,
+            progress,
+            keep_lease: false,
+        } => json!({
+            "do": "later",
+            "effect": effect,
+            "lease": lease,
+            "due_at": nanoseconds(*due_at),
+            "progress": parts.text(progress)?,
+        }),
+        EffectOutcome::Stopped {
+            effect,
+            lease,
+            progress,
+        } => json!({
+            "do": "stopped",
+            "effect": effect,
+            "lease": lease,
+            "progress": parts.text(progress)?,
+        }),
+    })
+}
+
+pub(super) async fn lease(
+    pool: &PgPool,
+    now: Timestamp,
+    until: Timestamp,
+    limit: u16,
+) -> Result<Vec<LeasedEffect>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM lease_effects($1, $2, $3)")
+        .bind(nanoseconds(now))
+        .bind(nanoseconds(until))
+        .bind(i32::from(limit))
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(read_leased).collect()
+}
+
+fn read_leased(row: &PgRow) -> Result<LeasedEffect, StoreError> {
+    let attempt: i32 = row.try_get("attempt")?;
+    Ok(LeasedEffect {
+        effect: row.try_get("id")?,
+        kind: row.try_get("kind")?,
+        order_id: OrderId(row.try_get("order_id")?),
+        payload: row.json("payload")?,
+        progress: row.json("progress")?,
+        attempt: u32::try_from(attempt).unwrap_or(0),
+        lease: row.try_get("lease")?,
+        until: row.at("lease_until")?,
+        created_at: row.at("created_at")?,
+        traceparent: row.try_get("traceparent")?,
+        correlation_id: row.try_get("correlation_id")?,
+    })
+}
+
+pub(super) async fn begin_attempt(pool: &PgPool, start: &AttemptStart) -> Result<(), StoreError> {
+    let changed = sqlx::query(
+        "UPDATE effect SET attempt = attempt + 1, progress = $5
+         WHERE id = $1 AND lease = $2 AND attempt = $3 AND state = 'leased' AND lease_until > $4",
+    )
+    .bind(start.effect)
+    .bind(start.lease)
+    .bind(i32::try_from(start.attempts_before).unwrap_or(i32::MAX))
+    .bind(nanoseconds(start.now))
+    .bind(json(&start.progress)?)
+    .execute(pool)
+    .await?;
+    if changed.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
+}
+
+/// When something can be leased next: a waiting effect is due, or a lease ends. One whose serial key is held does not
+/// count: the end of that lease does.
+pub(super) async fn next_due(pool: &PgPool) -> Result<Option<Timestamp>, StoreError> {
+    let row = sqlx::query(
+        "SELECT least(
+            (SELECT due_at FROM effect AS waiting WHERE state = 'pending'
+                AND (serial_key IS NULL OR NOT EXISTS (SELECT FROM effect AS held
+                    WHERE held.serial_key = waiting.serial_key AND held.state = 'leased'
+                        AND held.serial_key IS NOT NULL))
+             ORDER BY due_at, seq LIMIT 1),
+            (SELECT min(lease_until) FROM effect WHERE state = 'leased')) AS due_at",
+    )
+    .fetch_one(pool)
+    .await?;
+    row.maybe_at("due_at")
+}

@@ -1,0 +1,178 @@
+//! Connecting: bounded pools, and a server that keeps what it acknowledges.
+
+use std::{str::FromStr as _, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Row as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// What is known to work is 14 and newer; older ones have no support by their makers.
+const OLDEST_SERVER: i32 = 140_000;
+/// A connection that lay idle so long is asked whether it lives before it is used.
+const ASK_AFTER: Duration = Duration::from_secs(5);
+
+/// How to connect.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database?…`
+    pub url: String,
+    /// The most connections; commits beyond them wait.
+    pub connections: u32,
+    /// The longest wait for a connection.
+    pub connect_time: Duration,
+    /// The longest that a statement may take.
+    pub statement_time: Duration,
+    /// For how long one instance gives the feed positions before another may.
+    pub sequencer_lease: Duration,
+}
+
+impl PostgresOptions {
+    /// The usual limits.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            connections: 12,
+            connect_time: Duration::from_secs(10),
+            statement_time: Duration::from_secs(10),
+            sequencer_lease: Duration::from_secs(15),
+        }
+    }
+
+    pub(super) fn server(&self) -> anyhow::Result<PgConnectOptions> {
+        // The text may hold a password: it is not repeated.
+        let options = PgConnectOptions::from_str(&self.url)
+            .map_err(|_hidden| anyhow::Error::msg("`store.url` is not a postgres:// address"))?;
+        Ok(options.application_name("orderway-process-apis"))
+    }
+}
+
+/// The connections. Each is checked when it is made: a server can be replaced by one that is set otherwise.
+pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<PgPool> {
+    let server = options.server()?;
+    let statement_time = options.statement_time;
+    let pool = PgPoolOptions::new()
+        .max_connections(options.connections)
+        .min_connections(1)
+        .acquire_timeout(options.connect_time)
+        // A round trip before every statement; `before_acquire` asks only where there is a reason to.
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(
+                async move { Ok(about.idle_for < ASK_AFTER || connection.ping().await.is_ok()) },
+            )
+        })
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                prepare(connection, statement_time).await?;
+                check(connection)
+                    .await
+                    .map_err(|error| sqlx::Error::Configuration(error.into()))
+            })
+        })
+        .connect_with(server)
+        .await
+        .context("PostgreSQL cannot be used; see `store.url`")?;
+    Ok(pool)
+}
+
+/// Set for the session, so that a pooler in session mode between us and the server does no harm.
+async fn prepare(
+    connection: &mut PgConnection,
+    statement_time: Duration,
+) -> Result<(), sqlx::Error> {
+    let milliseconds = statement_time.as_millis().to_string();
+    sqlx::query(
+        "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $1, false),
+            set_config('idle_in_transaction_session_timeout', $1, false), set_config('jit', 'off', false),
+            set_config('default_transaction_isolation', 'read committed', false)",
+    )
+    .bind(milliseconds)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether what the server acknowledges is kept.
+async fn check(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let row = sqlx::query(
+        "SELECT current_setting('server_version_num')::integer AS version,
+            current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync,
+            current_setting('synchronous_commit') AS synchronous_commit,
+            current_setting('synchronous_standby_names') AS standbys, pg_is_in_recovery() AS is_standby",
+    )
+    .fetch_one(connection)
+    .await?;
+    let version: i32 = row.try_get("version")?;
+    ensure!(
+        version >= OLDEST_SERVER,
+        "the PostgreSQL server is older than 14; use a newer one"
+    );
+    let encoding: String = row.try_get("encoding")?;
+    ensure!(
+        encoding == "UTF8",
+        "the database is kept in {encoding}; make it with ENCODING 'UTF8'"
+    );
+    ensure!(
+        !row.try_get::<bool, _>("is_standby")?,
+        "the PostgreSQL server is a standby; name the primary in `store.url`"
+    );
+    let fsync: String = row.try_get("fsync")?;
+    ensure!(
+        fsync == "on",
+        "fsync is off: the PostgreSQL server would lose acknowledged orders when the power fails; set fsync = on"
+    );
+    let commit: String = row.try_get("synchronous_commit")?;
+    let standbys: String = row.try_get("standbys")?;
+    is_durable(&commit, !standbys.is_empty())
+}
+
+/// `off` acknowledges before the disk has it. `local` has it on this disk only, although a standby was set up to have it
+/// too: a failover would lose what was acknowledged.
+fn is_durable(synchronous_commit: &str, has_standby: bool) -> anyhow::Result<()> {
+    let durable = match synchronous_commit {
+        "on" | "remote_apply" | "remote_write" => true,
+        "local" => !has_standby,
+        _ => false,
+    };
+    ensure!(
+        durable,
+        "synchronous_commit is {synchronous_commit}: acknowledged orders could be lost; set it to on, remote_apply or \
+         remote_write for the server, the database and the user"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_acknowledged_must_be_kept() {
+        for (setting, has_standby, durable) in [
+            ("on", false, true),
+            ("remote_apply", true, true),
+            ("remote_write", true, true),
+            ("local", false, true),
+            ("local", true, false),
+            ("off", false, false),
+        ] {
+            assert_eq!(
+                is_durable(setting, has_standby).is_ok(),
+                durable,
+                "{setting}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_repeated() {
+        let options = PostgresOptions::new("postgres://orderway:pa ss@:word");
+        let error = format!("{:#}", options.server().unwrap_err());
+        assert!(
+            error.contains("store.url") && !error.contains("word"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! Deletes what has expired, a bounded number of rows at a time; instances that sweep at once pass over each other's.
+
+use jiff::Timestamp;
+use sqlx::PgPool;
+
+use super::{
+    super::{SESSION_KNOWN_FOR, StoreError},
+    value::nanoseconds,
+};
+
+/// So many rows of a kind at a time.
+const SWEEP: i64 = 500;
+
+pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreError> {
+    let ended = now
+        .saturating_sub(SESSION_KNOWN_FOR)
+        .unwrap_or(Timestamp::MIN);
+    let mut deleted = 0_u64;
+    for (sql, until) in [
+        (
+            "DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency
+                WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            now,
+        ),
+        (
+            "DELETE FROM document_key WHERE (company, channel, partner, key) IN (
+                SELECT company, channel, partner, key FROM document_key
+                WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            now,
+        ),
+        (
+            "DELETE FROM session WHERE seq IN (SELECT seq FROM session
+                WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            ended,
+        ),
+    ] {
+        let rows = sqlx::query(sql)
+            .bind(nanoseconds(until))
+            .bind(SWEEP)
+            .execute(pool)
+            .await?;
+        deleted = deleted.saturating_add(rows.rows_affected());
+    }
+    Ok(deleted)
+}
