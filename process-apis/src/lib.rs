@@ -5,6 +5,7 @@ pub mod baskets;
 pub mod catalog;
 pub mod clients;
 pub mod config;
+pub mod crash_points;
 pub mod credit;
 pub mod decisions;
 pub mod documents;

@@ -42,6 +42,9 @@ enum Command {
     Maintenance(Maintenance),
     /// Prints the published contract.
     Openapi,
+    /// Prints the points at which a test can kill the process, a line each.
+    #[cfg(feature = "crash-points")]
+    CrashPoints,
     /// Prints the header under which an operator lists and releases holds, or reads documents; good for a minute.
     OperatorHeader {
         /// The company.
@@ -89,6 +92,12 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?)?,
+        #[cfg(feature = "crash-points")]
+        Command::CrashPoints => {
+            for point in process_apis::crash_points::all() {
+                print(&format!("{}\n", point.name()))?;
+            }
+        }
         Command::OperatorHeader {
             company,
             principal,

@@ -4,6 +4,7 @@
 pub mod call;
 pub mod config;
 pub mod connector;
+pub mod crash_points;
 pub mod erp;
 pub mod error;
 pub mod guard;

@@ -30,6 +30,9 @@ enum Command {
     CheckConfig,
     /// Prints the contract of this layer.
     Openapi,
+    /// Prints the points at which a test can kill the process, a line each.
+    #[cfg(feature = "crash-points")]
+    CrashPoints,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -45,6 +48,10 @@ fn main() -> anyhow::Result<()> {
             print("the configuration is sound\n")
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?),
+        #[cfg(feature = "crash-points")]
+        Command::CrashPoints => system_apis::crash_points::all()
+            .into_iter()
+            .try_for_each(|point| print(&format!("{}\n", point.name()))),
     }
 }
 
@@ -65,7 +72,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let shutdown = server::drain_signal(readiness, development);
     let drained = server::serve(listener, router, server::ServerOptions::default(), shutdown).await;
     stop.cancel();
-    background
+    server::finish(background)
         .await
         .context("the background work ended badly")?;
     tracing::info!(?drained, "system-apis have stopped");

@@ -48,24 +48,24 @@ impl Around {
     }
 }
 
-/// The points around a commit: `<name>.before_commit` and `<name>.after_commit`.
+/// The points around a commit: `<name>.before_commit` and `<name>.after_commit`; the name may come in parts.
 #[macro_export]
 macro_rules! around_commit {
-    ($name:literal) => {
+    ($($name:literal),+) => {
         $crate::crash::Around {
-            before: $crate::crash::CrashPoint::new(concat!($name, ".before_commit")),
-            after: $crate::crash::CrashPoint::new(concat!($name, ".after_commit")),
+            before: $crate::crash::CrashPoint::new(concat!($($name,)+ ".before_commit")),
+            after: $crate::crash::CrashPoint::new(concat!($($name,)+ ".after_commit")),
         }
     };
 }
 
-/// The points around a call outward: `<name>.before_call` and `<name>.after_call`.
+/// The points around a call outward: `<name>.before_call` and `<name>.after_call`; the name may come in parts.
 #[macro_export]
 macro_rules! around_call {
-    ($name:literal) => {
+    ($($name:literal),+) => {
         $crate::crash::Around {
-            before: $crate::crash::CrashPoint::new(concat!($name, ".before_call")),
-            after: $crate::crash::CrashPoint::new(concat!($name, ".after_call")),
+            before: $crate::crash::CrashPoint::new(concat!($($name,)+ ".before_call")),
+            after: $crate::crash::CrashPoint::new(concat!($($name,)+ ".after_call")),
         }
     };
 }

@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use super::facts::{GatherError, Sources};
 use crate::{
     clients::{Call, SystemError},
+    crash_points,
     promise::atp::{self, FreeStock},
     store::{
         CreditKey, CreditLevel, CreditLevelFact, Owner, StockKey, StockPosition, StockSnapshot,
@@ -110,7 +111,8 @@ impl Question<'_> {
             })
             .collect();
         if !newer.is_empty() {
-            store.install_stock(newer).await?;
+            let installed = store.install_stock(newer);
+            crash_points::STOCK_INSTALL.run(installed).await?;
         }
         Ok(store.stock(&keys, own).await?)
     }
@@ -198,7 +200,8 @@ impl Question<'_> {
                 degraded,
             });
         }
-        store.install_credit(newer).await?;
+        let installed = store.install_credit(newer);
+        crash_points::CREDIT_INSTALL.run(installed).await?;
         Ok(Answered {
             facts: store.credit(&keys).await?,
             degraded,

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::{DOCUMENT_NOT_READY, DocumentsConfig};
 use crate::{
+    crash_points,
     error::store_problem,
     events::{poll::Until, reach::Reach},
     store::{
@@ -112,7 +113,8 @@ impl<'a> Documents<'a> {
         let mut changes = self.owe(&answered, request.owed, Some(lease));
         let bytes = document.content.clone();
         changes.insert(0, DocumentChange::Store(document));
-        match self.store.commit(self.commit(changes)).await {
+        let committed = self.store.commit(self.commit(changes));
+        match crash_points::DOCUMENT_STORE.run(committed).await {
             Ok(committed) => {
                 let mut stored = committed.documents.into_iter();
                 let document = stored.next().ok_or_else(Problem::not_found)?;
@@ -140,9 +142,9 @@ impl<'a> Documents<'a> {
             answers,
             ..self.leases(DocumentWork::Render, MOST_OWED, self.config.lease.signed())
         };
-        let mut leased = self
-            .store
-            .lease_documents(due)
+        let leased = self.store.lease_documents(due);
+        let mut leased = crash_points::DOCUMENT_LEASE
+            .run(leased)
             .await
             .map_err(|error| store_problem(&error))?;
         let all = DocumentFilter {
@@ -195,9 +197,9 @@ impl<'a> Documents<'a> {
                 until: now.saturating_add(held).unwrap_or(now),
                 ..self.leases(asked, request.limit, held)
             };
-            let leased = self
-                .store
-                .lease_documents(lease)
+            let leased = self.store.lease_documents(lease);
+            let leased = crash_points::DOCUMENT_LEASE
+                .run(leased)
                 .await
                 .map_err(|error| store_problem(&error))?;
             if !leased.is_empty() || !until.changed(&mut work, Some(LOOK_AGAIN)).await {
@@ -356,9 +358,9 @@ impl<'a> Documents<'a> {
     }
 
     async fn change(&self, changes: Vec<DocumentChange>) -> Result<Document, Problem> {
-        let committed = self
-            .store
-            .commit(self.commit(changes))
+        let committed = self.store.commit(self.commit(changes));
+        let committed = crash_points::DOCUMENT_CHANGE
+            .run(committed)
             .await
             .map_err(|error| store_problem(&error))?;
         committed

@@ -6,7 +6,7 @@ use service_runtime::telemetry::error_chain;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::{promise::reservations, state::AppState, store::StoreError};
+use crate::{crash_points, promise::reservations, state::AppState, store::StoreError};
 
 /// So many reservations end at a time.
 const BATCH: u16 = 200;
@@ -54,7 +54,8 @@ async fn sweep(state: &AppState, stop: &CancellationToken) {
 /// period than one share holds.
 async fn sweep_all(state: &AppState, stop: &CancellationToken) -> Result<(), StoreError> {
     while !stop.is_cancelled() {
-        let deleted = state.store.sweep(state.clock.now()).await?;
+        let deleted = state.store.sweep(state.clock.now());
+        let deleted = crash_points::SWEEP.run(deleted).await?;
         if deleted == 0 {
             break;
         }

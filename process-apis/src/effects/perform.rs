@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    backend, cancel_order, create_order, release_warehouse,
+    backend, cancel_order, create_order,
+    kind::calls,
+    release_warehouse,
     worker::{EffectError, Held, Worker, within},
 };
 use crate::{
@@ -55,7 +57,7 @@ impl Worker {
                 return Ok(());
             };
             let (call, _) = self.in_time(held, &state, &progress).await?;
-            let capabilities = match self.capabilities.of(&call).await {
+            let capabilities = match self.capabilities(&call).await {
                 Ok(capabilities) => capabilities,
                 Err(error) => return self.come_again(held, &error, &progress).await,
             };
@@ -103,19 +105,22 @@ impl Worker {
                     .attempt(held, state, progress, Mutation::Create)
                     .await?;
                 let answer = self.system.create_order(&call, asked);
-                backend::create_observed(within(until, self.clock.now(), answer).await)
+                let answer = within(until, self.clock.now(), answer);
+                backend::create_observed(calls::CREATE.run(answer).await)
             }
             Step::List => {
                 let (call, until) = self.in_time(held, state, progress).await?;
                 let found = self.system.orders_by_reference(&call, &asked.reference);
-                backend::list_observed(within(until, self.clock.now(), found).await)
+                let found = within(until, self.clock.now(), found);
+                backend::list_observed(calls::LIST.run(found).await)
             }
             Step::Release(number) => {
                 let (call, until) = self
                     .attempt(held, state, progress, Mutation::Release)
                     .await?;
                 let answer = self.system.release_order(&call, &number);
-                backend::release_observed(within(until, self.clock.now(), answer).await)
+                let answer = within(until, self.clock.now(), answer);
+                backend::release_observed(calls::RELEASE.run(answer).await)
             }
             Step::Cancel(number) => {
                 let (call, until) = self
@@ -125,8 +130,8 @@ impl Worker {
                     until,
                     self.clock.now(),
                     self.system.cancel_order(&call, &number),
-                )
-                .await;
+                );
+                let answer = calls::CANCEL_SURPLUS.run(answer).await;
                 backend::surplus_cancel_observed(number, answer)
             }
             step @ (Step::Choose(_)
@@ -185,7 +190,7 @@ impl Worker {
                 self.stop(held, &command, &stopped, progress).await?
             }
             Step::Wait(pause) => self.wait(held, pause, value).await?,
-            Step::Finished => self.write(held.done()).await?,
+            Step::Finished => self.write(held, held.done()).await?,
             // A call: it was taken before.
             Step::Create | Step::List | Step::Release(_) | Step::Cancel(_) => {
                 return Ok(Some(Observation::Fresh));
@@ -228,15 +233,13 @@ impl Worker {
                         until,
                         self.clock.now(),
                         self.system.cancel_order(&call, &number),
-                    )
-                    .await;
-                    backend::cancel_observed(answer)
+                    );
+                    backend::cancel_observed(calls::CANCEL.run(answer).await)
                 }
                 Step::Read(number) => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
-                    let answer =
-                        within(until, self.clock.now(), self.system.order(&call, &number)).await;
-                    backend::read_observed(answer)
+                    let answer = within(until, self.clock.now(), self.system.order(&call, &number));
+                    backend::read_observed(calls::READ.run(answer).await)
                 }
                 Step::Cancelled => return self.end(held, &Command::ErpHasNone).await,
                 Step::Refused(detail) => {
@@ -250,7 +253,7 @@ impl Worker {
                     return self.stop(held, &command, &progress, &progress).await;
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
-                Step::Finished => return self.write(held.done()).await,
+                Step::Finished => return self.write(held, held.done()).await,
             };
         }
     }
@@ -285,7 +288,7 @@ impl Worker {
                 }
                 Step::Create => {
                     let Some(release) = backend::release_request(&state, &site) else {
-                        return self.write(held.done()).await;
+                        return self.write(held, held.done()).await;
                     };
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     progress.in_flight = Some(until);
@@ -294,15 +297,15 @@ impl Worker {
                         until,
                         self.clock.now(),
                         self.system.create_release(&call, &release),
-                    )
-                    .await;
-                    backend::warehouse_observed(answer)
+                    );
+                    backend::warehouse_observed(calls::TELL_WAREHOUSE.run(answer).await)
                 }
                 Step::Search => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     let reference = backend::release_reference(&state, &site);
                     let found = self.system.releases(&call, &reference, &site);
-                    backend::search_observed(within(until, self.clock.now(), found).await)
+                    let found = within(until, self.clock.now(), found);
+                    backend::search_observed(calls::SEARCH_WAREHOUSE.run(found).await)
                 }
                 Step::Released(release_number) => {
                     let site = site.clone();
@@ -326,7 +329,7 @@ impl Worker {
                     return self.stop(held, &command, &progress, &progress).await;
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
-                Step::Finished => return self.write(held.done()).await,
+                Step::Finished => return self.write(held, held.done()).await,
             };
         }
     }
@@ -338,7 +341,7 @@ impl Worker {
             .await?
             .filter(|state| !state.is_closed());
         if state.is_none() {
-            self.write(held.done()).await?;
+            self.write(held, held.done()).await?;
         }
         Ok(state)
     }
@@ -352,8 +355,11 @@ impl Worker {
     ) -> Result<(crate::clients::Call, jiff::Timestamp), EffectError> {
         match self.call(held, state) {
             Err(EffectError::NoTime) => {
-                self.write(held.later(self.clock.now(), written(progress)?, false))
-                    .await?;
+                self.write(
+                    held,
+                    held.later(self.clock.now(), written(progress)?, false),
+                )
+                .await?;
                 Err(EffectError::NoTime)
             }
             other => other,
@@ -376,7 +382,7 @@ impl Worker {
     /// The effect is done with the command, or has nothing left to do.
     pub(super) async fn end(&self, held: &Held, command: &Command) -> Result<(), EffectError> {
         if !self.settle(held, command, |_| held.done()).await? {
-            self.write(held.done()).await?;
+            self.write(held, held.done()).await?;
         }
         Ok(())
     }
@@ -395,8 +401,11 @@ impl Worker {
             .settle(held, command, |_| held.stopped(value.clone()))
             .await?
         {
-            self.write(held.later(self.clock.now(), written(progress)?, false))
-                .await?;
+            self.write(
+                held,
+                held.later(self.clock.now(), written(progress)?, false),
+            )
+            .await?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use service_runtime::{
 use super::{
     backend::millis,
     backoff::Pause,
+    kind::calls,
     worker::{DECISIONS, EffectError, Held, Worker},
 };
 use crate::{
@@ -47,10 +48,10 @@ impl Worker {
             let Some((old, replacement)) =
                 old.and_then(|old| old.awaited().cloned().map(|awaited| (old, awaited)))
             else {
-                return self.write(held.done()).await;
+                return self.write(held, held.done()).await;
             };
             let (call, _) = self.in_time(held, &old, &()).await?;
-            let capabilities = match self.capabilities.of(&call).await {
+            let capabilities = match self.capabilities(&call).await {
                 Ok(capabilities) => capabilities,
                 Err(error) => return self.come_again(held, &error, &()).await,
             };
@@ -109,7 +110,7 @@ impl Worker {
             replaces: Some(old.order_id()),
             request: &replacement.request,
         };
-        let assessed = match taking.assess(Purpose::Replacement).await {
+        let assessed = match calls::FACTS.run(taking.assess(Purpose::Replacement)).await {
             Ok(assessed) => assessed,
             Err(error) => return no_facts(error),
         };
@@ -124,7 +125,8 @@ impl Worker {
         commit.changes.extend(word.changes);
         commit.audit.extend(word.audit);
         commit.effects.insert(0, EffectChange::Outcome(held.done()));
-        match self.store.commit(commit).await {
+        let committed = self.store.commit(commit);
+        match held.points().settle.run(committed).await {
             Ok(_) => {
                 accept::count_taken(&replacement.channel);
                 Ok(Came::Taken)

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use canonical_model::OrderId;
+use canonical_model::{OrderId, capabilities::Capabilities};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use service_runtime::{
@@ -17,12 +17,14 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CANCEL_ERP_ORDER, CREATE_ERP_ORDER, RELEASE_TO_WAREHOUSE, TAKE_REPLACEMENT,
-    backend::CapabilityCache, backoff::Pause,
+    backend::CapabilityCache,
+    backoff::Pause,
+    kind::{EffectKind, EffectPoints},
 };
 use crate::{
     clients::{Call, Lane, SystemApis, SystemError},
     config::EffectsConfig,
+    crash_points,
     orders::{
         Command, OrderState,
         change::{self, ChangeError},
@@ -158,7 +160,8 @@ impl Worker {
         let until = now
             .saturating_add(self.config.lease.signed())
             .unwrap_or(now);
-        let leased = match self.store.lease_effects(now, until, room).await {
+        let leased = self.store.lease_effects(now, until, room);
+        let leased = match crash_points::EFFECT_LEASE.run(leased).await {
             Ok(leased) => leased,
             Err(error) => {
                 tracing::warn!(error = error_chain(&error), "no effects could be leased");
@@ -220,20 +223,9 @@ impl Worker {
 
     async fn perform_in_scope(&self, effect: LeasedEffect) {
         let (order, kind) = (effect.order_id, effect.kind.clone());
-        let mut held = Held { effect };
-        let done = match kind.as_str() {
-            CREATE_ERP_ORDER => self.create_order(&mut held).await,
-            CANCEL_ERP_ORDER => self.cancel_order(&mut held).await,
-            RELEASE_TO_WAREHOUSE => self.release_warehouse(&mut held).await,
-            TAKE_REPLACEMENT => self.take_replacement(&mut held).await,
-            // A later release wrote it: this one leaves it to an instance that knows it.
-            _ => {
-                let pause = Pause::BackOff {
-                    failures: 10,
-                    retry_after: None,
-                };
-                self.wait(&held, pause, held.effect.progress.clone()).await
-            }
+        let done = match EffectKind::of(&kind) {
+            Some(kind) => self.take_steps(&mut Held { effect, kind }).await,
+            None => self.leave_to_others(&effect).await,
         };
         match done {
             Ok(()) => tracing::debug!(%order, kind, "effect taken as far as it goes"),
@@ -248,6 +240,31 @@ impl Worker {
                 tracing::error!(%order, kind, error, "an effect could not be done; its lease will expire");
             }
         }
+    }
+
+    async fn take_steps(&self, held: &mut Held) -> Result<(), EffectError> {
+        match held.kind {
+            EffectKind::CreateErpOrder => self.create_order(held).await,
+            EffectKind::CancelErpOrder => self.cancel_order(held).await,
+            EffectKind::ReleaseToWarehouse => self.release_warehouse(held).await,
+            EffectKind::TakeReplacement => self.take_replacement(held).await,
+        }
+    }
+
+    /// A later release wrote it: this one leaves it to an instance that knows it.
+    async fn leave_to_others(&self, effect: &LeasedEffect) -> Result<(), EffectError> {
+        let pause = Pause::BackOff {
+            failures: 10,
+            retry_after: None,
+        };
+        self.commit_outcome(EffectOutcome::Later {
+            effect: effect.effect,
+            lease: effect.lease,
+            due_at: pause.ends(self.clock.now()),
+            progress: effect.progress.clone(),
+            keep_lease: false,
+        })
+        .await
     }
 
     /// The order, and what its reactions must know; None where there is nothing to do any more.
@@ -290,16 +307,17 @@ impl Worker {
             attempt,
             ..
         } = held.effect;
-        let now = self.clock.now();
-        self.store
-            .begin_attempt(AttemptStart {
-                effect,
-                lease,
-                attempts_before: attempt,
-                now,
-                progress,
-            })
-            .await?;
+        let begun = self.store.begin_attempt(AttemptStart {
+            effect,
+            lease,
+            attempts_before: attempt,
+            now: self.clock.now(),
+            progress,
+        });
+        match held.points().attempt {
+            Some(points) => points.run(begun).await?,
+            None => begun.await?,
+        }
         held.effect.attempt = attempt.saturating_add(1);
         Ok(())
     }
@@ -326,7 +344,8 @@ impl Worker {
             commit
                 .effects
                 .insert(0, EffectChange::Outcome(outcome(&after)));
-            match self.store.commit(commit).await {
+            let committed = self.store.commit(commit);
+            match held.points().settle.run(committed).await {
                 Ok(_) => return Ok(true),
                 Err(error @ StoreError::VersionConflict { .. }) => last = Some(error),
                 Err(error) => return Err(error.into()),
@@ -350,8 +369,15 @@ impl Worker {
             time,
             Lane::Order,
         );
-        let capabilities = self.capabilities.of(&call).await?;
+        let capabilities = self.capabilities(&call).await?;
         Ok(change::surroundings(&capabilities, now))
+    }
+
+    /// What the ERP of a call's company can do.
+    pub(super) async fn capabilities(&self, call: &Call) -> Result<Capabilities, SystemError> {
+        crash_points::CAPABILITIES
+            .run(self.capabilities.of(call))
+            .await
     }
 
     /// How long a warehouse's search may miss a release.
@@ -378,11 +404,20 @@ impl Worker {
         progress: Value,
     ) -> Result<(), EffectError> {
         let due_at = pause.ends(self.clock.now());
-        self.write(held.later(due_at, progress, false)).await
+        self.write(held, held.later(due_at, progress, false)).await
     }
 
     /// Writes down what became of the effect, and nothing else.
-    pub(super) async fn write(&self, outcome: EffectOutcome) -> Result<(), EffectError> {
+    pub(super) async fn write(
+        &self,
+        held: &Held,
+        outcome: EffectOutcome,
+    ) -> Result<(), EffectError> {
+        let committed = self.commit_outcome(outcome);
+        held.points().write.run(committed).await
+    }
+
+    async fn commit_outcome(&self, outcome: EffectOutcome) -> Result<(), EffectError> {
         let effects = vec![EffectChange::Outcome(outcome)];
         self.store
             .commit(Commit {
@@ -397,9 +432,14 @@ impl Worker {
 /// An effect that this worker holds.
 pub(super) struct Held {
     pub(super) effect: LeasedEffect,
+    pub(super) kind: EffectKind,
 }
 
 impl Held {
+    pub(super) fn points(&self) -> EffectPoints {
+        self.kind.points()
+    }
+
     pub(super) fn done(&self) -> EffectOutcome {
         EffectOutcome::Done {
             effect: self.effect.effect,

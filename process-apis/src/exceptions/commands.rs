@@ -10,6 +10,7 @@ use service_runtime::{
 
 use crate::{
     clients::{Call, Lane},
+    crash_points,
     idempotency::{Answer, Keyed, WorkError},
     orders::{
         Command, OrderState,
@@ -80,7 +81,8 @@ impl Commands {
         };
         let answer = answer(&after)?;
         commit.idempotency = Some(keyed.answer(&answer, now));
-        match self.state.store.commit(commit).await {
+        let committed = self.state.store.commit(commit);
+        match crash_points::ORDER_COMMAND.run(committed).await {
             Ok(_) => Ok(answer),
             Err(StoreError::VersionConflict { .. }) => Err(changed_meanwhile().into()),
             Err(error) => Err(error.into()),

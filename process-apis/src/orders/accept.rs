@@ -20,7 +20,7 @@ use super::{
 use crate::{
     baskets::facts::{Purpose, Sources},
     clients::{Call, Lane},
-    error,
+    crash_points, error,
     idempotency::{Answer, Keyed, WorkError},
     store::{Cause, Commit, StoreError},
 };
@@ -221,7 +221,10 @@ impl Once<'_> {
             idempotency: Some(self.keyed.answer(&answer, now)),
             ..commit
         };
-        match sources.store.commit(commit).await {
+        match crash_points::ORDER_TAKE
+            .run(sources.store.commit(commit))
+            .await
+        {
             Ok(_) => {
                 count_taken(&self.taking.caller.channel);
                 Ok(Decided::Answer(answer))
@@ -260,12 +263,11 @@ impl Once<'_> {
             ..answer(&state)?
         };
         let idempotency = Some(self.keyed.answer(&answer, now));
-        store
-            .commit(Commit {
-                idempotency,
-                ..Commit::default()
-            })
-            .await?;
+        let committed = store.commit(Commit {
+            idempotency,
+            ..Commit::default()
+        });
+        crash_points::ORDER_REPEAT.run(committed).await?;
         Ok(Decided::Answer(answer))
     }
 }

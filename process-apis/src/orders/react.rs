@@ -3,7 +3,7 @@
 
 use canonical_model::{capabilities::CreditBasis, order::HoldKind};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     acknowledgment::acknowledge,
@@ -11,7 +11,7 @@ use super::{
     state::{CreateStage, OrderState, ReleaseStage},
 };
 use crate::{
-    effects,
+    effects::EffectKind,
     store::{
         CreditClaim, CreditKey, CreditMovement, DocumentChange, EffectChange, NewEffect, Owner,
         StockClaim, StockKey, StockMovement, StreamKind,
@@ -68,7 +68,9 @@ pub fn react(
             // second request resumes the first's.
             let first = before.is_some_and(|before| before.cancelling.is_none());
             if after.accepted_at.is_some() && first {
-                reaction.effects.push(cancel_in_erp(after, around));
+                reaction
+                    .effects
+                    .push(to_do(EffectKind::CancelErpOrder, after, around));
             }
         }
         OrderEvent::CancelRefused(_) => release_to_warehouses(&mut reaction, after, around),
@@ -87,7 +89,9 @@ pub fn react(
     reaction.documents.extend(acknowledgment);
     let begun_before = before.is_some_and(|before| before.create == CreateStage::Begun);
     if after.create == CreateStage::Begun && !begun_before {
-        reaction.effects.push(create_in_erp(after, around));
+        reaction
+            .effects
+            .push(to_do(EffectKind::CreateErpOrder, after, around));
     }
     reaction
 }
@@ -162,7 +166,9 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
         CreditBasis::Invoice => {}
     }
     if after.cancelling.is_some() {
-        reaction.effects.push(cancel_in_erp(after, around));
+        reaction
+            .effects
+            .push(to_do(EffectKind::CancelErpOrder, after, around));
     } else {
         release_to_warehouses(reaction, after, around);
     }
@@ -175,39 +181,10 @@ fn end(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
         .push(StockMovement::Release { owner, line: None });
     reaction.credit.push(CreditMovement::Release { owner });
     if after.replacement.is_some() {
-        reaction.effects.push(take_replacement(after, around));
+        reaction
+            .effects
+            .push(to_do(EffectKind::TakeReplacement, after, around));
     }
-}
-
-fn take_replacement(after: &OrderState, around: Surroundings) -> EffectChange {
-    EffectChange::New(NewEffect {
-        kind: effects::TAKE_REPLACEMENT,
-        order_id: after.order_id(),
-        payload: json!({}),
-        due_at: around.now,
-        serial_key: None,
-    })
-}
-
-fn create_in_erp(after: &OrderState, around: Surroundings) -> EffectChange {
-    let key = || format!("create:{}:{}", after.order.company, after.order.account);
-    EffectChange::New(NewEffect {
-        kind: effects::CREATE_ERP_ORDER,
-        order_id: after.order_id(),
-        payload: json!({}),
-        due_at: around.now,
-        serial_key: around.serialize_creates_by_account.then(key),
-    })
-}
-
-fn cancel_in_erp(after: &OrderState, around: Surroundings) -> EffectChange {
-    EffectChange::New(NewEffect {
-        kind: effects::CANCEL_ERP_ORDER,
-        order_id: after.order_id(),
-        payload: json!({}),
-        due_at: around.now,
-        serial_key: None,
-    })
 }
 
 fn release_to_warehouses(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
@@ -216,14 +193,31 @@ fn release_to_warehouses(reaction: &mut Reaction, after: &OrderState, around: Su
         .iter()
         .filter(|release| release.stage == ReleaseStage::Waiting);
     reaction.effects.extend(waiting.map(|release| {
-        EffectChange::New(NewEffect {
-            kind: effects::RELEASE_TO_WAREHOUSE,
-            order_id: after.order_id(),
-            payload: json!({ "site": release.site }),
-            due_at: around.now,
-            serial_key: None,
-        })
+        let payload = json!({ "site": release.site });
+        to_do_with(EffectKind::ReleaseToWarehouse, payload, after, around)
     }));
+}
+
+fn to_do(kind: EffectKind, after: &OrderState, around: Surroundings) -> EffectChange {
+    to_do_with(kind, json!({}), after, around)
+}
+
+fn to_do_with(
+    kind: EffectKind,
+    payload: Value,
+    after: &OrderState,
+    around: Surroundings,
+) -> EffectChange {
+    let Received {
+        company, account, ..
+    } = &after.order;
+    EffectChange::New(NewEffect {
+        kind: kind.word(),
+        order_id: after.order_id(),
+        payload,
+        due_at: around.now,
+        serial_key: kind.serial_key(company, account, around.serialize_creates_by_account),
+    })
 }
 
 fn resume(after: &OrderState, around: Surroundings) -> EffectChange {

@@ -71,7 +71,7 @@ fn a_taken_order_claims_stock_and_credit_and_is_created_in_the_erp() {
     assert!(
         matches!(&reaction.credit[..], [CreditMovement::Claim(claim)] if !claim.forced && claim.levels.len() == 2)
     );
-    assert_eq!(kinds(reaction), [effects::CREATE_ERP_ORDER]);
+    assert_eq!(kinds(reaction), [EffectKind::CreateErpOrder.word()]);
     assert!(reaction.documents.is_empty());
 }
 
@@ -96,7 +96,7 @@ fn a_credit_hold_claims_stock_alone_until_a_person_takes_the_credit() {
         }),
     );
     assert!(matches!(&released.credit[..], [CreditMovement::Claim(claim)] if claim.forced));
-    assert_eq!(kinds(&released), [effects::CREATE_ERP_ORDER]);
+    assert_eq!(kinds(&released), [EffectKind::CreateErpOrder.word()]);
 }
 
 #[test]
@@ -112,7 +112,10 @@ fn an_accepted_order_is_confirmed_acknowledged_and_released_at_each_site_that_sh
     ));
     assert_eq!(
         kinds(&reaction),
-        [effects::RELEASE_TO_WAREHOUSE, effects::RELEASE_TO_WAREHOUSE]
+        [
+            EffectKind::ReleaseToWarehouse.word(),
+            EffectKind::ReleaseToWarehouse.word()
+        ]
     );
     assert_eq!(purposes(&reaction), ["accepted"]);
     let order = match &reaction.documents[0] {
@@ -145,13 +148,13 @@ fn one_that_was_accepted_while_it_was_being_cancelled_is_cancelled_there() {
     let mut events = taking(&[]);
     events.push(cancel_requested());
     let reaction = then(events, accepted());
-    assert_eq!(kinds(&reaction), [effects::CANCEL_ERP_ORDER]);
+    assert_eq!(kinds(&reaction), [EffectKind::CancelErpOrder.word()]);
     assert!(reaction.documents.is_empty());
     let mut events = taking(&[]);
     events.push(accepted());
     assert_eq!(
         kinds(&then(events, cancel_requested())),
-        ["resume", effects::CANCEL_ERP_ORDER]
+        ["resume", EffectKind::CancelErpOrder.word()]
     );
 }
 
@@ -211,7 +214,7 @@ fn owed(reaction: &Reaction) -> (String, u128, serde_json::Value) {
 #[test]
 fn whatever_takes_its_place_is_taken_once_it_has_ended_and_speaks_for_it() {
     let reaction = then(replaced_soon(&[HoldKind::Credit]), cancelled());
-    assert_eq!(kinds(&reaction), [effects::TAKE_REPLACEMENT]);
+    assert_eq!(kinds(&reaction), [EffectKind::TakeReplacement.word()]);
     assert!(reaction.documents.is_empty());
     let mut refused = replaced_soon(&[]);
     refused.push(cancel_requested());
@@ -222,7 +225,7 @@ fn whatever_takes_its_place_is_taken_once_it_has_ended_and_speaks_for_it() {
             principal: "b".to_owned(),
         }),
     );
-    assert_eq!(kinds(&reaction), [effects::TAKE_REPLACEMENT]);
+    assert_eq!(kinds(&reaction), [EffectKind::TakeReplacement.word()]);
     let replaced = Replaced {
         order_id: replacement(8).order_id,
     };

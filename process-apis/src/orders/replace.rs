@@ -25,6 +25,7 @@ use super::{
 use crate::{
     baskets::facts::Purpose,
     clients::{Call, Lane},
+    crash_points,
     idempotency::{Answer, Keyed, WorkError},
     store::{Commit, StoreError},
 };
@@ -82,7 +83,8 @@ impl Orders {
         };
         let answer = answer(StatusCode::ACCEPTED, &after)?;
         commit.idempotency = Some(keyed.answer(&answer, now));
-        match self.sources.store.commit(commit).await {
+        let committed = self.sources.store.commit(commit);
+        match crash_points::ORDER_REPLACE.run(committed).await {
             Ok(_) => Ok(answer),
             Err(StoreError::VersionConflict { .. }) => Err(changed_meanwhile().into()),
             Err(error) => Err(error.into()),
@@ -102,7 +104,8 @@ impl Orders {
             idempotency: Some(keyed.answer(&answer, self.sources.clock.now())),
             ..Commit::default()
         };
-        self.sources.store.commit(commit).await?;
+        let committed = self.sources.store.commit(commit);
+        crash_points::ORDER_REPLACE_REPEAT.run(committed).await?;
         Ok(answer)
     }
 }

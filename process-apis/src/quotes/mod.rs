@@ -24,6 +24,7 @@ use crate::{
         record::{Decided, cause, decision, json, rejected},
     },
     clients::Call,
+    crash_points,
     idempotency::{Answer, Keyed, WorkError},
     policy::QuotePolicy,
     store::{Commit, NewEvent, QuoteRow, StateRow, Store, StoreError, StreamChange, StreamKind},
@@ -85,13 +86,11 @@ pub(crate) async fn create(
     let answer = Answer::new(StatusCode::CREATED, &quote, quote.quote_id.0)?;
     let commit = commit(call, &basket, &facts, &assessment, quote)?;
     let idempotency = Some(keyed.answer(&answer, now));
-    sources
-        .store
-        .commit(Commit {
-            idempotency,
-            ..commit
-        })
-        .await?;
+    let committed = sources.store.commit(Commit {
+        idempotency,
+        ..commit
+    });
+    crash_points::QUOTE_LOCK.run(committed).await?;
     Ok(answer)
 }
 

@@ -15,6 +15,7 @@ use service_runtime::{
 
 use super::SessionsConfig;
 use crate::{
+    crash_points,
     error::store_problem,
     events::reach::Reach,
     faults::Faults,
@@ -203,7 +204,8 @@ impl<'a> Sessions<'a> {
             sessions: vec![change],
             ..Commit::default()
         };
-        let committed = self.store.commit(commit).await?;
+        let committed = self.store.commit(commit);
+        let committed = crash_points::SESSION_CHANGE.run(committed).await?;
         let session = committed.sessions.into_iter().next();
         session.ok_or_else(|| {
             StoreError::Failed(anyhow::Error::msg("a session's change answers the session"))

@@ -9,7 +9,7 @@ use super::{
     harness::{Layer, clerk, order},
 };
 use crate::{
-    effects::{RELEASE_TO_WAREHOUSE, worker::Worker},
+    effects::{EffectKind, worker::Worker},
     store::{Cause, Commit, EffectChange, NewEffect},
 };
 
@@ -209,7 +209,7 @@ async fn of_two_effects_for_one_site_one_tells_the_warehouse() {
 async fn add_release(layer: &Layer, order_id: OrderId) {
     let at = layer.state.clock.now();
     let effect = NewEffect {
-        kind: RELEASE_TO_WAREHOUSE,
+        kind: EffectKind::ReleaseToWarehouse.word(),
         order_id,
         payload: json!({"site": "EAST"}),
         due_at: at,

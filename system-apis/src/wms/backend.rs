@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     connector::ConnectorError,
+    crash_points::WMS_CREATE,
     guard::{Guard, GuardError, Kind, Operation, Terms},
     systems::{OperationStatus, SystemKind, SystemStatus},
 };
@@ -89,7 +90,7 @@ impl WmsBackend {
         let created = self
             .call(&self.create_release, terms, move |wms| {
                 let release = Arc::clone(&asked);
-                async move { wms.create_release(&release).await }
+                async move { WMS_CREATE.run(wms.create_release(&release)).await }
             })
             .await;
         match created {

@@ -31,6 +31,7 @@ use crate::{
         record::{Decided, cause, decision, json, rejected},
     },
     clients::Call,
+    crash_points,
     error::{contention, store_problem},
     idempotency::{Answer, Keyed, WorkError},
     policy::ReservationPolicy,
@@ -120,14 +121,11 @@ pub(crate) async fn reserve(
         )?;
         let commit = commit(call, &basket, &facts, &assessment, reservation)?;
         let idempotency = Some(keyed.answer(&answer, now));
-        match sources
-            .store
-            .commit(Commit {
-                idempotency,
-                ..commit
-            })
-            .await
-        {
+        let committed = sources.store.commit(Commit {
+            idempotency,
+            ..commit
+        });
+        match crash_points::RESERVATION_TAKE.run(committed).await {
             Ok(_) => return Ok(answer),
             Err(StoreError::StockShort(_)) => {}
             Err(other) => return Err(other.into()),
@@ -442,7 +440,10 @@ pub(crate) async fn release(
             idempotency: Some(keyed.answer(&answer, now)),
             ..Commit::default()
         };
-        match sources.store.commit(commit).await {
+        match crash_points::RESERVATION_RELEASE
+            .run(sources.store.commit(commit))
+            .await
+        {
             Ok(_) => return Ok(answer),
             Err(StoreError::VersionConflict { .. }) => {}
             Err(other) => return Err(other.into()),
@@ -483,7 +484,10 @@ pub async fn expire_due(store: &dyn Store, clock: &Clock, limit: u16) -> Result<
             stock: vec![movement],
             ..Commit::default()
         };
-        match store.commit(commit).await {
+        match crash_points::RESERVATION_EXPIRE
+            .run(store.commit(commit))
+            .await
+        {
             Ok(_) => ended = ended.saturating_add(1),
             Err(StoreError::VersionConflict { .. }) => {}
             Err(other) => return Err(other),

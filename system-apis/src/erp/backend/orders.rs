@@ -12,6 +12,7 @@ use tracing::warn;
 use super::{ErpBackend, contradiction};
 use crate::{
     connector::ConnectorError,
+    crash_points::{ERP_CANCEL, ERP_CREATE, ERP_RELEASE},
     erp::connector::ErpConnector,
     guard::{GuardError, Operation, Terms},
 };
@@ -47,7 +48,7 @@ impl ErpBackend {
         let number = self
             .call(&self.create_order, terms, move |erp| {
                 let (company, order) = (of.clone(), Arc::clone(&wanted));
-                async move { erp.create_order(&company, &order).await }
+                async move { ERP_CREATE.run(erp.create_order(&company, &order)).await }
             })
             .await?;
         match self.order(company, number.clone(), terms).await {
@@ -179,7 +180,7 @@ impl ErpBackend {
         let (of, order) = (company.clone(), number.clone());
         self.call(&self.release_order, terms, move |erp| {
             let (company, number) = (of.clone(), order.clone());
-            async move { erp.release_order(&company, &number).await }
+            async move { ERP_RELEASE.run(erp.release_order(&company, &number)).await }
         })
         .await?;
         self.read_back(company, number, terms).await
@@ -195,7 +196,7 @@ impl ErpBackend {
         let (of, order) = (company.clone(), number.clone());
         self.call(&self.cancel_order, terms, move |erp| {
             let (company, number) = (of.clone(), order.clone());
-            async move { erp.cancel_order(&company, &number).await }
+            async move { ERP_CANCEL.run(erp.cancel_order(&company, &number)).await }
         })
         .await?;
         self.read_back(company, number, terms).await
