@@ -32,6 +32,8 @@ service_runtime::error_codes! {
     pub CURSOR_MOVED = ("cursor-moved", 409, "The cursor has moved", false);
     /// As many news as may wait for a person.
     pub NEWS_LIMIT = ("news-limit", 503, "As many news wait as may", true);
+    /// An account with as many webhook subscriptions as it may have.
+    pub SUBSCRIPTION_LIMIT = ("subscription-limit", 409, "The account has as many webhooks as it may", false);
     /// A lease that is no longer the caller's.
     pub LEASE_LOST = ("lease-lost", 409, "The lease is no longer held", false);
 }
@@ -69,6 +71,14 @@ pub fn store_problem(error: &StoreError) -> Problem {
             "Too many sessions of this partner are open; wait until some have ended, and open it again.",
         )
         .with_retry_after(SignedDuration::from_secs(60)),
+        StoreError::SubscriptionLimit => Problem::new(
+            SUBSCRIPTION_LIMIT,
+            "The account has as many webhooks as it may; delete one that is not used, or ask the seller for more.",
+        ),
+        StoreError::SubscriptionChanged(_) => Problem::new(
+            codes::PRECONDITION_FAILED,
+            "The webhook has changed since you read it, or is gone; read it again and decide anew.",
+        ),
         StoreError::SessionChanged(_) => Problem::new(
             codes::PRECONDITION_FAILED,
             "The session has changed since you read it, or has ended; read it again and decide anew.",

@@ -157,6 +157,9 @@ uuid_id!(
 uuid_id!(
     /// A channel's session with a partner's buyer.
     SessionId);
+uuid_id!(
+    /// A webhook subscription.
+    SubscriptionId);
 
 impl OrderReference {
     /// The reference of an order: `OW` and 16 characters of Crockford's base 32 over the last 80 bits of its id, so

@@ -31,10 +31,12 @@ pub mod quote;
 pub mod reservation;
 pub mod session;
 pub mod stock;
+pub mod subscription;
 
 pub use ids::{
     AccountId, CompanyId, ContractNumber, DocumentId, ErpOrderNumber, ItemNumber, OrderId,
     OrderReference, PurchaseOrderNumber, QuoteId, ReservationId, SessionId, ShipToId, SiteId,
+    SubscriptionId,
 };
 pub use iso_currency::Currency;
 pub use money::{Money, UnitPrice};

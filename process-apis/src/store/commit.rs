@@ -17,6 +17,7 @@ use super::{
     channel::{DocumentChange, SessionChange},
     ledger::{CreditKey, StockKey},
     news::{CursorMove, ParkChange},
+    subscription::SubscriptionChange,
 };
 
 /// The kinds of stream.
@@ -51,6 +52,8 @@ pub struct Commit {
     pub documents: Vec<DocumentChange>,
     /// Channel sessions.
     pub sessions: Vec<SessionChange>,
+    /// Webhook subscriptions.
+    pub subscriptions: Vec<SubscriptionChange>,
     /// How far readers have come.
     pub cursors: Vec<CursorMove>,
     /// News that wait, or wait no longer.

@@ -11,13 +11,14 @@ mod ledger;
 mod news;
 pub mod postgres;
 pub mod sqlite;
+mod subscription;
 #[cfg(test)]
 mod suite;
 
 use async_trait::async_trait;
 use canonical_model::{
     AccountId, CompanyId, DocumentId, ItemNumber, OrderId, OrderReference, PurchaseOrderNumber,
-    SessionId, SiteId,
+    SessionId, SiteId, SubscriptionId,
     decision::DecisionRecord,
     document::{Direction, Document, DocumentState},
     event::CloudEvent,
@@ -37,6 +38,12 @@ pub use commit::{
 };
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
 pub use news::{CursorMove, DISMISSED_NEWS_KEPT, ParkChange, ParkStage, ParkStageWord, ParkedNews};
+
+pub use subscription::{
+    DEAD_LETTERS_KEPT, DeliveryDetail, DeliveryFilter, DeliveryRow, DeliveryState,
+    LeasedSubscription, SealedSecret, SubscriptionChange, SubscriptionFilter, SubscriptionHealth,
+    SubscriptionLease, SubscriptionRound, SubscriptionRow, SubscriptionSettings,
+};
 
 /// So long after its end a session is still known by its id: what opened it does not open another.
 pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -93,6 +100,12 @@ pub enum StoreError {
     /// The session is not at the version the commit expects, or has ended: read it and decide again.
     #[error("session {0} changed in the meantime")]
     SessionChanged(SessionId),
+    /// The account has as many webhook subscriptions as it may.
+    #[error("the account has as many subscriptions as it may")]
+    SubscriptionLimit,
+    /// The subscription is not at the version the commit expects, or is gone: read it and decide again.
+    #[error("subscription {0} changed in the meantime")]
+    SubscriptionChanged(SubscriptionId),
     /// The disk is full: nothing is taken until there is room.
     #[error("the store has no room left")]
     Full,
@@ -425,9 +438,29 @@ pub trait Store: Send + Sync + 'static {
     /// When the next parked news are due, if any wait.
     async fn next_parked_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
+    /// A webhook subscription.
+    async fn subscription(
+        &self,
+        company: &CompanyId,
+        id: SubscriptionId,
+    ) -> Result<Option<SubscriptionRow>, StoreError>;
+    /// Webhook subscriptions, oldest first.
+    async fn subscriptions(
+        &self,
+        company: &CompanyId,
+        filter: SubscriptionFilter,
+    ) -> Result<Vec<SubscriptionRow>, StoreError>;
+    /// Leases subscriptions for which there is something to send.
+    async fn lease_subscriptions(
+        &self,
+        lease: SubscriptionLease,
+    ) -> Result<Vec<LeasedSubscription>, StoreError>;
+    /// Events of a subscription that failed, oldest first.
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
+
     /// Deletes idempotency answers and document keys that have expired, and sessions that ended [`SESSION_KNOWN_FOR`]
-    /// ago, and news put aside [`DISMISSED_NEWS_KEPT`] ago, a bounded number at a time; answers how many.
-    /// Call it again while it answers more than 0.
+    /// ago, news put aside [`DISMISSED_NEWS_KEPT`] and dead letters [`DEAD_LETTERS_KEPT`] ago, a bounded number at a
+    /// time; answers how many. Call it again while it answers more than 0.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
     /// Whether it can be written to.
     async fn check(&self) -> Result<(), StoreError>;

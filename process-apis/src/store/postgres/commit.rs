@@ -12,7 +12,7 @@ use super::{
     super::{Cause, Commit, Committed, StoreError, StreamKind},
     audit, bounds, credit, decisions, documents, effects,
     fault::{Refusal, lost_connection, refusal, was_overtaken},
-    idempotency, news, sessions, stock, streams,
+    idempotency, news, sessions, stock, streams, subscriptions,
     value::{broken, json, nanoseconds},
 };
 
@@ -126,6 +126,10 @@ fn given(commit: &Commit, parts: &mut Parts) -> Result<Value, StoreError> {
     }
     put("cursors", news::cursors_given(&commit.cursors)?);
     put("parked", news::parked_given(&commit.parked, parts)?);
+    put(
+        "subscriptions",
+        subscriptions::given(&commit.subscriptions, parts)?,
+    );
     if let Some(cause) = cause {
         put("audit", audit::given(cause, &commit.audit, parts)?);
     }
@@ -203,6 +207,8 @@ async fn meaning(pool: &PgPool, commit: &Commit, refused: Refusal) -> StoreError
         "parked_full" => Ok(StoreError::ParkedFull),
         "lease_lost" => Ok(StoreError::LeaseLost),
         "session_limit" => Ok(StoreError::SessionLimit),
+        "subscription_limit" => Ok(StoreError::SubscriptionLimit),
+        "subscription_changed" => refused.get("id").map(StoreError::SubscriptionChanged),
         "session_changed" => refused.get("id").map(StoreError::SessionChanged),
         "key_used" => idempotency::key_used(pool, commit).await,
         "document_known" => documents::known(pool, commit, &refused).await,

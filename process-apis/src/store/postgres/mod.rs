@@ -43,6 +43,7 @@ mod sequencer;
 mod sessions;
 mod stock;
 mod streams;
+mod subscriptions;
 mod sweep;
 mod value;
 mod wake;
@@ -52,7 +53,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use canonical_model::{
     AccountId, CompanyId, DocumentId, OrderId, OrderReference, PurchaseOrderNumber, SessionId,
-    decision::DecisionRecord, document::Document, event::CloudEvent, session::Session,
+    SubscriptionId, decision::DecisionRecord, document::Document, event::CloudEvent,
+    session::Session,
 };
 use jiff::Timestamp;
 use sqlx::PgPool;
@@ -64,9 +66,10 @@ pub use self::open::PostgresOptions;
 use self::{sequencer::Sequencer, wake::Waker};
 use super::{
     AttemptStart, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
-    CreditLevelFact, DocumentFilter, DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect,
-    OrderFilter, Owner, ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store,
-    StoreError, StoredEvent, StreamKind, Versioned,
+    CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
+    IdempotencyAnswer, LeasedEffect, LeasedSubscription, OrderFilter, Owner, ParkedNews,
+    SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError, StoredEvent,
+    StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
 };
 
 /// A store in a PostgreSQL database.
@@ -376,6 +379,33 @@ impl Store for PostgresStore {
 
     async fn next_parked_due(&self) -> Result<Option<Timestamp>, StoreError> {
         news::next_due(&self.pool).await
+    }
+
+    async fn subscription(
+        &self,
+        company: &CompanyId,
+        id: SubscriptionId,
+    ) -> Result<Option<SubscriptionRow>, StoreError> {
+        subscriptions::find(&self.pool, company, id).await
+    }
+
+    async fn subscriptions(
+        &self,
+        company: &CompanyId,
+        filter: SubscriptionFilter,
+    ) -> Result<Vec<SubscriptionRow>, StoreError> {
+        subscriptions::subscriptions(&self.pool, company, &filter).await
+    }
+
+    async fn lease_subscriptions(
+        &self,
+        lease: SubscriptionLease,
+    ) -> Result<Vec<LeasedSubscription>, StoreError> {
+        subscriptions::lease(&self.pool, lease).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+        subscriptions::deliveries(&self.pool, filter).await
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::PgPool;
 
 use super::{
-    super::{SESSION_KNOWN_FOR, StoreError},
+    super::{DEAD_LETTERS_KEPT, SESSION_KNOWN_FOR, StoreError},
     value::nanoseconds,
 };
 
@@ -14,6 +14,9 @@ const SWEEP: i64 = 500;
 pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreError> {
     let ended = now
         .saturating_sub(SESSION_KNOWN_FOR)
+        .unwrap_or(Timestamp::MIN);
+    let dead = now
+        .saturating_sub(DEAD_LETTERS_KEPT)
         .unwrap_or(Timestamp::MIN);
     let mut deleted = 0_u64;
     for (sql, until) in [
@@ -32,6 +35,12 @@ pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreErr
             "DELETE FROM session WHERE seq IN (SELECT seq FROM session
                 WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
             ended,
+        ),
+        (
+            "DELETE FROM subscription_delivery WHERE (subscription, position) IN (
+                SELECT subscription, position FROM subscription_delivery
+                WHERE state = 'dead' AND dead_since <= $1 ORDER BY dead_since LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            dead,
         ),
     ] {
         let rows = sqlx::query(sql)

@@ -6,7 +6,7 @@ use super::{
     super::{Cause, Commit, Committed, StoreError},
     audit, bounds, credit, decisions,
     documents::{self, Applied},
-    effects, idempotency, news, sessions, stock, streams,
+    effects, idempotency, news, sessions, stock, streams, subscriptions,
     value::broken,
 };
 
@@ -37,6 +37,9 @@ pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
         let session = sessions::apply(connection, known(cause)?, change)?;
         committed.sessions.push(session);
     }
+    for change in &commit.subscriptions {
+        subscriptions::apply(connection, cause, change)?;
+    }
     for movement in &commit.stock {
         stock::apply(connection, movement)?;
     }
@@ -61,10 +64,10 @@ pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
     Ok(committed)
 }
 
-fn known(cause: Option<&Cause>) -> Result<&Cause, StoreError> {
+pub(super) fn known(cause: Option<&Cause>) -> Result<&Cause, StoreError> {
     cause.ok_or_else(|| {
         broken(
-            "a commit that writes events, documents, sessions, decisions or audit says its cause",
+            "a commit that writes events, documents, sessions, subscriptions, decisions or audit says its cause",
         )
     })
 }

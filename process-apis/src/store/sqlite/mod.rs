@@ -21,6 +21,7 @@ mod readers;
 mod sessions;
 mod stock;
 mod streams;
+mod subscriptions;
 mod value;
 mod writer;
 
@@ -32,7 +33,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use canonical_model::{
     AccountId, CompanyId, DocumentId, OrderId, OrderReference, PurchaseOrderNumber, SessionId,
-    decision::DecisionRecord, document::Document, event::CloudEvent, session::Session,
+    SubscriptionId, decision::DecisionRecord, document::Document, event::CloudEvent,
+    session::Session,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -41,9 +43,10 @@ use uuid::Uuid;
 use self::{open::Place, readers::Readers, writer::Writer};
 use super::{
     AttemptStart, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
-    CreditLevelFact, DocumentFilter, DocumentLease, EventFilter, IdempotencyAnswer, LeasedEffect,
-    OrderFilter, Owner, ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store,
-    StoreError, StoredEvent, StreamKind, Versioned,
+    CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
+    IdempotencyAnswer, LeasedEffect, LeasedSubscription, OrderFilter, Owner, ParkedNews,
+    SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError, StoredEvent,
+    StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
 };
 
 const READERS: usize = 3;
@@ -464,10 +467,55 @@ impl Store for SqliteStore {
         self.readers.run(news::next_due).await
     }
 
+    async fn subscription(
+        &self,
+        company: &CompanyId,
+        id: SubscriptionId,
+    ) -> Result<Option<SubscriptionRow>, StoreError> {
+        let company = company.clone();
+        self.readers
+            .run(move |connection| subscriptions::find(connection, &company, id))
+            .await
+    }
+
+    async fn subscriptions(
+        &self,
+        company: &CompanyId,
+        filter: SubscriptionFilter,
+    ) -> Result<Vec<SubscriptionRow>, StoreError> {
+        let company = company.clone();
+        self.readers
+            .run(move |connection| subscriptions::subscriptions(connection, &company, &filter))
+            .await
+    }
+
+    async fn lease_subscriptions(
+        &self,
+        lease: SubscriptionLease,
+    ) -> Result<Vec<LeasedSubscription>, StoreError> {
+        let any = self
+            .readers
+            .run(move |connection| subscriptions::sendable(connection, lease.now))
+            .await?;
+        if !any {
+            return Ok(Vec::new());
+        }
+        self.writer
+            .run(move |connection| subscriptions::lease(connection, lease))
+            .await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.readers
+            .run(move |connection| subscriptions::deliveries(connection, filter))
+            .await
+    }
+
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         let sweep = move |connection: &rusqlite::Connection| {
             let rows = idempotency::sweep(connection, now, SWEEP)?;
             let rows = rows.saturating_add(sessions::sweep(connection, now)?);
+            let rows = rows.saturating_add(subscriptions::sweep(connection, now)?);
             Ok(rows.saturating_add(news::sweep(connection, now)?))
         };
         self.writer.run(sweep).await

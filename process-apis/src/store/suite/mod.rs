@@ -8,6 +8,7 @@ pub(super) mod news;
 pub(super) mod sending;
 pub(super) mod sessions;
 pub(super) mod streams;
+pub(super) mod subscriptions;
 
 use std::sync::Arc;
 
@@ -50,6 +51,11 @@ macro_rules! store_suite {
             sessions: a_session_is_opened_once, of_concurrent_changes_of_a_session_one_is_made, a_session_ends_by_the_clock,
                 sessions_are_found_by_key_newest_first, a_partner_has_so_many_living_sessions_and_no_more,
                 ended_sessions_are_swept_some_time_later;
+            subscriptions: a_subscription_is_changed_by_who_has_read_it, subscriptions_are_counted_and_listed_by_account,
+                a_subscription_with_news_is_leased_to_one, failing_subscriptions_do_not_take_the_room_of_others,
+                what_waits_is_leased_when_it_is_due, a_change_undoes_the_round_it_meets,
+                a_rewind_forgets_what_failed_after_it, a_disabled_subscription_begins_anew_where_it_stopped,
+                dead_letters_are_kept_for_a_time;
             news: a_cursor_moves_from_where_it_stands_or_nothing_happens, of_racing_readers_one_moves_the_cursor,
                 parked_news_are_replaced_by_newer_ones_only, parked_news_that_are_due_are_taken_by_one,
                 quarantined_news_are_listed_until_a_person_puts_them_aside, no_more_news_wait_than_may,
