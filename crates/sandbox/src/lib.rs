@@ -25,4 +25,4 @@ pub use procurement::Procurement;
 pub use running::{RunningSandbox, Sandbox, SandboxConfig};
 pub use seed::{Seed, SeedSizes};
 pub use server::StartError;
-pub use wms::{PickRequest, Wms, WmsStockChange};
+pub use wms::{FloorStep, NewsTarget, PickRequest, Wms, WmsStockChange};

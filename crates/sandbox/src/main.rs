@@ -10,7 +10,9 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use jiff::civil::Date;
 use sandbox::fault::{FaultConfig, FaultPlan, FaultProxy};
-use sandbox::{Clock, CreateClass, RunningSandbox, Sandbox, SandboxConfig, Seed, SeedSizes};
+use sandbox::{
+    Clock, CreateClass, NewsTarget, RunningSandbox, Sandbox, SandboxConfig, Seed, SeedSizes,
+};
 
 /// An ERP, a WMS and a token issuer on loopback, with a fault proxy before each backend.
 #[derive(Debug, Parser)]
@@ -57,6 +59,15 @@ struct Arguments {
     /// Lets the WMS take a second pick request of the same clientRef.
     #[arg(long)]
     repeatable_client_ref: bool,
+    /// Where the WMS posts its news, such as `http://127.0.0.1:7001/v1/webhooks/warehouse`; nowhere if not given.
+    #[arg(long)]
+    wms_news_url: Option<String>,
+    /// Signs the WMS's news.
+    #[arg(long, default_value = SandboxConfig::WMS_NEWS_SECRET)]
+    wms_news_secret: String,
+    /// Milliseconds after which each pick request goes a step on by itself; 0 = by hand only.
+    #[arg(long, default_value_t = 0)]
+    wms_floor_ms: u64,
     /// A fault plan (JSON) for the proxy before the ERP.
     #[arg(long)]
     fault_plan: Option<PathBuf>,
@@ -108,12 +119,21 @@ async fn main() -> anyhow::Result<()> {
         create_class: arguments.create_class.into(),
         index_lag: Duration::from_millis(arguments.index_lag_ms),
         unique_client_ref: !arguments.repeatable_client_ref,
+        wms_floor: (arguments.wms_floor_ms > 0)
+            .then(|| Duration::from_millis(arguments.wms_floor_ms)),
         erp_address: loopback(arguments.erp_port),
         wms_address: loopback(arguments.wms_port),
         issuer_address: loopback(arguments.issuer_port),
         ..SandboxConfig::new(seed)
     })
     .await?;
+    sandbox
+        .wms
+        .send_news_to(arguments.wms_news_url.map(|url| NewsTarget {
+            url,
+            secret: arguments.wms_news_secret,
+            http: reqwest::Client::default(),
+        }));
     let erp_proxy = FaultProxy::start(
         &sandbox.erp_url(),
         FaultConfig {

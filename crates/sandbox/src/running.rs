@@ -23,6 +23,8 @@ pub struct SandboxConfig {
     pub index_lag: Duration,
     /// Whether the WMS refuses a second pick request of the same `clientRef`.
     pub unique_client_ref: bool,
+    /// How often each pick request goes a step on by itself (picked, packed, shipped); None = by hand only.
+    pub wms_floor: Option<Duration>,
     /// The ERP's API key.
     pub erp_key: String,
     /// The WMS's bearer token.
@@ -44,6 +46,8 @@ impl SandboxConfig {
     pub const ERP_KEY: &'static str = "sandbox-erp-key";
     /// The WMS's token unless configured otherwise.
     pub const WMS_TOKEN: &'static str = "sandbox-wms-token";
+    /// What the WMS signs its news with, unless told otherwise.
+    pub const WMS_NEWS_SECRET: &'static str = "sandbox-wms-news-secret";
 
     /// The defaults around a seed: staged creates, no lag, free loopback ports.
     pub fn new(seed: Seed) -> Self {
@@ -54,6 +58,7 @@ impl SandboxConfig {
             create_class: CreateClass::Staged,
             index_lag: Duration::ZERO,
             unique_client_ref: true,
+            wms_floor: None,
             erp_key: Self::ERP_KEY.to_owned(),
             wms_token: Self::WMS_TOKEN.to_owned(),
             clients: IssuerClient::demo(),
@@ -90,6 +95,7 @@ impl Sandbox {
             WmsRules {
                 unique_client_ref: config.unique_client_ref,
                 token: config.wms_token,
+                floor: config.wms_floor,
             },
             config.clock.clone(),
         );

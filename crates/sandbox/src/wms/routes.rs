@@ -1,4 +1,4 @@
-//! The WMS's HTTP face, and its back door for demos.
+//! The WMS's HTTP face.
 
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
@@ -6,14 +6,15 @@ use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::records::{PickRequest, WmsError, WmsStockChange};
+use super::control::{self, ShipmentPage};
+use super::records::{PickRequest, Shipment, WmsError};
 use super::{Wms, shelves::NewPickRequest};
 
 const MAX_BODY: usize = 2 * 1024 * 1024;
@@ -32,14 +33,11 @@ pub(super) fn router(wms: Wms) -> Router {
             "/wms/v2/pickRequests/{id}/cancel",
             post(cancel_pick_request),
         )
+        .route("/wms/v2/shipments", get(list_shipments))
+        .route("/wms/v2/shipments/{id}", get(get_shipment))
         .layer(from_fn_with_state(wms.clone(), authenticate))
         .layer(DefaultBodyLimit::max(MAX_BODY));
-    Router::new()
-        .route("/wms/control/pickRequests", get(control_pick_requests))
-        .route("/wms/control/stock", put(control_stock))
-        .route("/wms/control/calls", get(control_calls))
-        .merge(dialect)
-        .with_state(wms)
+    control::router().merge(dialect).with_state(wms)
 }
 
 async fn authenticate(State(wms): State<Wms>, request: Request, next: Next) -> Response {
@@ -228,36 +226,36 @@ async fn cancel_pick_request(
     shelves.cancel(&id).map(Json)
 }
 
-async fn control_pick_requests(State(wms): State<Wms>) -> Json<Vec<PickRequest>> {
-    Json(wms.pick_requests())
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ControlStock {
-    sku_code: String,
-    site_code: String,
-    #[serde(default)]
-    qty_on_hand: Option<Decimal>,
-    #[serde(default)]
-    qty_quarantine: Option<Decimal>,
+struct ShipmentQuery {
+    client_ref: String,
 }
 
-async fn control_stock(State(wms): State<Wms>, body: Bytes) -> Result<StatusCode, WmsError> {
-    let body: ControlStock = read(&body)?;
-    let change = WmsStockChange {
-        qty_on_hand: body.qty_on_hand,
-        qty_quarantine: body.qty_quarantine,
-    };
-    wms.set_stock(&body.sku_code, &body.site_code, change)?;
-    Ok(StatusCode::NO_CONTENT)
+async fn list_shipments(
+    State(wms): State<Wms>,
+    query: Result<Query<ShipmentQuery>, QueryRejection>,
+) -> Result<Json<ShipmentPage>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("listShipments");
+    let Query(query) = query.map_err(|error| WmsError::InvalidRequest(error.body_text()))?;
+    let requests = shelves.by_client_ref(&query.client_ref);
+    let found = requests.flat_map(|request| shelves.shipment_of_request(&request.pick_request_id));
+    Ok(Json(ShipmentPage {
+        items: found.cloned().collect(),
+    }))
 }
 
-async fn control_calls(State(wms): State<Wms>) -> Response {
-    Json(wms.calls()).into_response()
+async fn get_shipment(
+    State(wms): State<Wms>,
+    Path(id): Path<String>,
+) -> Result<Json<Shipment>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("getShipment");
+    shelves.shipment(&id).cloned().map(Json)
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, WmsError> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, WmsError> {
     serde_json::from_slice(body).map_err(|error| WmsError::InvalidRequest(error.to_string()))
 }
 
@@ -293,7 +291,10 @@ impl IntoResponse for WmsError {
             Self::WrongUnit { .. } => unprocessable("WRONG_UNIT"),
             Self::InvalidQty(_) => unprocessable("INVALID_QTY"),
             Self::InvalidRequest(_) => unprocessable("INVALID_REQUEST"),
-            Self::NotFound(_) => refuse(StatusCode::NOT_FOUND, "NOT_FOUND", &text),
+            Self::NotFound(_) | Self::UnknownShipment(_) => {
+                refuse(StatusCode::NOT_FOUND, "NOT_FOUND", &text)
+            }
+            Self::Cancelled(_) => unprocessable("CANCELLED"),
             Self::DuplicateClientRef {
                 pick_request_id, ..
             } => {

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use super::floor::Floor;
 use super::records::{PickLine, PickRequest, PickStatus, ShipTo, WmsError, WmsStockChange};
 use crate::clock::Clock;
 use crate::seed::Seed;
@@ -49,7 +50,8 @@ pub(super) struct Shelves {
     stock: HashMap<(String, String), Shelf>,
     by_client_ref: HashMap<String, Vec<u64>>,
     unique_client_ref: bool,
-    clock: Clock,
+    pub(super) floor: Floor,
+    pub(super) clock: Clock,
     next: u64,
 }
 
@@ -75,6 +77,7 @@ impl Shelves {
             stock: stock.collect(),
             by_client_ref: HashMap::new(),
             unique_client_ref,
+            floor: Floor::default(),
             clock,
             next: FIRST_REQUEST,
         }
@@ -123,6 +126,7 @@ impl Shelves {
             .or_default();
         ids.push(id);
         self.requests.insert(id, created.clone());
+        self.opened(id);
         Ok(created)
     }
 
@@ -172,7 +176,8 @@ impl Shelves {
     }
 
     pub(super) fn cancel(&mut self, id: &str) -> Result<PickRequest, WmsError> {
-        let found = key_of(id).and_then(|key| self.requests.get_mut(&key));
+        let key = key_of(id).ok_or_else(|| WmsError::NotFound(id.to_owned()))?;
+        let found = self.requests.get_mut(&key);
         let request = found.ok_or_else(|| WmsError::NotFound(id.to_owned()))?;
         if request.status == PickStatus::New {
             request.status = PickStatus::Cancelled;
@@ -181,7 +186,21 @@ impl Shelves {
                 self.stock.entry(key).or_default().picking -= line.qty;
             }
         }
-        Ok(request.clone())
+        let request = request.clone();
+        if request.status == PickStatus::Cancelled {
+            self.closed(key);
+        }
+        Ok(request)
+    }
+
+    /// Goods leave: they are no longer on the shelf, and no longer being picked.
+    pub(super) fn leave(&mut self, sku: &str, site: &str, quantity: Decimal) {
+        let shelf = self
+            .stock
+            .entry((sku.to_owned(), site.to_owned()))
+            .or_default();
+        shelf.on_hand -= quantity;
+        shelf.picking -= quantity;
     }
 
     pub(super) fn by_client_ref(&self, client_ref: &str) -> impl Iterator<Item = &PickRequest> {
@@ -209,10 +228,10 @@ impl Shelves {
     }
 }
 
-fn public_id(id: u64) -> String {
+pub(super) fn public_id(id: u64) -> String {
     format!("PR-{id}")
 }
 
-fn key_of(id: &str) -> Option<u64> {
+pub(super) fn key_of(id: &str) -> Option<u64> {
     id.strip_prefix("PR-")?.parse().ok()
 }

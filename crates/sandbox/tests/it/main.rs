@@ -8,3 +8,4 @@ mod issuer;
 mod orders;
 mod support;
 mod wms;
+mod wms_news;
