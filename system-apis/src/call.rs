@@ -63,6 +63,9 @@ impl FromRequestParts<AppState> for Call {
         let deadline = RequestScope::current()
             .and_then(|scope| scope.deadline)
             .map_or(now + USUAL_TIME, |deadline| deadline.0);
+        // The duration counts from when the request was read: one that lay unread is later than it says.
+        let left = caller.deadline.duration_since(state.wall());
+        let deadline = deadline.min(now + Duration::try_from(left).unwrap_or(Duration::ZERO));
         Ok(Self {
             company,
             terms: Terms {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use canonical_model::{CompanyId, SiteId};
+use jiff::Timestamp;
 use service_runtime::{
     clock::Clock,
     health::{CheckResult, Readiness},
@@ -39,6 +40,7 @@ struct Inner {
     companies: HashMap<CompanyId, Arc<Company>>,
     erp: Vec<Backend<ErpBackend>>,
     wms: Vec<Backend<WmsBackend>>,
+    clock: Clock,
 }
 
 /// The state of the layer; cheap to clone.
@@ -118,6 +120,7 @@ impl AppState {
             companies,
             erp: erp.collect(),
             wms: wms.collect(),
+            clock: clock.clone(),
         })))
     }
 
@@ -125,6 +128,11 @@ impl AppState {
     pub fn company(&self, id: &str) -> Option<Arc<Company>> {
         let id = CompanyId::new(id).ok()?;
         self.0.companies.get(&id).cloned()
+    }
+
+    /// The wall clock, against which a caller's end is held.
+    pub fn wall(&self) -> Timestamp {
+        self.0.clock.wall()
     }
 
     /// The state of every guard.

@@ -1,7 +1,7 @@
 //! The layer from outside: over HTTP, with signed contexts, in front of a live sandbox.
 
 use canonical_model::capabilities::CreateClass;
-use jiff::civil::date;
+use jiff::{SignedDuration, civil::date};
 use reqwest::{Response, StatusCode};
 use sandbox::{
     RunningSandbox, Sandbox, SandboxConfig, Seed,
@@ -127,18 +127,21 @@ fn signer(from: LayerIdentity, key: &str) -> ContextSigner {
 }
 
 fn context_of(company: Option<&str>, signer: &ContextSigner) -> String {
-    let context = CallContext {
+    signer.sign(&call_context(company)).unwrap()
+}
+
+fn call_context(company: Option<&str>) -> CallContext {
+    CallContext {
         principal: "process-apis".to_owned(),
         accounts: AccountScope::All,
         company: company.map(str::to_owned),
         channel: "portal".to_owned(),
         scopes: Vec::new(),
         correlation_id: "c-1".to_owned(),
-        deadline: Clock::system().now(),
+        deadline: Clock::system().wall() + SignedDuration::from_secs(10),
         remaining_ms: 10_000,
         layer: LayerIdentity::ProcessApis,
-    };
-    signer.sign(&context).unwrap()
+    }
 }
 
 const KEY: &str = "development-only-process-to-system-key";
@@ -248,6 +251,23 @@ async fn a_body_that_is_not_the_contract_s_is_refused_and_asks_nothing_of_the_er
         .await
         .unwrap();
     problem(refused, 400, "invalid-request").await;
+    assert_eq!(layer.sandbox.erp.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn a_call_that_lay_unread_until_its_end_begins_nothing() {
+    let layer = Layer::staged().await;
+    let stopped = CallContext {
+        // By the duration ten seconds are left, by the instant none.
+        deadline: Clock::system().wall() - SignedDuration::from_secs(1),
+        ..call_context(Some("NWI"))
+    };
+    let token = signer(LayerIdentity::ProcessApis, KEY)
+        .sign(&stopped)
+        .unwrap();
+    let request = layer.request("POST", "/v1/companies/NWI/sales-orders/SO-1/release");
+    let late = request.header(CONTEXT_HEADER, token).send().await.unwrap();
+    problem(late, 504, "deadline-exceeded").await;
     assert_eq!(layer.sandbox.erp.calls().len(), 0);
 }
 

@@ -215,6 +215,10 @@ impl Operation {
                 GuardError::CircuitOpen { retry_after },
             ));
         }
+        // Whoever was stopped while its slot came, and is past its end now, begins nothing.
+        if Instant::now() >= time.end {
+            return Err(self.refused(lane, "deadline", GuardError::DeadlineExceeded));
+        }
         self.guard.retries().earn();
         let _in_flight = InFlight::enter(&self.in_flight);
         let started = Started {

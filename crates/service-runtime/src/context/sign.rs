@@ -99,7 +99,7 @@ impl ContextSigner {
 
     /// The header's value. `layer` in the context is set to the layer that signs.
     pub fn sign(&self, context: &CallContext) -> Result<String, serde_json::Error> {
-        let now = self.clock.now();
+        let now = self.clock.wall();
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
         let context = CallContext {
             layer: self.hop.from,
@@ -178,7 +178,7 @@ impl ContextVerifier {
         if signed.context.layer != from {
             return Err(ContextError::Signature);
         }
-        let now = self.clock.now();
+        let now = self.clock.wall();
         let age = now.duration_since(signed.issued_at);
         let lifetime = signed.expires_at.duration_since(signed.issued_at);
         if lifetime > LIFETIME || age < -SKEW || now.duration_since(signed.expires_at) > SKEW {

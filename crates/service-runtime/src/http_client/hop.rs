@@ -296,7 +296,7 @@ impl HopRequest {
         let mut context = self.context;
         let remaining = deadline.remaining();
         context.remaining_ms = u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX);
-        let now = self.client.signer.clock().now();
+        let now = self.client.signer.clock().wall();
         let signed_remaining = SignedDuration::try_from(remaining).unwrap_or(SignedDuration::MAX);
         context.deadline = now.saturating_add(signed_remaining).unwrap_or(now);
         let token = self

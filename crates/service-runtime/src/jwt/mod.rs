@@ -122,7 +122,7 @@ impl TokenVerifier {
             KeyLookup::NoKeys => return Err(TokenError::NoKeys),
         };
         let claims = verified_claims(token, &key, &issuer.config)?;
-        claims.check(self.0.clock.now())?;
+        claims.check(self.0.clock.wall())?;
         Ok(claims.into_principal())
     }
 
@@ -140,7 +140,7 @@ impl TokenVerifier {
     /// Fetches every key set anew; one that cannot be had keeps its last good keys.
     pub async fn refresh(&self) {
         for issuer in self.0.issuers.values() {
-            issuer.refresh(self.0.clock.now()).await;
+            issuer.refresh(self.0.clock.wall()).await;
         }
     }
 }

@@ -15,7 +15,7 @@ const MAX_FIELD: usize = 2_048;
 pub(super) fn render(event: &Event<'_>, format: LogFormat) -> String {
     let mut fields = Fields(Map::new());
     let metadata = event.metadata();
-    fields.put("ts", Value::String(Clock::system().now().to_string()));
+    fields.put("ts", Value::String(Clock::system().wall().to_string()));
     fields.put("level", Value::String(metadata.level().to_string()));
     let scope = RequestScope::current();
     let layer = scope
