@@ -234,6 +234,8 @@ pub enum HoldCause {
     PriceReview,
     /// It differs from what was quoted or shown: the seller looks at it.
     OrderReview,
+    /// What was promised may no longer be there: the seller looks at it.
+    AvailabilityReview,
     /// The seller completes its entry by hand.
     OrderEntryReview,
     /// The warehouse could not take it yet.

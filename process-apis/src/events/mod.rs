@@ -10,6 +10,8 @@ pub mod routes;
 #[cfg(test)]
 pub(crate) mod harness;
 #[cfg(test)]
+pub(crate) mod published_tests;
+#[cfg(test)]
 mod tests;
 
 pub use routes::router;

@@ -1,9 +1,13 @@
-//! `GET /v1/events` and `GET /v1/orders/{order_id}/events`.
+//! `GET /v1/events`, `GET /v1/events/public` and `GET /v1/orders/{order_id}/events`.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
-use canonical_model::{OrderId, event::EventPage};
+use canonical_model::{
+    OrderId,
+    event::EventPage,
+    public_event::{PublicEventPage, PublicEventType},
+};
 use serde::Deserialize;
 use service_runtime::{
     context::{AccountScope, CallContext, Caller},
@@ -16,6 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     poll::Until,
+    published,
     reach::{Reach, accounts},
 };
 use crate::{
@@ -35,6 +40,7 @@ where
 {
     OpenApiRouter::new()
         .routes(routes!(list_events))
+        .routes(routes!(list_public_events))
         .routes(routes!(list_order_events))
 }
 
@@ -66,6 +72,15 @@ pub enum After {
     Position(u64),
     /// After the newest event there is: what happened before is not asked for.
     Latest,
+}
+
+impl After {
+    fn position(self, store: &dyn Store) -> u64 {
+        match self {
+            Self::Position(position) => position,
+            Self::Latest => *store.position().borrow(),
+        }
+    }
 }
 
 impl Default for After {
@@ -101,9 +116,10 @@ pub struct TimeLineSearch {
     pub limit: Option<u16>,
 }
 
-/// Reads the feed.
+/// Reads the log.
 ///
-/// Events in the order in which they were committed. With the scope `feed:all` of all accounts (and of all companies,
+/// Events in the order in which they were committed, with all that stands in them: for operators and for the layers
+/// themselves. What may be passed on is in `/v1/events/public`. With the scope `feed:all` of all accounts (and of all companies,
 /// where the caller has none of its own); else with `events:read`, of the caller's accounts.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", security(("call_context" = [])), params(EventSearch),
@@ -118,17 +134,43 @@ async fn list_events(
     Query(search): Query<EventSearch>,
 ) -> Result<Json<EventPage>, Problem> {
     let wait = at_most("?wait", search.wait, MOST_WAIT)?;
-    let after = match search.after {
-        After::Position(position) => position,
-        After::Latest => *store.position().borrow(),
-    };
     let filter = EventFilter {
-        after,
+        after: search.after.position(store.as_ref()),
         limit: limit(search.limit)?,
         types: types(search.types.as_deref())?,
         ..feed_reach(&caller)?
     };
     read_on(store.as_ref(), filter, Until::seconds(wait, stopping))
+        .await
+        .map(Json)
+}
+
+/// Reads the public events.
+///
+/// What happened to orders as it may be told outside, in the order in which it was committed. A page may be shorter than
+/// asked for while there is more: go on from `next`. Who may read which is as for `/v1/events`; `types` are of the public
+/// events.
+#[utoipa::path(
+    get, path = "/v1/events/public", tag = "events", security(("call_context" = [])), params(EventSearch),
+    responses(
+        (status = 200, description = "The events after the position, and where to go on", body = PublicEventPage),
+        (status = "default", description = "A problem", body = Problem)),
+)]
+async fn list_public_events(
+    State(store): State<Arc<dyn Store>>,
+    caller: Caller,
+    stopping: Stopping,
+    Query(search): Query<EventSearch>,
+) -> Result<Json<PublicEventPage>, Problem> {
+    let wait = at_most("?wait", search.wait, MOST_WAIT)?;
+    let kinds = public_types(search.types.as_deref())?;
+    let filter = EventFilter {
+        after: search.after.position(store.as_ref()),
+        limit: limit(search.limit)?,
+        ..feed_reach(&caller)?
+    };
+    let until = Until::seconds(wait, stopping);
+    read_public_on(store.as_ref(), filter, &kinds, until)
         .await
         .map(Json)
 }
@@ -202,6 +244,30 @@ async fn read_on(
     }
 }
 
+/// The same for what is told outside. Where a stretch of the log tells nothing, the next one is read at once.
+async fn read_public_on(
+    store: &dyn Store,
+    mut filter: EventFilter,
+    kinds: &[PublicEventType],
+    until: Until,
+) -> Result<PublicEventPage, Problem> {
+    let mut news = store.position();
+    loop {
+        news.mark_unchanged();
+        let page = published::read(store, filter.clone(), kinds)
+            .await
+            .map_err(|error| store_problem(&error))?;
+        filter.after = page.next;
+        let told = !page.events.is_empty();
+        if told || !(page.full || until.changed(&mut news, None).await) {
+            return Ok(PublicEventPage {
+                events: page.events,
+                next: page.next,
+            });
+        }
+    }
+}
+
 async fn read(store: &dyn Store, filter: &EventFilter, newest: u64) -> Result<EventPage, Problem> {
     let events = store
         .events(filter.clone())
@@ -252,6 +318,20 @@ fn at_most(name: &str, value: u16, most: u16) -> Result<u16, Problem> {
         return Ok(value);
     }
     Err(out_of_range(name, format!("At most {most} is possible.")))
+}
+
+fn public_types(asked: Option<&str>) -> Result<Vec<PublicEventType>, Problem> {
+    let read = |text: &str| {
+        text.parse::<PublicEventType>().map_err(|error| {
+            let detail = error.to_string();
+            Problem::validation(vec![FieldError::new("?types", "unknown-type", detail)])
+        })
+    };
+    asked
+        .into_iter()
+        .flat_map(|text| text.split(',').take(MOST_TYPES))
+        .map(read)
+        .collect()
 }
 
 fn types(asked: Option<&str>) -> Result<Vec<String>, Problem> {

@@ -5,9 +5,10 @@ use canonical_model::{
     event::CloudEvent,
     item::ItemScheme,
     order::{
-        self as canonical, HoldKind, HoldReason as CanonicalReason, OrderHold, SalesOrder,
+        self as canonical, HoldReason as CanonicalReason, OrderHold, SalesOrder,
         SalesOrderAccepted, SalesOrderPage,
     },
+    public_event::HoldCause,
 };
 use jiff::Timestamp;
 
@@ -15,7 +16,7 @@ use super::{pointer::Named, price::line_price};
 use crate::{
     feed::event_word,
     portal::shape::{
-        hold::{Hold, HoldReason},
+        hold::Hold,
         order::{
             Order, OrderLine, OrderPage, OrderReceipt, OrderSummary, Timeline, TimelineEntry,
             TimelineEvent,
@@ -25,30 +26,29 @@ use crate::{
 
 /// A hold in a buyer's words. The seller's own sentence stays inside: it may hold limits and backend words.
 pub fn hold(reason: &CanonicalReason, since: Option<Timestamp>) -> Hold {
-    let (kind, message) = match reason.kind {
-        HoldKind::Credit => (
-            HoldReason::CreditReview,
-            "The seller's credit department looks at this order. Nothing is lost; ask your contact there if it is urgent.",
-        ),
-        HoldKind::PriceMismatch => (
-            HoldReason::PriceReview,
-            "The price you stated differs from the seller's. The seller decides; the line shows the seller's price.",
-        ),
-        HoldKind::Review => (
-            HoldReason::OrderReview,
-            "The order differs from what was quoted or shown to you. The seller looks at it.",
-        ),
-        HoldKind::ErpUnknown | HoldKind::ErpRejected => (
-            HoldReason::OrderEntryReview,
-            "The seller completes the entry of this order by hand. Do not send it again.",
-        ),
-        HoldKind::Warehouse => (
-            HoldReason::WarehouseReview,
-            "The order is taken, but the warehouse could not take it yet. The seller looks at it.",
-        ),
+    let cause = HoldCause::from(reason.kind);
+    let message = match cause {
+        HoldCause::CreditReview => {
+            "The seller's credit department looks at this order. Nothing is lost; ask your contact there if it is urgent."
+        }
+        HoldCause::PriceReview => {
+            "The price you stated differs from the seller's. The seller decides; the line shows the seller's price."
+        }
+        HoldCause::OrderReview => {
+            "The order differs from what was quoted or shown to you. The seller looks at it."
+        }
+        HoldCause::AvailabilityReview => {
+            "What was promised may no longer be there. The seller looks at it, and tells you what can be had when."
+        }
+        HoldCause::OrderEntryReview => {
+            "The seller completes the entry of this order by hand. Do not send it again."
+        }
+        HoldCause::WarehouseReview => {
+            "The order is taken, but the warehouse could not take it yet. The seller looks at it."
+        }
     };
     Hold {
-        reason: kind,
+        reason: cause,
         message: message.to_owned(),
         line: reason.line,
         since,

@@ -1,30 +1,15 @@
 //! Why something waits, in a buyer's words: no limit, no backend, no scope.
 
+use canonical_model::public_event::HoldCause;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-/// What an order waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldReason {
-    /// The seller's credit department looks at it.
-    CreditReview,
-    /// The buyer's price differs from the seller's.
-    PriceReview,
-    /// It differs from what was quoted or shown: the seller looks at it.
-    OrderReview,
-    /// The seller completes its entry by hand.
-    OrderEntryReview,
-    /// The warehouse could not take it yet.
-    WarehouseReview,
-}
 
 /// A hold, as the buyer sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Hold {
     /// Why.
-    pub reason: HoldReason,
+    pub reason: HoldCause,
     /// What it means and what to do.
     pub message: String,
     /// The line, where it is about one.
