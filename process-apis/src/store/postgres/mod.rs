@@ -48,6 +48,11 @@ mod sweep;
 mod value;
 mod wake;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

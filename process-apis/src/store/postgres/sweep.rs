@@ -10,6 +10,8 @@ use super::{
 
 /// So many rows of a kind at a time.
 const SWEEP: i64 = 500;
+/// Sessions hold more than a row.
+const SWEEP_SESSIONS: i64 = 100;
 
 pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreError> {
     let ended = now
@@ -19,22 +21,25 @@ pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreErr
         .saturating_sub(DEAD_LETTERS_KEPT)
         .unwrap_or(Timestamp::MIN);
     let mut deleted = 0_u64;
-    for (sql, until) in [
+    for (sql, until, limit) in [
         (
             "DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency
                 WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
             now,
+            SWEEP,
         ),
         (
             "DELETE FROM document_key WHERE (company, channel, partner, key) IN (
                 SELECT company, channel, partner, key FROM document_key
                 WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
             now,
+            SWEEP,
         ),
         (
             "DELETE FROM session WHERE seq IN (SELECT seq FROM session
                 WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
             ended,
+            SWEEP_SESSIONS,
         ),
         (
             "DELETE FROM subscription_delivery WHERE (subscription, position) IN (
@@ -45,7 +50,7 @@ pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreErr
     ] {
         let rows = sqlx::query(sql)
             .bind(nanoseconds(until))
-            .bind(SWEEP)
+            .bind(limit)
             .execute(pool)
             .await?;
         deleted = deleted.saturating_add(rows.rows_affected());

@@ -25,8 +25,12 @@ use super::{
     StateRow, Store, StreamChange, StreamKind,
 };
 
-/// Runs the suite: a test for each name, each on a store of its own that `$open` makes, given a directory.
+/// Runs the suite: a test for each name, each on a store of its own that `$open` makes, given a directory. An `async`
+/// one answers the store and what is to be dropped after it, or None where the test is skipped.
 macro_rules! store_suite {
+    (|$directory:ident| $open:expr) => {
+        $crate::store::suite::store_suite!(async |$directory: &std::path::Path| Some((std::sync::Arc::new($open), ())));
+    };
     ($open:expr) => {
         $crate::store::suite::store_suite! { $open;
             streams: a_stream_moves_by_its_expected_version, an_idempotency_key_has_one_answer,
@@ -66,8 +70,10 @@ macro_rules! store_suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let directory = tempfile::tempdir().unwrap();
-            let open: fn(&std::path::Path) -> _ = $open;
-            $crate::store::suite::$module::$name(std::sync::Arc::new(open(directory.path()))).await;
+            if let Some((store, kept)) = ($open)(directory.path()).await {
+                $crate::store::suite::$module::$name(store).await;
+                drop(kept);
+            }
         }
     )+)+ };
 }
