@@ -46,6 +46,7 @@ pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreErr
                 SELECT subscription, position FROM subscription_delivery
                 WHERE state = 'dead' AND dead_since <= $1 ORDER BY dead_since LIMIT $2 FOR UPDATE SKIP LOCKED)",
             dead,
+            SWEEP,
         ),
     ] {
         let rows = sqlx::query(sql)
