@@ -8,13 +8,15 @@ use std::{
 use anyhow::{Context, bail};
 use canonical_model::OrderId;
 use clap::Subcommand;
-use service_runtime::clock::Clock;
+use jiff::Timestamp;
+use serde_json::json;
+use service_runtime::{clock::Clock, config::HumanDuration};
 
 use crate::{
     config::Config,
     orders::replay::{Summary, replay, replay_all},
     store::{
-        Store,
+        AuditEntry, Cause, Commit, Kept, Outdated, Store,
         sqlite::{SqliteStore, backup},
     },
 };
@@ -39,6 +41,12 @@ pub enum Maintenance {
         /// The file to write; never overwritten.
         #[arg(long)]
         to: PathBuf,
+    },
+    /// Tells what is older than `retention` in the configuration says, and with --apply removes it.
+    Retention {
+        /// Removes it. Nothing brings it back.
+        #[arg(long)]
+        apply: bool,
     },
     /// Puts a backup in the place of the data file. The process must be stopped; the file before is kept.
     Restore {
@@ -77,6 +85,14 @@ pub async fn run(
             )?;
             Ok(true)
         }
+        Maintenance::Retention { apply } => {
+            let store: Box<dyn Store> = if apply {
+                Box::new(SqliteStore::open(&config.store.path)?)
+            } else {
+                Box::new(open_to_read(config)?)
+            };
+            retain(store.as_ref(), config, apply, out).await
+        }
         Maintenance::Restore { from } => restore(&from, &config.store.path, out),
     }
 }
@@ -114,6 +130,83 @@ async fn replay_each(store: &dyn Store, each: bool, out: &mut impl Write) -> any
         "{orders} orders of {events} events: {same} same, {later} of a later release, {wrong} wrong"
     )?;
     Ok(wrong == 0)
+}
+
+/// Rows removed at a time: other commands wait for them.
+const SHARE: u16 = 200;
+
+async fn retain(
+    store: &dyn Store,
+    config: &Config,
+    apply: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let now = Clock::system().now();
+    let before = |age: HumanDuration| now.checked_sub(age.signed());
+    let kept = Kept {
+        orders: before(config.retention.orders)?,
+        quotes: before(config.retention.quotes)?,
+        reservations: before(config.retention.reservations)?,
+        documents: before(config.retention.documents)?,
+    };
+    let outdated = store.outdated(kept).await?;
+    for of in &outdated {
+        let Outdated {
+            company,
+            orders,
+            quotes,
+            reservations,
+            documents,
+        } = of;
+        writeln!(
+            out,
+            "{company}: {orders} orders, {quotes} quotes, {reservations} reservations, {documents} documents"
+        )?;
+    }
+    if outdated.is_empty() {
+        writeln!(
+            out,
+            "nothing is older than `retention` in the configuration says"
+        )?;
+    } else if !apply {
+        writeln!(
+            out,
+            "nothing was removed; --apply removes it, and nothing brings it back"
+        )?;
+    } else {
+        for of in &outdated {
+            store.commit(announcement(of, now)).await?;
+        }
+        while store.forget(kept, SHARE).await? > 0 {}
+        writeln!(out, "removed")?;
+    }
+    Ok(true)
+}
+
+/// What the audit trail says before anything is removed.
+fn announcement(of: &Outdated, at: Timestamp) -> Commit {
+    let detail = json!({
+        "orders": of.orders,
+        "quotes": of.quotes,
+        "reservations": of.reservations,
+        "documents": of.documents,
+    });
+    Commit {
+        cause: Some(Cause {
+            company: of.company.clone(),
+            at,
+            principal: "process-apis retention".to_owned(),
+            channel: "operator".to_owned(),
+            correlation_id: String::new(),
+            traceparent: String::new(),
+        }),
+        audit: vec![AuditEntry {
+            action: "retention.applied".to_owned(),
+            subject: of.company.to_string(),
+            detail,
+        }],
+        ..Commit::default()
+    }
 }
 
 fn restore(from: &Path, path: &Path, out: &mut impl Write) -> anyhow::Result<bool> {

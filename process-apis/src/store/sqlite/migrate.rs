@@ -72,6 +72,12 @@ const MIGRATIONS: &[Migration] = &[
         7,
         include_str!("../../../migrations/sqlite/0007_effect_order.sql"),
     ),
+    step(
+        8,
+        "retention",
+        8,
+        include_str!("../../../migrations/sqlite/0008_retention.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

@@ -1,0 +1,104 @@
+//! What ended long ago is removed; what stands, or waits, or was touched since is not.
+
+use canonical_model::{OrderId, order::OrderStatus};
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Commit, Shared, StreamKind, company, empty, order, order_change, with_row};
+use crate::store::{EffectChange, EventFilter, Kept, NewEffect, retention::least_id};
+
+/// An id that was given out at `second`.
+fn id(second: i64, number: u128) -> Uuid {
+    Uuid::from_u128(least_id(super::at(second)).as_u128() | number)
+}
+
+fn kept(at: Timestamp) -> Kept {
+    Kept {
+        orders: at,
+        quotes: at,
+        reservations: at,
+        documents: at,
+    }
+}
+
+async fn forget_all(store: &Shared, kept: Kept) {
+    while store.forget(kept, 1).await.unwrap() > 0 {}
+}
+
+fn ended(id: Uuid, second: i64, number: &str) -> Commit {
+    let change = with_row(order_change(id, 0, number), |row| {
+        row.status = OrderStatus::Shipped;
+    });
+    Commit {
+        changes: vec![change],
+        ..empty(second)
+    }
+}
+
+pub(in crate::store) async fn what_ended_is_removed_and_what_stands_is_not(store: Shared) {
+    let (old, open, waiting, touched, new) = (id(0, 1), id(0, 2), id(0, 3), id(0, 4), id(900, 5));
+    store.commit(ended(old, 0, "PO-1")).await.unwrap();
+    store.commit(order(open, 0, "PO-2")).await.unwrap();
+    let effect = EffectChange::New(NewEffect {
+        kind: "create_erp_order",
+        order_id: OrderId(waiting),
+        payload: json!({}),
+        due_at: super::at(0),
+        serial_key: None,
+    });
+    let held_up = Commit {
+        effects: vec![effect],
+        ..ended(waiting, 0, "PO-3")
+    };
+    store.commit(held_up).await.unwrap();
+    store.commit(ended(touched, 0, "PO-4")).await.unwrap();
+    let later = with_row(order_change(touched, 1, "PO-4"), |row| {
+        row.status = OrderStatus::Shipped
+    });
+    let later = Commit {
+        changes: vec![later],
+        ..empty(900)
+    };
+    store.commit(later).await.unwrap();
+    store.commit(ended(new, 900, "PO-5")).await.unwrap();
+
+    let kept = kept(super::at(600));
+    let outdated = store.outdated(kept).await.unwrap();
+    let counts: Vec<_> = outdated
+        .iter()
+        .map(|of| (of.company.clone(), of.orders))
+        .collect();
+    assert_eq!(counts, [(company(), 1)]);
+
+    forget_all(&store, kept).await;
+    assert!(store.outdated(kept).await.unwrap().is_empty());
+    let left = store.stream_ids(StreamKind::Order, None, 10).await.unwrap();
+    assert_eq!(left, [open, waiting, touched, new]);
+    assert!(
+        store
+            .stream(StreamKind::Order, old, 0, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // Its number is free, and the feed goes on after it.
+    store.commit(order(id(901, 6), 0, "PO-1")).await.unwrap();
+    let all = EventFilter {
+        limit: 100,
+        ..EventFilter::default()
+    };
+    let mut position = store.position();
+    position.wait_for(|position| *position >= 7).await.unwrap();
+    let subjects: Vec<String> = store
+        .events(all)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|event| event.subject)
+        .collect();
+    assert!(
+        !subjects.contains(&old.to_string()) && subjects.len() == 6,
+        "{subjects:?}"
+    );
+}
