@@ -173,10 +173,18 @@ CREATE TABLE effect (
     correlation_id text    NOT NULL,
     payload        text    NOT NULL,
     progress       text    NOT NULL,
+    -- Sleeps until it is due, and is awake from then on.
+    awake          boolean NOT NULL DEFAULT false,
+    -- Only what nothing else waits for.
+    background     boolean NOT NULL DEFAULT false,
     CHECK ((state = 'leased') = (lease IS NOT NULL)),
     CHECK ((lease IS NULL) = (lease_until IS NULL))
 );
-CREATE INDEX effect_pending ON effect (due_at, seq) WHERE state = 'pending';
+-- Neither what sleeps nor a long queue under one key is walked to find what comes next.
+CREATE INDEX effect_asleep ON effect (due_at, seq) WHERE state = 'pending' AND NOT awake;
+CREATE INDEX effect_awake ON effect (background, seq) WHERE state = 'pending' AND awake AND serial_key IS NULL;
+CREATE INDEX effect_queue ON effect (serial_key, seq) WHERE state = 'pending' AND awake AND serial_key IS NOT NULL;
+CREATE INDEX effect_background ON effect (lease_until) WHERE state = 'leased' AND background;
 CREATE INDEX effect_leased ON effect (lease_until) WHERE state = 'leased';
 CREATE INDEX effect_open_of_order ON effect (order_id) WHERE state IN ('pending', 'stopped');
 -- Effects with one serial key are done one at a time.
@@ -505,15 +513,16 @@ BEGIN
         CASE change ->> 'do'
             WHEN 'new' THEN
                 INSERT INTO effect (id, kind, order_id, state, due_at, serial_key, created_at, traceparent,
-                    correlation_id, payload, progress)
+                    correlation_id, payload, progress, background)
                 VALUES ((change ->> 'id')::uuid, change ->> 'kind', (change ->> 'order_id')::uuid, 'pending',
                     (change ->> 'due_at')::bigint, change ->> 'serial_key', (cause ->> 'at')::bigint,
-                    cause ->> 'traceparent', cause ->> 'correlation_id', texts[(change ->> 'payload')::integer], 'null');
+                    cause ->> 'traceparent', cause ->> 'correlation_id', texts[(change ->> 'payload')::integer], 'null',
+                    (change ->> 'background')::boolean);
             WHEN 'drop_all' THEN
                 UPDATE effect SET state = 'dropped'
                 WHERE order_id = (change ->> 'order_id')::uuid AND state IN ('pending', 'stopped');
             WHEN 'resume_stopped' THEN
-                UPDATE effect SET state = 'pending', due_at = (change ->> 'due_at')::bigint
+                UPDATE effect SET state = 'pending', awake = false, due_at = (change ->> 'due_at')::bigint
                 WHERE order_id = (change ->> 'order_id')::uuid AND state = 'stopped';
             ELSE
                 PERFORM end_effect(change, texts);
@@ -527,7 +536,7 @@ DECLARE
         WHEN 'done' THEN 'done' WHEN 'later' THEN 'pending' WHEN 'stopped' THEN 'stopped' WHEN 'keep' THEN 'leased' END;
     kept boolean := becomes = 'leased';
 BEGIN
-    UPDATE effect SET state = becomes, lease = CASE WHEN kept THEN lease END,
+    UPDATE effect SET state = becomes, awake = false, lease = CASE WHEN kept THEN lease END,
         lease_until = CASE WHEN kept THEN lease_until END,
         due_at = coalesce((outcome ->> 'due_at')::bigint, due_at),
         progress = coalesce(texts[(outcome ->> 'progress')::integer], progress)
@@ -537,23 +546,51 @@ BEGIN
     END IF;
 END $$;
 
--- Leases due effects, oldest first, at most one for each serial key; nobody waits for another who leases. The lock of a
--- key is held to the end of the transaction, and who has it looks, in a later statement, whether the key is held.
+-- Leases due effects, oldest first, at most one for each serial key, and those of the background last; nobody waits for
+-- another who leases. One row a key is looked at, however long its queue. The lock of a key is held to the end of the
+-- transaction, and who has it looks, in a later statement, whether the key is held.
 CREATE FUNCTION lease_effects(moment bigint, ends_at bigint, most integer) RETURNS SETOF effect LANGUAGE plpgsql AS $$
 DECLARE
     candidate record;
     leased    effect;
     taken     integer := 0;
+    -- Others may hold some of what is found.
+    found_at_most integer := most * 4;
 BEGIN
     -- Whoever held these is gone, or past the time after which it starts nothing.
-    UPDATE effect SET state = 'pending', lease = NULL, lease_until = NULL WHERE seq IN (
+    UPDATE effect SET state = 'pending', awake = false, lease = NULL, lease_until = NULL WHERE seq IN (
         SELECT seq FROM effect WHERE state = 'leased' AND lease_until <= moment FOR UPDATE SKIP LOCKED);
+    UPDATE effect SET awake = true WHERE seq IN (
+        SELECT seq FROM effect WHERE state = 'pending' AND NOT awake AND due_at <= moment
+        ORDER BY due_at, seq LIMIT 1000 FOR UPDATE SKIP LOCKED);
     FOR candidate IN
-        SELECT waiting.seq, waiting.serial_key FROM effect AS waiting
-        WHERE waiting.state = 'pending' AND waiting.due_at <= moment
-            AND (waiting.serial_key IS NULL OR NOT EXISTS (SELECT FROM effect AS held
-                WHERE held.serial_key = waiting.serial_key AND held.state = 'leased' AND held.serial_key IS NOT NULL))
-        ORDER BY waiting.due_at, waiting.seq
+        WITH RECURSIVE queue (key) AS (
+            SELECT min(serial_key) FROM effect WHERE state = 'pending' AND awake AND serial_key IS NOT NULL
+            UNION ALL
+            SELECT (SELECT min(serial_key) FROM effect WHERE state = 'pending' AND awake AND serial_key > queue.key)
+            FROM queue WHERE queue.key IS NOT NULL)
+        (SELECT false AS last, free.seq, free.serial_key FROM effect AS free
+         WHERE free.state = 'pending' AND free.awake AND free.serial_key IS NULL AND NOT free.background
+            AND free.due_at <= moment
+         ORDER BY free.seq LIMIT found_at_most)
+        UNION ALL
+        (SELECT false, head.seq, queue.key
+         FROM queue CROSS JOIN LATERAL (
+            SELECT waiting.seq FROM effect AS waiting
+            WHERE waiting.state = 'pending' AND waiting.awake AND waiting.serial_key = queue.key
+                AND waiting.due_at <= moment
+            ORDER BY waiting.seq LIMIT 1) AS head
+         WHERE NOT EXISTS (SELECT FROM effect AS held WHERE held.serial_key = queue.key AND held.state = 'leased'
+            AND held.serial_key IS NOT NULL)
+         ORDER BY head.seq LIMIT found_at_most)
+        UNION ALL
+        (SELECT true, free.seq, free.serial_key FROM effect AS free
+         WHERE free.state = 'pending' AND free.awake AND free.serial_key IS NULL AND free.background
+            AND free.due_at <= moment
+         ORDER BY free.seq
+         -- So many at a time, so that what comes then finds room.
+         LIMIT greatest(0, 4 - (SELECT count(*) FROM effect WHERE state = 'leased' AND background)))
+        ORDER BY last, seq
     LOOP
         EXIT WHEN taken >= most;
         CONTINUE WHEN candidate.serial_key IS NOT NULL

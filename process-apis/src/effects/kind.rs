@@ -136,6 +136,16 @@ impl EffectKind {
         }
     }
 
+    /// Whether it is done in the background: only what nothing else waits for.
+    pub const fn is_background(self) -> bool {
+        match self {
+            Self::CreateErpOrder
+            | Self::CancelErpOrder
+            | Self::ReleaseToWarehouse
+            | Self::TakeReplacement => false,
+        }
+    }
+
     /// Where a test can kill it.
     pub const fn points(self) -> EffectPoints {
         match self {

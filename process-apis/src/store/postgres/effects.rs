@@ -11,6 +11,7 @@ use super::{
     commit::Parts,
     value::{Columns as _, json, nanoseconds},
 };
+use crate::effects::EffectKind;
 
 /// The changes as `commit_effects` takes them.
 pub(super) fn given(changes: &[EffectChange], parts: &mut Parts) -> Result<Value, StoreError> {
@@ -29,6 +30,7 @@ fn given_one(change: &EffectChange, parts: &mut Parts) -> Result<Value, StoreErr
             "order_id": effect.order_id.0,
             "due_at": nanoseconds(effect.due_at),
             "serial_key": effect.serial_key,
+            "background": EffectKind::of(effect.kind).is_some_and(EffectKind::is_background),
             "payload": parts.text(&effect.payload)?,
         }),
         EffectChange::DropAll { order_id } => json!({"do": "drop_all", "order_id": order_id.0}),
@@ -135,16 +137,28 @@ pub(super) async fn begin_attempt(pool: &PgPool, start: &AttemptStart) -> Result
     }
 }
 
-/// When something can be leased next: a waiting effect is due, or a lease ends. One whose serial key is held does not
-/// count: the end of that lease does.
+/// When something can be leased next: one is awake, or wakes, or a lease ends. One whose serial key is held does not
+/// count once it is awake: the end of that lease does.
 pub(super) async fn next_due(pool: &PgPool) -> Result<Option<Timestamp>, StoreError> {
     let row = sqlx::query(
-        "SELECT least(
-            (SELECT due_at FROM effect AS waiting WHERE state = 'pending'
-                AND (serial_key IS NULL OR NOT EXISTS (SELECT FROM effect AS held
-                    WHERE held.serial_key = waiting.serial_key AND held.state = 'leased'
-                        AND held.serial_key IS NOT NULL))
-             ORDER BY due_at, seq LIMIT 1),
+        "WITH RECURSIVE queue (key) AS (
+            SELECT min(serial_key) FROM effect WHERE state = 'pending' AND awake AND serial_key IS NOT NULL
+            UNION ALL
+            SELECT (SELECT min(serial_key) FROM effect WHERE state = 'pending' AND awake AND serial_key > queue.key)
+            FROM queue WHERE queue.key IS NOT NULL)
+        SELECT least(
+            (SELECT due_at FROM effect
+             WHERE state = 'pending' AND awake AND serial_key IS NULL AND NOT background LIMIT 1),
+            (SELECT (SELECT due_at FROM effect WHERE state = 'pending' AND awake AND serial_key = queue.key
+                ORDER BY seq LIMIT 1)
+             FROM queue WHERE queue.key IS NOT NULL AND NOT EXISTS (SELECT FROM effect AS held
+                WHERE held.serial_key = queue.key AND held.state = 'leased' AND held.serial_key IS NOT NULL)
+             LIMIT 1),
+            (SELECT due_at FROM effect
+             WHERE state = 'pending' AND awake AND serial_key IS NULL AND background
+                AND (SELECT count(*) FROM effect WHERE state = 'leased' AND background) < 4
+             LIMIT 1),
+            (SELECT due_at FROM effect WHERE state = 'pending' AND NOT awake ORDER BY due_at, seq LIMIT 1),
             (SELECT min(lease_until) FROM effect WHERE state = 'leased')) AS due_at",
     )
     .fetch_one(pool)

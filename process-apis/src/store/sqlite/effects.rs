@@ -1,10 +1,8 @@
 //! Effects: written with the commit that causes them, leased to a worker, ended by the outcome it commits.
 
-use std::collections::HashSet;
-
 use canonical_model::OrderId;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,6 +12,56 @@ use super::{
     },
     value::{At, Id, Json, broken},
 };
+use crate::effects::EffectKind;
+
+/// So many are woken at a time: the writer has others to serve.
+const WOKEN: u32 = 1_000;
+/// So many are done in the background at a time, so that what comes then finds room.
+const IN_BACKGROUND: u16 = 4;
+
+/// What sleeps and is due wakes, the longest due first.
+const WAKE: &str = "UPDATE effect SET awake = 1 WHERE seq IN (
+    SELECT seq FROM effect WHERE state = 'pending' AND awake = 0 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2)";
+/// The oldest that wait for no other: in the foreground (0) or in the background (1).
+const OLDEST: &str =
+    "SELECT seq, id, kind, order_id, payload, progress, attempt, created_at, traceparent, correlation_id
+     FROM effect WHERE state = 'pending' AND awake = 1 AND serial_key IS NULL AND background = ?3 AND due_at <= ?1
+     ORDER BY seq LIMIT ?2";
+/// The oldest of each serial key that is free: one row a key is looked at, however long its queue.
+const HEADS: &str = "WITH RECURSIVE queue (key) AS (
+        SELECT min(serial_key) FROM effect WHERE state = 'pending' AND awake = 1 AND serial_key IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(serial_key) FROM effect
+            WHERE state = 'pending' AND awake = 1 AND serial_key > queue.key)
+        FROM queue WHERE queue.key IS NOT NULL)
+     SELECT seq, id, kind, order_id, payload, progress, attempt, created_at, traceparent, correlation_id
+     FROM queue CROSS JOIN effect AS head ON head.seq = (
+        SELECT seq FROM effect WHERE state = 'pending' AND awake = 1 AND serial_key = queue.key AND due_at <= ?1
+        ORDER BY seq LIMIT 1)
+     WHERE NOT EXISTS (SELECT 1 FROM effect AS held
+        WHERE held.serial_key = queue.key AND held.state = 'leased' AND held.serial_key IS NOT NULL)
+     ORDER BY head.seq LIMIT ?2";
+/// When the first that sleeps is due.
+const SLEEPS_UNTIL: &str =
+    "SELECT due_at FROM effect WHERE state = 'pending' AND awake = 0 ORDER BY due_at, seq LIMIT 1";
+/// One that is awake and waits for no other.
+const AWAKE: &str = "SELECT due_at FROM effect
+    WHERE state = 'pending' AND awake = 1 AND serial_key IS NULL AND background = ?1 LIMIT 1";
+/// One that is awake and whose serial key is free.
+const AWAKE_HEAD: &str = "WITH RECURSIVE queue (key) AS (
+        SELECT min(serial_key) FROM effect WHERE state = 'pending' AND awake = 1 AND serial_key IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(serial_key) FROM effect
+            WHERE state = 'pending' AND awake = 1 AND serial_key > queue.key)
+        FROM queue WHERE queue.key IS NOT NULL)
+     SELECT (SELECT due_at FROM effect WHERE state = 'pending' AND awake = 1 AND serial_key = queue.key
+        ORDER BY seq LIMIT 1)
+     FROM queue WHERE queue.key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM effect AS held
+        WHERE held.serial_key = queue.key AND held.state = 'leased' AND held.serial_key IS NOT NULL)
+     LIMIT 1";
+/// How many are being done in the background.
+const LEASED_IN_BACKGROUND: &str =
+    "SELECT count(*) FROM effect WHERE state = 'leased' AND background = 1";
 
 pub(super) fn apply(
     connection: &Connection,
@@ -37,7 +85,7 @@ pub(super) fn apply(
         EffectChange::ResumeStopped { order_id, due_at } => {
             connection
                 .prepare_cached(
-                    "UPDATE effect SET state = 'pending', due_at = ?2 WHERE order_id = ?1 AND state = 'stopped'",
+                    "UPDATE effect SET state = 'pending', due_at = ?2, awake = 0 WHERE order_id = ?1 AND state = 'stopped'",
                 )?
                 .execute(params![Id(order_id.0), At(*due_at)])?;
             Ok(())
@@ -49,8 +97,8 @@ fn insert(connection: &Connection, cause: &Cause, effect: &NewEffect) -> Result<
     connection
         .prepare_cached(
             "INSERT INTO effect (id, kind, order_id, state, due_at, serial_key, created_at, traceparent,
-                correlation_id, payload, progress)
-             VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, 'null')",
+                correlation_id, payload, progress, background)
+             VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6, ?7, ?8, ?9, 'null', ?10)",
         )?
         .execute(params![
             Id(Uuid::now_v7()),
@@ -62,6 +110,7 @@ fn insert(connection: &Connection, cause: &Cause, effect: &NewEffect) -> Result<
             cause.traceparent,
             cause.correlation_id,
             Json(&effect.payload),
+            EffectKind::of(effect.kind).is_some_and(EffectKind::is_background),
         ])?;
     Ok(())
 }
@@ -79,7 +128,8 @@ fn end(connection: &Connection, outcome: &EffectOutcome) -> Result<(), StoreErro
             .execute(params![Id(*effect), Id(*lease), Json(progress)])?,
         EffectOutcome::Later { effect, lease, due_at, progress, keep_lease: false } => connection
             .prepare_cached(
-                "UPDATE effect SET state = 'pending', lease = NULL, lease_until = NULL, due_at = ?3, progress = ?4
+                "UPDATE effect SET state = 'pending', awake = 0, lease = NULL, lease_until = NULL, due_at = ?3,
+                    progress = ?4
                  WHERE id = ?1 AND lease = ?2 AND state = 'leased'",
             )?
             .execute(params![Id(*effect), Id(*lease), At(*due_at), Json(progress)])?,
@@ -98,11 +148,11 @@ fn end(connection: &Connection, outcome: &EffectOutcome) -> Result<(), StoreErro
 }
 
 struct Candidate {
+    seq: i64,
     effect: LeasedEffect,
-    serial_key: Option<String>,
 }
 
-/// Leases due effects, oldest first, at most one for each serial key.
+/// Leases due effects, oldest first, at most one for each serial key, and those of the background last.
 pub(super) fn lease(
     connection: &Connection,
     now: Timestamp,
@@ -112,11 +162,14 @@ pub(super) fn lease(
     // Whoever held these is gone, or past the time after which it starts nothing.
     connection
         .prepare_cached(
-            "UPDATE effect SET state = 'pending', lease = NULL, lease_until = NULL
+            "UPDATE effect SET state = 'pending', awake = 0, lease = NULL, lease_until = NULL
              WHERE state = 'leased' AND lease_until <= ?1",
         )?
         .execute([At(now)])?;
-    let chosen = choose(connection, now, until, limit)?;
+    connection
+        .prepare_cached(WAKE)?
+        .execute(params![At(now), WOKEN])?;
+    let chosen = choose(connection, now, until, usize::from(limit))?;
     for effect in &chosen {
         connection
             .prepare_cached(
@@ -135,50 +188,52 @@ fn choose(
     connection: &Connection,
     now: Timestamp,
     until: Timestamp,
-    limit: u16,
+    limit: usize,
 ) -> Result<Vec<LeasedEffect>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, kind, order_id, payload, progress, attempt, created_at, traceparent, correlation_id, serial_key
-         FROM effect AS candidate
-         WHERE state = 'pending' AND due_at <= ?1
-            AND (serial_key IS NULL OR NOT EXISTS (
-                SELECT 1 FROM effect AS held WHERE held.serial_key = candidate.serial_key AND held.state = 'leased'
-                    AND held.serial_key IS NOT NULL))
-         ORDER BY due_at, seq",
-    )?;
-    let mut keys = HashSet::new();
-    let mut chosen = Vec::new();
-    for candidate in statement.query_map([At(now)], |row| read_candidate(row, until))? {
-        if chosen.len() >= usize::from(limit) {
-            break;
-        }
-        let candidate = candidate?;
-        if candidate.serial_key.is_none_or(|key| keys.insert(key)) {
-            chosen.push(candidate.effect);
-        }
+    let most = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut oldest = connection.prepare_cached(OLDEST)?;
+    let mut heads = connection.prepare_cached(HEADS)?;
+    let read = |row: &Row<'_>| read_candidate(row, until);
+    let free = oldest.query_map(params![At(now), most(limit), 0], read)?;
+    let mut chosen: Vec<Candidate> = free.collect::<Result<_, _>>()?;
+    for head in heads.query_map(params![At(now), most(limit)], read)? {
+        chosen.push(head?);
     }
-    Ok(chosen)
+    chosen.sort_by_key(|candidate| candidate.seq);
+    chosen.truncate(limit);
+    let running: u16 = connection
+        .prepare_cached(LEASED_IN_BACKGROUND)?
+        .query_row((), |row| row.get(0))?;
+    let room = usize::from(IN_BACKGROUND.saturating_sub(running));
+    let room = room.min(limit.saturating_sub(chosen.len()));
+    for last in oldest.query_map(params![At(now), most(room), 1], read)? {
+        chosen.push(last?);
+    }
+    Ok(chosen
+        .into_iter()
+        .map(|candidate| candidate.effect)
+        .collect())
 }
 
 fn read_candidate(row: &Row<'_>, until: Timestamp) -> rusqlite::Result<Candidate> {
-    let (Id(effect), Id(order), At(created_at)) = (row.get(0)?, row.get(2)?, row.get(6)?);
-    let (Json(payload), Json(progress)): (Json<Value>, Json<Value>) = (row.get(3)?, row.get(4)?);
+    let (Id(effect), Id(order), At(created_at)) = (row.get(1)?, row.get(3)?, row.get(7)?);
+    let (Json(payload), Json(progress)): (Json<Value>, Json<Value>) = (row.get(4)?, row.get(5)?);
     let effect = LeasedEffect {
         effect,
-        kind: row.get(1)?,
+        kind: row.get(2)?,
         order_id: OrderId(order),
         payload,
         progress,
-        attempt: row.get(5)?,
+        attempt: row.get(6)?,
         lease: Uuid::new_v4(),
         until,
         created_at,
-        traceparent: row.get(7)?,
-        correlation_id: row.get(8)?,
+        traceparent: row.get(8)?,
+        correlation_id: row.get(9)?,
     };
     Ok(Candidate {
+        seq: row.get(0)?,
         effect,
-        serial_key: row.get(9)?,
     })
 }
 
@@ -205,21 +260,74 @@ pub(super) fn begin_attempt(
     }
 }
 
-/// When something can be leased next: a waiting effect is due, or a lease ends. One whose serial key is held does not
-/// count: the end of that lease does.
+/// When something can be leased next: one is awake, or wakes, or a lease ends. One whose serial key is held does not
+/// count once it is awake: the end of that lease does.
 pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let waiting: Option<At> = connection
-        .prepare_cached(
-            "SELECT due_at FROM effect AS waiting WHERE state = 'pending'
-                AND (serial_key IS NULL OR NOT EXISTS (
-                    SELECT 1 FROM effect AS held WHERE held.serial_key = waiting.serial_key AND held.state = 'leased'
-                        AND held.serial_key IS NOT NULL))
-             ORDER BY due_at, seq LIMIT 1",
-        )?
-        .query_row((), |row| row.get(0))
-        .optional()?;
-    let held: Option<At> = connection
+    let first = |sql: &str, parameters: &[&dyn ToSql]| -> rusqlite::Result<Option<At>> {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row(parameters, |row| row.get(0)).optional()
+    };
+    let running: u16 = connection
+        .prepare_cached(LEASED_IN_BACKGROUND)?
+        .query_row((), |row| row.get(0))?;
+    let last = if running < IN_BACKGROUND {
+        first(AWAKE, &[&1])?
+    } else {
+        None
+    };
+    let lease_ends: Option<At> = connection
         .prepare_cached("SELECT min(lease_until) FROM effect WHERE state = 'leased'")?
         .query_row((), |row| row.get(0))?;
-    Ok([waiting, held].into_iter().flatten().map(|at| at.0).min())
+    let instants = [
+        first(AWAKE, &[&0])?,
+        first(AWAKE_HEAD, &[])?,
+        last,
+        first(SLEEPS_UNTIL, &[])?,
+        lease_ends,
+    ];
+    Ok(instants.into_iter().flatten().map(|at| at.0).min())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::store::sqlite::migrate::migrate;
+
+    /// Each is answered from an index of what it is about, and what is asked by number is not sorted.
+    #[rstest]
+    #[case::wake(WAKE, "effect_asleep", true)]
+    #[case::oldest(OLDEST, "effect_awake", true)]
+    #[case::heads(HEADS, "effect_queue", false)]
+    #[case::sleeps(SLEEPS_UNTIL, "effect_asleep", true)]
+    #[case::awake(AWAKE, "effect_awake", true)]
+    #[case::awake_head(AWAKE_HEAD, "effect_queue", true)]
+    #[case::background(LEASED_IN_BACKGROUND, "effect_background", true)]
+    fn no_look_for_work_walks_the_table(
+        #[case] sql: &str,
+        #[case] index: &str,
+        #[case] unsorted: bool,
+    ) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let mut rows = statement.raw_query();
+        let mut plan = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            plan.push(row.get::<_, String>(3).unwrap());
+        }
+        let walks = |line: &String| {
+            line.starts_with("SCAN effect") && !line.contains("USING")
+                || line.starts_with("SCAN head")
+        };
+        assert!(!plan.iter().any(walks), "{plan:#?}");
+        assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");
+        assert!(
+            !unsorted || !plan.iter().any(|line| line.contains("TEMP B-TREE")),
+            "{plan:#?}"
+        );
+    }
 }

@@ -303,7 +303,6 @@ async fn hot_reads_go_by_an_index() {
     for (sql, index) in [
         ("SELECT * FROM event WHERE position > 0 AND stream_id = x'00' ORDER BY position LIMIT 10", "stream_id=?"),
         ("SELECT * FROM event WHERE position > 0 AND company = 'A' AND account = 'B' ORDER BY position LIMIT 10", "event_of_account"),
-        ("SELECT id FROM effect WHERE state = 'pending' AND due_at <= 9 ORDER BY due_at, seq", "effect_pending"),
         ("SELECT min(lease_until) FROM effect WHERE state = 'leased'", "effect_leased"),
         ("SELECT id FROM reservation WHERE expires_at <= 9 ORDER BY expires_at LIMIT 1", "reservation_expiring"),
         ("SELECT state FROM sales_order WHERE company = 'A' AND account = 'B' ORDER BY id DESC LIMIT 9", "sales_order_of_account"),

@@ -85,6 +85,64 @@ pub(in super::super) async fn effects_of_a_key_are_leased_one_at_a_time(store: S
     assert_eq!(orders(&lease(&store, 5).await), [2]);
 }
 
+pub(in super::super) async fn the_oldest_that_is_due_comes_first_of_all_keys(store: Shared) {
+    for (order, key) in [(1, None), (2, Some("A")), (3, Some("B")), (4, Some("A"))] {
+        add(&store, order, 0, key).await;
+    }
+    // The first two are put off, and others come meanwhile.
+    for held in lease(&store, 0).await {
+        let due_at = at(if held.order_id.0.as_u128() == 3 {
+            90
+        } else {
+            10
+        });
+        let later = EffectOutcome::Later {
+            effect: held.effect,
+            lease: held.lease,
+            due_at,
+            progress: Value::Null,
+            keep_lease: false,
+        };
+        end(&store, later).await.unwrap();
+    }
+    for (order, key) in [(5, None), (6, Some("B")), (7, Some("C"))] {
+        add(&store, order, 5, key).await;
+    }
+    assert_eq!(
+        orders(&lease(&store, 9).await),
+        [4, 5, 6, 7],
+        "what is put off holds up neither its key nor others"
+    );
+    for order in [8, 9] {
+        add(&store, order, 9, None).await;
+    }
+    assert_eq!(
+        orders(&lease(&store, 10).await),
+        [1, 8, 9],
+        "the older is first once it is due, and A is held"
+    );
+}
+
+pub(in super::super) async fn a_long_queue_of_one_key_comes_one_at_a_time_in_its_order(
+    store: Shared,
+) {
+    for order in 1..=40 {
+        add(&store, order, 0, Some("A")).await;
+    }
+    add(&store, 41, 0, Some("B")).await;
+    let first = lease(&store, 1).await;
+    assert_eq!(orders(&first), [1, 41]);
+    let mut held = first.into_iter().next().unwrap();
+    for expected in 2..=40 {
+        assert!(lease(&store, 1).await.is_empty(), "A is held");
+        assert_eq!(store.next_effect_due().await.unwrap(), Some(at(31)));
+        end(&store, done(&held)).await.unwrap();
+        let next = lease(&store, 1).await;
+        assert_eq!(orders(&next), [expected]);
+        held = next.into_iter().next().unwrap();
+    }
+}
+
 pub(in super::super) async fn an_expired_lease_is_taken_over(store: Shared) {
     add(&store, 1, 0, Some("A")).await;
     let first = lease(&store, 0).await.remove(0);

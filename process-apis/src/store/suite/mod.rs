@@ -46,7 +46,8 @@ macro_rules! store_suite {
                 a_forced_claim_is_taken_whatever_the_limit, a_failed_claim_leaves_nothing;
             bounds: concurrent_claims_never_pass_a_bound, what_an_owner_took_is_given_back_once,
                 a_reached_bound_leaves_nothing_of_the_commit, sums_are_of_one_company_and_by_name;
-            effects: effects_of_a_key_are_leased_one_at_a_time, an_expired_lease_is_taken_over,
+            effects: effects_of_a_key_are_leased_one_at_a_time, the_oldest_that_is_due_comes_first_of_all_keys,
+                a_long_queue_of_one_key_comes_one_at_a_time_in_its_order, an_expired_lease_is_taken_over,
                 attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped;
             documents: a_document_is_stored_once, control_numbers_rise_and_a_second_lease_keeps_them,
                 an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope;
