@@ -22,7 +22,7 @@ pub mod codes {
 }
 
 /// Members of a problem that a buyer may read besides the standard ones; everything else stays inside.
-const PUBLIC_EXTENSIONS: &[&str] = &["order_id", "available", "lines", "policy"];
+const PUBLIC_EXTENSIONS: &[&str] = &["order_id", "available", "lines", "policy", "bound"];
 
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
@@ -46,7 +46,7 @@ fn relay(problem: Problem) -> Problem {
             let detail = problem.detail.clone().unwrap_or_default();
             return Problem::new(codes::REFUSED, detail).caused_by(&problem);
         }
-        "contention" | "overloaded" => return stripped(problem),
+        "contention" | "overloaded" | "outage-limit" => return stripped(problem),
         // Our own credential was refused, or our own call was wrong: nothing the caller can mend.
         "unauthenticated" | "backend-conflict" | "method-not-allowed" => {
             Problem::internal(&problem)

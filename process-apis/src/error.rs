@@ -3,13 +3,18 @@
 use jiff::SignedDuration;
 use service_runtime::problem::{Problem, codes};
 
-use crate::store::StoreError;
+use crate::{
+    orders::provisional::{Bound, COME_AGAIN},
+    store::StoreError,
+};
 
 service_runtime::error_codes! {
     /// An order with faults.
     pub ORDER_REJECTED = ("order-rejected", 422, "The order has faults", false);
     /// A purchase order that is another order already.
     pub DUPLICATE_PURCHASE_ORDER = ("duplicate-purchase-order", 409, "The purchase order was ordered before", false);
+    /// An order beyond what is taken while the ERP does not answer.
+    pub OUTAGE_LIMIT = ("outage-limit", 503, "More than can be taken while the seller's system does not answer", true);
     /// An order that has gone too far, or has ended.
     pub ORDER_NOT_CANCELLABLE = ("order-not-cancellable", 409, "The order cannot be cancelled", false);
     /// A hold that is not released but retried.
@@ -43,12 +48,12 @@ pub fn store_problem(error: &StoreError) -> Problem {
     let problem = match error {
         StoreError::VersionConflict { .. }
         | StoreError::StockShort(_)
-        | StoreError::CreditShort(_)
-        | StoreError::BoundReached(_) => contention(),
+        | StoreError::CreditShort(_) => contention(),
         StoreError::CursorMoved(_) => Problem::new(
             CURSOR_MOVED,
             "Another instance has delivered these news; read the cursor anew and go on from there.",
         ),
+        StoreError::BoundReached(key) => outage_limit(&Bound::of(key)),
         StoreError::KeyUsed(_) => Problem::new(codes::REQUEST_IN_PROGRESS, "Send it again with the same key.")
             .with_retry_after(SignedDuration::from_secs(1)),
         StoreError::PurchaseOrderTaken(order) => {
@@ -94,6 +99,27 @@ pub fn store_problem(error: &StoreError) -> Problem {
             .with_retry_after(SignedDuration::from_secs(5)),
     };
     problem.caused_by(error)
+}
+
+/// The ERP does not answer, and the order lies beyond what is taken then.
+pub fn outage_limit(bound: &Bound) -> Problem {
+    let what = match bound {
+        Bound::OrderValue { .. } | Bound::AccountValue | Bound::ItemQuantity { .. } => {
+            "Nothing was taken: order less now, or send it again later"
+        }
+        Bound::Disabled | Bound::PriceAge | Bound::StockAge | Bound::CreditAge => {
+            "Nothing was taken: send it again later"
+        }
+    };
+    let why = bound.to_string();
+    let mut letters = why.chars();
+    let why = letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect::<String>());
+    let detail = format!("{}. {what}, with the same key.", why.unwrap_or_default());
+    Problem::new(OUTAGE_LIMIT, detail)
+        .with_extension("bound", bound.word())
+        .with_retry_after(COME_AGAIN)
 }
 
 /// Too many wanted the same thing; nothing was written.

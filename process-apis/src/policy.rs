@@ -36,6 +36,8 @@ pub struct Policies {
     pub credit: CreditPolicy,
     /// How old a fact may be.
     pub freshness: FreshnessPolicy,
+    /// What is taken while the ERP does not answer.
+    pub outage: OutagePolicy,
 }
 
 /// What a basket may hold.
@@ -260,6 +262,10 @@ pub struct FreshnessPolicy {
     pub credit_usable: HumanDuration,
     /// Stock older than this is no longer promised when its source does not answer.
     pub stock_usable: HumanDuration,
+    /// Prices older than this are on request when their source does not answer.
+    pub price_usable: HumanDuration,
+    /// Accounts and products older than this are not used when their source does not answer.
+    pub account_usable: HumanDuration,
 }
 
 impl Default for FreshnessPolicy {
@@ -274,6 +280,8 @@ impl Default for FreshnessPolicy {
             order: FactAges::default(),
             credit_usable: minutes(15),
             stock_usable: minutes(15),
+            price_usable: minutes(4 * 60),
+            account_usable: minutes(12 * 60),
         }
     }
 }
@@ -299,6 +307,60 @@ impl Default for FactAges {
             stock: HumanDuration::from_secs(30),
             credit: minutes(1),
             account: minutes(5),
+        }
+    }
+}
+
+/// What is taken while the ERP does not answer: orders within these bounds, provisionally. They are read again before
+/// they are created in the ERP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutagePolicy {
+    /// Whether orders are taken at all.
+    pub enabled: bool,
+    /// The highest value of one order, in its currency.
+    #[serde(with = "decimal")]
+    pub max_order_value: Decimal,
+    /// The highest value of all such orders of one account that the ERP does not have yet, in its currency.
+    #[serde(with = "decimal")]
+    pub max_account_value: Decimal,
+    /// The largest quantity of one item in all such orders that the ERP does not have yet, in its base unit.
+    #[serde(with = "decimal")]
+    pub max_item_quantity: Decimal,
+    /// The oldest facts that such an order may stand on.
+    pub oldest: OutageAges,
+}
+
+impl Default for OutagePolicy {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_order_value: Decimal::from(10_000),
+            max_account_value: Decimal::from(25_000),
+            max_item_quantity: Decimal::from(1_000),
+            oldest: OutageAges::default(),
+        }
+    }
+}
+
+/// The oldest facts that an order may stand on while the ERP does not answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutageAges {
+    /// Price records.
+    pub price: HumanDuration,
+    /// Stock.
+    pub stock: HumanDuration,
+    /// Credit.
+    pub credit: HumanDuration,
+}
+
+impl Default for OutageAges {
+    fn default() -> Self {
+        Self {
+            price: minutes(4 * 60),
+            stock: minutes(60),
+            credit: minutes(60),
         }
     }
 }
@@ -336,6 +398,7 @@ impl Validate for Policies {
         }
         faults.within("quote", &self.quote);
         faults.within("reservation", &self.reservation);
+        faults.within("outage", &self.outage);
     }
 }
 
@@ -442,6 +505,34 @@ impl Validate for ReservationPolicy {
             self.max_units_per_item > Decimal::ZERO,
             "max_units_per_item",
             "give more than 0",
+        );
+    }
+}
+
+impl Validate for OutagePolicy {
+    fn validate(&self, faults: &mut Faults) {
+        let bounds = [
+            ("max_order_value", self.max_order_value),
+            ("max_account_value", self.max_account_value),
+            ("max_item_quantity", self.max_item_quantity),
+        ];
+        for (name, bound) in bounds {
+            faults.check(
+                bound > Decimal::ZERO,
+                name,
+                "give more than 0; `enabled = false` takes no orders",
+            );
+        }
+        faults.check(
+            self.max_order_value <= self.max_account_value,
+            "max_order_value",
+            "give no more than max_account_value",
+        );
+        let ages = [self.oldest.price, self.oldest.stock, self.oldest.credit];
+        faults.check(
+            ages.iter().all(|age| *age <= minutes(7 * 24 * 60)),
+            "oldest",
+            "give at most 7d",
         );
     }
 }

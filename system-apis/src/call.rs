@@ -39,10 +39,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// The same terms with the oldest answer that the caller takes.
-    pub fn terms(&self, max_age_seconds: Option<u32>) -> Terms {
+    /// The same terms with the oldest answer that the caller takes, and the oldest while the source does not answer.
+    pub fn terms(&self, max_age_seconds: Option<u32>, max_stale_seconds: Option<u32>) -> Terms {
+        let time = |seconds: u32| Duration::from_secs(seconds.into());
         Terms {
-            oldest: max_age_seconds.map(|seconds| Duration::from_secs(seconds.into())),
+            oldest: max_age_seconds.map(time),
+            oldest_stale: max_stale_seconds.map(time),
             ..self.terms
         }
     }
@@ -72,6 +74,7 @@ impl FromRequestParts<AppState> for Call {
                 deadline: deadline.checked_sub(MARGIN).unwrap_or(now),
                 lane: lane(&parts.headers)?,
                 oldest: None,
+                oldest_stale: None,
             },
         })
     }
@@ -128,7 +131,11 @@ impl<T: Serialize> IntoResponse for Aged<T> {
 }
 
 fn cache_status(provenance: Provenance) -> &'static str {
-    match (provenance.stale, provenance.hits, provenance.misses) {
+    match (
+        provenance.stale + provenance.unknown,
+        provenance.hits,
+        provenance.misses,
+    ) {
         (0, _, 0) => "system-apis; hit",
         (0, 0, _) => "system-apis; fwd=miss",
         (0, _, _) => "system-apis; fwd=partial",

@@ -1,7 +1,7 @@
 //! Baskets: priced, promised and checked without anything being written. The same engine as an order's, without the
 //! commit; so a basket check is also the what-if.
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -102,6 +102,9 @@ pub struct BasketCheck {
     /// The credit position that rules: the one with the least available on the way up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<CreditPosition>,
+    /// True where any fact behind it is older than it should be because its source does not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
 }
 
 /// A checked line.
@@ -136,6 +139,12 @@ pub struct LinePrice {
     pub total: Money,
     /// Which source won.
     pub basis: PriceBasis,
+    /// The age of the record behind it; absent for a quote's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// True where that is older than it should be because the source does not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
 }
 
 /// Which source a price comes from.
@@ -186,6 +195,10 @@ pub enum LineProblemCode {
     QuantityOutOfRange,
     /// No price of the account applies.
     NoPrice,
+    /// The price is not known now, since its source does not answer: it is given on request.
+    PriceOnRequest,
+    /// No date can be promised now, since what there is of it is not known.
+    DateUnconfirmed,
     /// Not enough, now or later, and no date at which there would be.
     NotAvailable,
     /// The account may not order.

@@ -58,4 +58,11 @@ pub struct Capabilities {
     pub stock_lag_ms: u64,
     /// Whether creates for one account must run one at a time.
     pub serialize_creates_by_account: bool,
+    /// Whether it takes orders now: false while they are not even tried, since too many failed.
+    #[serde(default = "taken_for_granted")]
+    pub taking_orders: bool,
+}
+
+const fn taken_for_granted() -> bool {
+    true
 }

@@ -80,6 +80,9 @@ pub struct CreditQuery {
     /// The oldest answer the caller takes, in seconds; absent = the operation's own, 0 = from the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
+    /// The oldest answer the caller takes while the source does not answer, in seconds; absent = as `max_age_seconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_seconds: Option<u32>,
 }
 
 /// The account's position first, then those above it, nearest first.
@@ -109,4 +112,7 @@ pub struct CreditPosition {
     pub blocked: bool,
     /// Since when this holds.
     pub as_of: Timestamp,
+    /// True where that is older than it should be because the source does not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
 }

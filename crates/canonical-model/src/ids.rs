@@ -139,6 +139,9 @@ text_id!(
     /// The number the ERP gave to its sales order.
     ErpOrderNumber, "sales_order_number", 40);
 text_id!(
+    /// A warehouse's number of a shipment.
+    ShipmentNumber, "shipment", 60);
+text_id!(
     /// Our key for an order in other systems: printed on documents, and what an ERP is searched by.
     OrderReference, "order_reference", 20);
 

@@ -19,6 +19,7 @@ pub mod erp_order;
 pub mod event;
 pub mod fulfilment;
 pub mod ids;
+pub mod intake;
 pub mod item;
 pub mod money;
 pub mod order;
@@ -30,13 +31,14 @@ pub mod quantity;
 pub mod quote;
 pub mod reservation;
 pub mod session;
+pub mod shipment;
 pub mod stock;
 pub mod subscription;
 
 pub use ids::{
     AccountId, CompanyId, ContractNumber, DocumentId, ErpOrderNumber, ItemNumber, OrderId,
-    OrderReference, PurchaseOrderNumber, QuoteId, ReservationId, SessionId, ShipToId, SiteId,
-    SubscriptionId,
+    OrderReference, PurchaseOrderNumber, QuoteId, ReservationId, SessionId, ShipToId,
+    ShipmentNumber, SiteId, SubscriptionId,
 };
 pub use iso_currency::Currency;
 pub use money::{Money, UnitPrice};

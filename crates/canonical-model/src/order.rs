@@ -18,6 +18,7 @@ use crate::{
     money::Money,
     promise::ScheduleLine,
     quantity::Quantity,
+    shipment::Shipment,
 };
 
 /// Takes an order; `POST /v1/orders`, the only way in for every channel.
@@ -157,8 +158,10 @@ pub enum HoldKind {
     Credit,
     /// The buyer's price differs from ours.
     PriceMismatch,
-    /// The channel wants a person to look at it.
+    /// The channel wants a person to look at it, or what it was taken on has changed.
     Review,
+    /// What was promised while its source did not answer is no longer there.
+    Allocation,
     /// It is not known whether the ERP has the order: a person looks.
     ErpUnknown,
     /// The ERP refused what a person may put right.
@@ -328,8 +331,18 @@ pub struct SalesOrder {
     pub holds: Vec<OrderHold>,
     /// Its lines.
     pub lines: Vec<OrderLine>,
+    /// What warehouses pick, pack and ship of it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<Shipment>,
     /// The total of the lines not rejected.
     pub total: Money,
+    /// True while it stands on facts that were older than they should be, since the ERP did not answer: they are read
+    /// again before the order is created there, and a difference becomes a hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
+    /// How old they were, while it is provisional.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_on: Option<TakenOn>,
     /// When it became durable.
     pub received_at: Timestamp,
     /// When the ERP had it.
@@ -341,6 +354,31 @@ pub struct SalesOrder {
     pub correlation_id: String,
     /// The W3C trace id of the request that brought it.
     pub trace_id: String,
+}
+
+/// What a provisional order was taken on: the oldest fact of each kind; absent = none of that kind was needed or known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TakenOn {
+    /// Whether the ERP took no orders, as far as was known.
+    pub erp_away: bool,
+    /// Prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<FactAge>,
+    /// Stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<FactAge>,
+    /// Credit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<FactAge>,
+}
+
+/// How old a fact was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FactAge {
+    /// When it was read.
+    pub as_of: Timestamp,
+    /// True where that was older than it should be because its source did not answer.
+    pub degraded: bool,
 }
 
 /// The answer to a taken order: durable, and the ERP's word follows.
@@ -358,6 +396,10 @@ pub struct SalesOrderAccepted {
     pub holds: Vec<OrderHold>,
     /// Its total.
     pub total: Money,
+    /// True where it stands on facts that are older than they should be, since the ERP does not answer: they are read
+    /// again before the order is created there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
 }
 
 /// A page of orders, newest first.

@@ -110,6 +110,9 @@ pub struct PriceQuery {
     /// The oldest answer the caller takes, in seconds; absent = the operation's own, 0 = from the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
+    /// The oldest answer the caller takes while the source does not answer, in seconds; absent = as `max_age_seconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_seconds: Option<u32>,
 }
 
 /// The schedules, one an item that the source knows.
@@ -117,7 +120,7 @@ pub struct PriceQuery {
 pub struct PriceSchedules {
     /// In the order asked.
     pub schedules: Vec<PriceSchedule>,
-    /// True where any of them is older than it should be because the source does not answer.
+    /// True where any of them is older than it should be because the source does not answer, or absent for that reason.
     pub degraded: bool,
 }
 
@@ -140,6 +143,9 @@ pub struct BrowsePriceQuery {
 pub struct BrowsePrices {
     /// In the order asked; an item that has no price for the account is absent.
     pub prices: Vec<BrowsePrice>,
+    /// Items whose price cannot be told now, since its source does not answer: on request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_request: Vec<ItemNumber>,
 }
 
 /// The prices of one item: what each quantity costs today.
@@ -151,6 +157,9 @@ pub struct BrowsePrice {
     pub breaks: Vec<PriceBreak>,
     /// The age of the fact behind it.
     pub as_of: Timestamp,
+    /// True where that is older than it should be because the source does not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
 }
 
 /// From a quantity on, this price.

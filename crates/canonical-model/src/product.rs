@@ -64,6 +64,9 @@ pub struct ProductQuery {
     /// The oldest answer the caller takes, in seconds; absent = the operation's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
+    /// The oldest answer the caller takes while the source does not answer, in seconds; absent = as `max_age_seconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_seconds: Option<u32>,
 }
 
 /// Asks for products by the seller's numbers; `POST /v1/products/query`.

@@ -26,6 +26,12 @@ pub struct ScheduleLine {
     pub promised_delivery_date: Date,
     /// How it is covered.
     pub cover: Cover,
+    /// The age of the stock figures behind it; absent = none is: nothing but lead time covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// True where they are older than they should be because their source does not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
 }
 
 /// What stands behind a promise.
@@ -80,6 +86,9 @@ pub struct Availability {
     /// The age of the oldest fact behind it; absent = the stock is not known at any site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Timestamp>,
+    /// True where that is older than it should be because the source does not answer, or not known for that reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
 }
 
 /// What is available at one site: cumulative, so what is promised today never takes from a promise already made.

@@ -52,6 +52,10 @@ macro_rules! types {
 types! {
     /// The order was received and is durable.
     Received = "order.received";
+    /// It was taken while the seller's system did not answer, on figures that are looked at again before it goes on.
+    ProvisionallyAccepted = "order.provisionally_accepted";
+    /// Those figures were looked at again: it goes on as it was taken, or waits for the seller.
+    Revalidated = "order.revalidated";
     /// The order waits for the seller; `holds` say for what.
     Held = "order.held";
     /// Something that the order waited for is settled; it goes on once `holds` is empty.
@@ -170,6 +174,9 @@ pub struct OrderNews {
     pub version: u64,
     /// The total of the lines not rejected.
     pub total: Money,
+    /// True while it stands on figures that are looked at again before it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
     /// What it waits for; empty = nothing.
     pub holds: Vec<HoldNews>,
     /// The lines whose quantities changed; on `order.received` all.
@@ -248,6 +255,7 @@ impl From<HoldKind> for HoldCause {
             HoldKind::Credit => Self::CreditReview,
             HoldKind::PriceMismatch => Self::PriceReview,
             HoldKind::Review => Self::OrderReview,
+            HoldKind::Allocation => Self::OrderReview,
             HoldKind::ErpUnknown | HoldKind::ErpRejected => Self::OrderEntryReview,
             HoldKind::Warehouse => Self::WarehouseReview,
         }

@@ -82,6 +82,9 @@ pub struct StockQuery {
     /// The oldest answer the caller takes, in seconds; absent = the operation's own, 0 = from the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
+    /// The oldest answer the caller takes while the source does not answer, in seconds; absent = as `max_age_seconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_seconds: Option<u32>,
 }
 
 /// The stock found: a pair of item and site that the source does not know is absent, which means unknown and not zero.
@@ -89,6 +92,6 @@ pub struct StockQuery {
 pub struct StockFacts {
     /// By item, then site.
     pub stock: Vec<StockFact>,
-    /// True where any of it is older than it should be because the source does not answer.
+    /// True where any of it is older than it should be because the source does not answer, or absent for that reason.
     pub degraded: bool,
 }

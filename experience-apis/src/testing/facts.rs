@@ -79,7 +79,10 @@ pub(crate) fn taken(request: &SalesOrderRequest, channel: &str) -> SalesOrder {
             .zip(&request.lines)
             .map(|(number, line)| order_line(number, line))
             .collect(),
+        shipments: Vec::new(),
         total: Money::new(dec!(150.00), Currency::USD),
+        provisional: false,
+        taken_on: None,
         received_at: NOW.parse().unwrap(),
         accepted_at: None,
         decision_id: Uuid::nil(),
@@ -111,6 +114,8 @@ fn order_line(number: u32, line: &BasketLine) -> OrderLine {
                 record: "1".to_owned(),
                 contract: None,
             },
+            as_of: None,
+            degraded: false,
         }),
         schedule: vec![ScheduleLine {
             site: SiteId::new("EAST").unwrap(),
@@ -118,6 +123,8 @@ fn order_line(number: u32, line: &BasketLine) -> OrderLine {
             ship_date: date(2026, 3, 5),
             promised_delivery_date: date(2026, 3, 9),
             cover: Cover::Stock,
+            as_of: None,
+            degraded: false,
         }],
         quantities: LineQuantities {
             allocated: line.quantity,

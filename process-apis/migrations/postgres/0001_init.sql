@@ -523,7 +523,9 @@ BEGIN
                 WHERE order_id = (change ->> 'order_id')::uuid AND state IN ('pending', 'stopped');
             WHEN 'resume_stopped' THEN
                 UPDATE effect SET state = 'pending', awake = false, due_at = (change ->> 'due_at')::bigint
-                WHERE order_id = (change ->> 'order_id')::uuid AND state = 'stopped';
+                -- Or waits to be woken: until the year 2200.
+                WHERE order_id = (change ->> 'order_id')::uuid
+                    AND (state = 'stopped' OR (state = 'pending' AND due_at = 7258118400000000000));
             ELSE
                 PERFORM end_effect(change, texts);
         END CASE;

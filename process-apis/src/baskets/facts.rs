@@ -18,9 +18,12 @@ use canonical_model::{
     product::{Product, ProductQuery},
 };
 use serde::{Deserialize, Deserializer, Serialize};
-use service_runtime::{clock::Clock, problem::Problem};
+use service_runtime::{clock::Clock, config::HumanDuration, problem::Problem};
 
-use super::{ledgers, shape};
+use super::{
+    ledgers, shape,
+    standing::{KindStanding, Limit, Standing},
+};
 use crate::{
     clients::{Call, SystemApis, SystemError},
     error::store_problem,
@@ -69,39 +72,67 @@ pub enum Purpose {
     Order,
     /// An order takes the place of one that has just ended: no figure may be older than that.
     Replacement,
+    /// What a provisional order stands on is read again: nothing may be older than the order, or stand in for its source.
+    Revalidation {
+        /// The order's age.
+        seconds: u32,
+    },
 }
 
-/// The oldest facts a purpose takes, in seconds.
+/// The oldest facts a purpose takes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct MaxAges {
-    pub(crate) price: Option<u32>,
-    pub(crate) stock: Option<u32>,
-    pub(crate) credit: Option<u32>,
-    pub(crate) account: Option<u32>,
+    pub(crate) price: Limit,
+    pub(crate) stock: Limit,
+    pub(crate) credit: Limit,
+    pub(crate) account: Limit,
 }
 
 impl Purpose {
     pub(crate) fn ages(self, policies: &Policies) -> MaxAges {
-        let of = |ages: &FactAges| {
-            let seconds = |age: service_runtime::config::HumanDuration| {
-                u32::try_from(age.get().as_secs()).ok()
-            };
-            MaxAges {
-                price: seconds(ages.price),
-                stock: seconds(ages.stock),
-                credit: seconds(ages.credit),
-                account: seconds(ages.account),
-            }
+        let freshness = &policies.freshness;
+        let usable = |ages: Option<&FactAges>| MaxAges {
+            price: Limit::new(ages.map(|ages| ages.price), freshness.price_usable),
+            stock: Limit::new(ages.map(|ages| ages.stock), freshness.stock_usable),
+            credit: Limit::new(ages.map(|ages| ages.credit), freshness.credit_usable),
+            account: Limit::new(ages.map(|ages| ages.account), freshness.account_usable),
+        };
+        let source = Limit {
+            fresh: Some(0),
+            stale: Some(0),
         };
         match self {
-            Self::Browse => MaxAges::default(),
-            Self::Checkout => of(&policies.freshness.checkout),
-            Self::Order => of(&policies.freshness.order),
+            Self::Browse => usable(None),
+            Self::Checkout => usable(Some(&freshness.checkout)),
+            Self::Order => {
+                let (order, outage) = (&freshness.order, &policies.outage.oldest);
+                let taken = |fresh: HumanDuration, oldest: HumanDuration| {
+                    Limit::new(Some(fresh), oldest.max(fresh))
+                };
+                MaxAges {
+                    price: taken(order.price, outage.price),
+                    stock: taken(order.stock, outage.stock),
+                    credit: taken(order.credit, outage.credit),
+                    ..usable(Some(order))
+                }
+            }
             Self::Replacement => MaxAges {
-                stock: Some(0),
-                credit: Some(0),
-                ..of(&policies.freshness.order)
+                stock: source,
+                credit: source,
+                ..usable(Some(&freshness.order))
             },
+            Self::Revalidation { seconds } => {
+                let since = |age: HumanDuration| Limit {
+                    fresh: Limit::new(Some(age), age).fresh.map(|age| age.min(seconds)),
+                    stale: Some(0),
+                };
+                MaxAges {
+                    price: since(freshness.order.price),
+                    stock: since(freshness.order.stock),
+                    credit: since(freshness.order.credit),
+                    account: since(freshness.order.account),
+                }
+            }
         }
     }
 }
@@ -132,6 +163,9 @@ pub struct Facts {
     pub reservation: Option<KnownReservation>,
     /// Whether any of it is older than it should be because a source does not answer.
     pub degraded: bool,
+    /// The same by kind, and how old they may be. Facts of before have none.
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 /// A product and the number it was asked by.
@@ -200,6 +234,21 @@ pub async fn gather(
     request: &BasketRequest,
     purpose: Purpose,
 ) -> Result<Facts, GatherError> {
+    let own = request.reservation_id.map(|id| Owner {
+        kind: StreamKind::Reservation,
+        id: id.0,
+    });
+    gather_for(sources, call, request, purpose, own).await
+}
+
+/// The same, less nothing of the stock that `own` holds.
+pub(crate) async fn gather_for(
+    sources: &Sources,
+    call: &Call,
+    request: &BasketRequest,
+    purpose: Purpose,
+    own: Option<Owner>,
+) -> Result<Facts, GatherError> {
     shape::check(request, &sources.policies)
         .map_err(|faults| GatherError::Malformed(Problem::validation(faults)))?;
     let ages = purpose.ages(&sources.policies);
@@ -218,10 +267,6 @@ pub async fn gather(
         .map(|known| known.product.item.clone())
         .collect();
     let items: Vec<ItemNumber> = items.into_iter().collect();
-    let own = request.reservation_id.map(|id| Owner {
-        kind: StreamKind::Reservation,
-        id: id.0,
-    });
     // A foreign address is refused by the assessment; prices are not asked for it.
     let wanted = |to: &&ShipTo| {
         let asked = request.ship_to.as_ref();
@@ -248,18 +293,24 @@ pub async fn gather(
         question.stock(&items, own, ages.stock),
         question.credit(&account, ages.credit),
     );
-    let ((prices, prices_degraded), stock, credit) = (prices?, stock?, credit?);
+    let (prices, stock, credit) = (prices?, stock?, credit?);
+    let standing = Standing {
+        price: KindStanding::new(ages.price, prices.degraded),
+        stock: KindStanding::new(ages.stock, stock.degraded),
+        credit: KindStanding::new(ages.credit, credit.degraded),
+    };
     Ok(Facts {
         capabilities,
         policies: Policies::clone(&sources.policies),
         account,
         products,
-        prices,
+        prices: prices.facts,
         stock: stock.facts,
         credit: credit.facts,
         quotes,
         reservation,
-        degraded: prices_degraded || stock.degraded || credit.degraded,
+        degraded: prices.degraded || stock.degraded || credit.degraded,
+        standing,
     })
 }
 
@@ -268,11 +319,12 @@ pub(crate) async fn account(
     sources: &Sources,
     call: &Call,
     account: &AccountId,
-    max_age_seconds: Option<u32>,
+    limit: Limit,
 ) -> Result<Account, GatherError> {
     let query = AccountQuery {
         accounts: vec![account.clone()],
-        max_age_seconds,
+        max_age_seconds: limit.fresh,
+        max_stale_seconds: limit.stale,
     };
     let found = sources
         .system
@@ -293,7 +345,7 @@ async fn products(
     sources: &Sources,
     call: &Call,
     request: &BasketRequest,
-    max_age_seconds: Option<u32>,
+    limit: Limit,
 ) -> Result<Vec<KnownProduct>, GatherError> {
     let sound = |identifier: &&ItemIdentifier| ItemNumber::new(identifier.value.as_str()).is_ok();
     let asked: BTreeSet<&ItemIdentifier> = request
@@ -308,7 +360,8 @@ async fn products(
         let query = ProductQuery {
             account: request.account.clone(),
             items: items.to_vec(),
-            max_age_seconds,
+            max_age_seconds: limit.fresh,
+            max_stale_seconds: limit.stale,
         };
         let matches = sources.system.products_query(call, &query).await?.matches;
         if matches.len() != items.len() {
@@ -335,28 +388,35 @@ fn identifiers(line: &BasketLine) -> impl Iterator<Item = &ItemIdentifier> {
     line.identifiers.iter()
 }
 
-/// Price records, and whether they are older than they should be. What was not asked for is dropped, loudly.
+/// Price records, and whether they are older than they should be. What was not asked for is dropped, loudly; what is too
+/// old, or cannot be told since the source does not answer, is absent.
 pub(crate) async fn prices(
     sources: &Sources,
     call: &Call,
     (account, ship_to): (&AccountId, Option<ShipToId>),
     items: &[ItemNumber],
-    max_age_seconds: Option<u32>,
-) -> Result<(Vec<PriceSchedule>, bool), GatherError> {
-    if items.is_empty() {
-        return Ok((Vec::new(), false));
-    }
-    let (mut schedules, mut degraded) = (Vec::new(), false);
+    limit: Limit,
+) -> Result<ledgers::Answered<Vec<PriceSchedule>>, GatherError> {
+    let (mut facts, mut degraded) = (Vec::new(), false);
     for items in items.chunks(MAX_KEYS) {
         let query = PriceQuery {
             account: account.clone(),
             ship_to: ship_to.clone(),
             items: items.to_vec(),
-            max_age_seconds,
+            max_age_seconds: limit.fresh,
+            max_stale_seconds: limit.stale,
         };
-        let answer = sources.system.prices(call, &query).await?;
+        let answer = match sources.system.prices(call, &query).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%account, error = %error, "prices are not known");
+                degraded = true;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         degraded |= answer.degraded;
-        schedules.extend(answer.schedules.into_iter().filter(|schedule| {
+        facts.extend(answer.schedules.into_iter().filter(|schedule| {
             let ours = schedule.company == call.company && schedule.account == *account;
             if !ours {
                 tracing::error!(asked = %account, given = %schedule.account, "prices of another account were answered");
@@ -364,7 +424,9 @@ pub(crate) async fn prices(
             ours
         }));
     }
-    Ok((schedules, degraded))
+    let (standing, now) = (KindStanding::new(limit, degraded), sources.clock.now());
+    facts.retain(|schedule| standing.is_usable(schedule.as_of, now));
+    Ok(ledgers::Answered { facts, degraded })
 }
 
 async fn quotes(

@@ -12,7 +12,10 @@ use canonical_model::{
 };
 use jiff::SignedDuration;
 
-use super::facts::{GatherError, Sources};
+use super::{
+    facts::{GatherError, Sources},
+    standing::{KindStanding, Limit},
+};
 use crate::{
     clients::{Call, SystemError},
     crash_points,
@@ -46,7 +49,7 @@ impl Question<'_> {
         &self,
         items: &[ItemNumber],
         own: Option<Owner>,
-        max_age_seconds: Option<u32>,
+        limit: Limit,
     ) -> Result<Answered<Vec<FreeStock>>, GatherError> {
         if items.is_empty() {
             return Ok(Answered {
@@ -54,10 +57,20 @@ impl Question<'_> {
                 degraded: false,
             });
         }
-        let (positions, degraded) = match self.read_stock(items, max_age_seconds).await {
-            Ok((facts, degraded)) => (self.installed_stock(&facts, own).await?, degraded),
-            Err(error) => (self.last_known_stock(items, own, error).await?, true),
+        let (facts, degraded) = match self.read_stock(items, limit).await {
+            Ok(read) => read,
+            Err(error) if error.is_passing() => {
+                tracing::warn!(error = %error, "stock is not known");
+                (Vec::new(), true)
+            }
+            Err(error) => return Err(error.into()),
         };
+        let mut positions = self.installed_stock(&facts, own).await?;
+        if degraded {
+            positions = self.last_known_stock(items, own, positions).await?;
+        }
+        let (standing, now) = (KindStanding::new(limit, degraded), self.sources.clock.now());
+        positions.retain(|row| standing.is_usable(row.as_of, now));
         Ok(Answered {
             facts: positions.iter().map(FreeStock::of).collect(),
             degraded,
@@ -67,14 +80,15 @@ impl Question<'_> {
     async fn read_stock(
         &self,
         items: &[ItemNumber],
-        max_age_seconds: Option<u32>,
+        limit: Limit,
     ) -> Result<(Vec<StockFact>, bool), SystemError> {
         let (mut facts, mut degraded) = (Vec::new(), false);
         for items in items.chunks(MAX_KEYS) {
             let query = StockQuery {
                 items: items.to_vec(),
                 sites: Vec::new(),
-                max_age_seconds,
+                max_age_seconds: limit.fresh,
+                max_stale_seconds: limit.stale,
             };
             let answer = self.sources.system.stock(self.call, &query).await?;
             degraded |= answer.degraded;
@@ -129,17 +143,15 @@ impl Question<'_> {
         snapshot
     }
 
-    /// What the ledger last knew, if that is fresh enough for every item; else the source's own error.
+    /// What was answered, and what the ledger last knew of the rest.
     async fn last_known_stock(
         &self,
         items: &[ItemNumber],
         own: Option<Owner>,
-        error: SystemError,
+        answered: Vec<StockPosition>,
     ) -> Result<Vec<StockPosition>, GatherError> {
-        let (now, policies) = (self.sources.clock.now(), &self.sources.policies);
-        let sites: Vec<SiteId> = policies
-            .sites
-            .keys()
+        let named = self.sources.policies.sites.keys();
+        let sites: Vec<SiteId> = named
             .filter_map(|name| SiteId::new(name.as_str()).ok())
             .collect();
         let keys: Vec<StockKey> = items
@@ -147,28 +159,23 @@ impl Question<'_> {
             .flat_map(|item| sites.iter().map(|site| (item.clone(), site.clone())))
             .map(|(item, site)| StockKey::new(self.call.company.clone(), item, site))
             .collect();
-        let mut known = self.sources.store.stock(&keys, own).await?;
-        known.retain(|row| {
-            now.duration_since(row.as_of) <= policies.freshness.stock_usable.signed()
-        });
-        let covered = |item: &ItemNumber| known.iter().any(|row| row.key.item == *item);
-        if items.iter().all(covered) {
-            Ok(known)
-        } else {
-            Err(error.into())
-        }
+        let known = self.sources.store.stock(&keys, own).await?;
+        let mut all = by_key(known);
+        all.extend(by_key(answered));
+        Ok(all.into_values().collect())
     }
 
     /// The credit of the account and of all above it; what is not known is absent.
     pub(crate) async fn credit(
         &self,
         account: &Account,
-        max_age_seconds: Option<u32>,
+        limit: Limit,
     ) -> Result<Answered<Vec<CreditLevel>>, GatherError> {
         let store = &self.sources.store;
         let query = CreditQuery {
             account: account.account.clone(),
-            max_age_seconds,
+            max_age_seconds: limit.fresh,
+            max_stale_seconds: limit.stale,
         };
         let keys = chain(account);
         let (facts, degraded) = match self.sources.system.credit(self.call, &query).await {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use canonical_model::{
     Money, Quantity, UnitOfMeasure, UnitPrice,
-    basket::{BasketLine, LinePrice, LineProblem, LineProblemCode},
+    basket::{BasketLine, LinePrice, LineProblem, LineProblemCode, PriceBasis},
     decision::DecisionStep,
     item::{ItemIdentifier, ItemScheme},
     money,
@@ -208,6 +208,15 @@ fn price(
     let (found, step) = resolve(Some(line.line), &asking, lock, schedule);
     judged.step = Some(step);
     let Some(found) = found else {
+        if schedule.is_none() && basket.facts.standing.price.degraded {
+            let detail = format!(
+                "The price of {} is not known now, since the seller's system does not answer; ask for it, or try again later.",
+                product.item
+            );
+            line.problems
+                .push(problem(LineProblemCode::PriceOnRequest, pointer, detail));
+            return;
+        }
         let detail = format!(
             "No price of this account applies to {}; ask for one.",
             product.item
@@ -218,10 +227,17 @@ fn price(
     };
     match found.unit_price.total(&line.ordered) {
         Ok(total) => {
+            let as_of = match found.basis {
+                PriceBasis::Record { .. } => schedule.map(|schedule| schedule.as_of),
+                PriceBasis::Quote { .. } => None,
+            };
+            let standing = basket.facts.standing.price;
             let price = LinePrice {
                 unit_price: found.unit_price,
                 total,
                 basis: found.basis,
+                as_of,
+                degraded: as_of.is_some_and(|as_of| standing.is_degraded(as_of, basket.now)),
             };
             judged.hold = asked.expected_unit_price.as_ref().and_then(|expected| {
                 mismatch(

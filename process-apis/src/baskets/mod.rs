@@ -9,6 +9,7 @@ mod line;
 pub(crate) mod record;
 pub mod routes;
 mod shape;
+pub(crate) mod standing;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -19,7 +20,7 @@ use canonical_model::{
     credit::CreditPosition,
     decision::DecisionStep,
     item::ItemIdentifier,
-    order::HoldReason,
+    order::{HoldReason, TakenOn},
     product::Product,
     promise::ScheduleLine,
 };
@@ -55,6 +56,10 @@ pub struct Assessment {
     pub credit_unknown: bool,
     /// The credit position that rules: the one with the least available.
     pub credit: Option<CreditPosition>,
+    /// How old the facts are that the sound lines stand on.
+    pub taken_on: TakenOn,
+    /// Whether any fact is older than it should be, or missing, because its source does not answer.
+    pub degraded: bool,
     /// Rules applied and alternatives rejected.
     pub steps: Vec<DecisionStep>,
 }

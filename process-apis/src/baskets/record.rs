@@ -2,19 +2,19 @@
 
 use canonical_model::{
     AccountId,
-    basket::{BasketRequest, LineProblem},
+    basket::{BasketRequest, LineProblem, LineProblemCode},
     decision::DecisionRecord,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 use service_runtime::{
-    problem::{FieldError, Problem},
+    problem::{FieldError, Problem, codes::BACKEND_UNAVAILABLE},
     trace::{RequestScope, TraceContext},
 };
 use uuid::Uuid;
 
 use super::{Assessment, codes, facts::Facts};
-use crate::{clients::Call, store::Cause};
+use crate::{clients::Call, orders::provisional::COME_AGAIN, store::Cause};
 
 /// How many faults one answer names.
 const MAX_FAULTS: usize = 500;
@@ -68,14 +68,27 @@ pub(crate) fn json(value: &impl Serialize) -> Result<serde_json::Value, Problem>
     serde_json::to_value(value).map_err(|error| Problem::internal(&error))
 }
 
-/// The refusal of a basket that must be sound.
+/// The refusal of a basket that must be sound. What nobody can tell now is no fault of the basket.
 pub(crate) fn rejected<'a>(problems: impl Iterator<Item = &'a LineProblem>) -> Problem {
+    let problems: Vec<&LineProblem> = problems.collect();
+    if let Some(unknown) = problems.iter().find(|problem| is_unknown(problem.code)) {
+        return Problem::new(BACKEND_UNAVAILABLE, unknown.detail.clone())
+            .with_retry_after(COME_AGAIN);
+    }
     let mut refusal = Problem::new(
         codes::BASKET_REJECTED,
         "Correct what `errors` names and send it again with a new key.",
     );
-    refusal.errors = problems.take(MAX_FAULTS).map(fault).collect();
+    refusal.errors = problems.into_iter().take(MAX_FAULTS).map(fault).collect();
     refusal
+}
+
+/// Whether a source that does not answer stands behind a problem.
+fn is_unknown(code: LineProblemCode) -> bool {
+    matches!(
+        code,
+        LineProblemCode::PriceOnRequest | LineProblemCode::DateUnconfirmed
+    )
 }
 
 /// A problem of a line, as the caller reads it.

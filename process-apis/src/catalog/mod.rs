@@ -54,6 +54,7 @@ async fn matches(
         account: account.clone(),
         items: items.iter().map(identifier).collect(),
         max_age_seconds: None,
+        max_stale_seconds: None,
     };
     Ok(sources.system.products_query(call, &query).await?)
 }

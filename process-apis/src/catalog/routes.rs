@@ -20,7 +20,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{by_number, check_items, matches};
 use crate::{
-    baskets::facts::{self, Sources},
+    baskets::{
+        facts::{self, Sources},
+        standing::Limit,
+    },
     clients::{Call, Lane, SystemApis},
     state::AppState,
 };
@@ -63,6 +66,7 @@ async fn list_accounts(
         let query = AccountQuery {
             accounts: numbers.to_vec(),
             max_age_seconds: None,
+            max_stale_seconds: None,
         };
         accounts.extend(system.accounts(&call, &query).await?.accounts);
     }
@@ -85,7 +89,9 @@ async fn get_account(
     caller.require("accounts:read")?;
     caller.require_account(number.as_str())?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
-    Ok(Json(facts::account(&sources, &call, &number, None).await?))
+    Ok(Json(
+        facts::account(&sources, &call, &number, Limit::default()).await?,
+    ))
 }
 
 /// A page of the catalogue.

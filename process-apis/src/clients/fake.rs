@@ -55,6 +55,7 @@ impl Default for World {
             credit_lag_ms: 2_000,
             stock_lag_ms: 2_000,
             serialize_creates_by_account: false,
+            taking_orders: true,
         };
         Self {
             capabilities,

@@ -160,6 +160,23 @@ pub enum SystemError {
     },
 }
 
+impl SystemError {
+    /// Whether the source could not say, rather than that it said no: what is known already may stand in.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Throttled { .. }
+            | Self::Unavailable { .. }
+            | Self::OutcomeUnknown
+            | Self::DeadlineExceeded
+            | Self::Protocol { .. } => true,
+            Self::Rejected { .. }
+            | Self::NotFound
+            | Self::Conflict { .. }
+            | Self::Parameter { .. } => false,
+        }
+    }
+}
+
 impl From<SystemError> for Problem {
     fn from(error: SystemError) -> Self {
         let again = "The system of record does not answer now; try again later.";

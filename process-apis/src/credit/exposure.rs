@@ -177,6 +177,7 @@ pub fn ruling(chain: &[CreditKey], levels: &[CreditLevel]) -> Option<CreditPosit
             .map(|level| level.as_of)
             .min()
             .unwrap_or(level.as_of),
+        degraded: false,
     })
 }
 

@@ -14,6 +14,7 @@ use crate::{
     baskets::{
         facts::{Purpose, Sources, account},
         ledgers::{Question, chain},
+        standing::KindStanding,
     },
     clients::{Call, Lane, SystemError},
     state::AppState,
@@ -46,8 +47,15 @@ async fn get_credit(
         capabilities: &capabilities,
     };
     let credit = question.credit(&found, ages.credit).await?;
-    let position = ruling(&chain(&found), &credit.facts);
+    let standing = KindStanding::new(ages.credit, credit.degraded);
+    let now = sources.clock.now();
+    let position = ruling(&chain(&found), &credit.facts)
+        .filter(|position| standing.is_usable(position.as_of, now));
     position
+        .map(|position| CreditPosition {
+            degraded: standing.is_degraded(position.as_of, now),
+            ..position
+        })
         .map(Json)
         .ok_or_else(|| SystemError::Unavailable { retry_after: None }.into())
 }

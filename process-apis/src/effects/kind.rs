@@ -62,6 +62,8 @@ pub mod calls {
     pub const RELEASE: Around = around_call!("effect.create_erp_order.release");
     /// The cancellation of a surplus or unwanted order.
     pub const CANCEL_SURPLUS: Around = around_call!("effect.create_erp_order.cancel");
+    /// The facts that a provisional order stands on, read again.
+    pub const FACTS_AGAIN: Around = around_call!("effect.create_erp_order.facts");
     /// The cancellation of an accepted order.
     pub const CANCEL: Around = around_call!("effect.cancel_erp_order.cancel");
     /// The look at an order that is to be cancelled.
@@ -155,7 +157,8 @@ impl EffectKind {
                     calls::CREATE,
                     calls::LIST,
                     calls::RELEASE,
-                    calls::CANCEL_SURPLUS
+                    calls::CANCEL_SURPLUS,
+                    calls::FACTS_AGAIN
                 ]
             ),
             Self::CancelErpOrder => points!("cancel_erp_order", [calls::CANCEL, calls::READ]),

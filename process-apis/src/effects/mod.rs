@@ -5,10 +5,12 @@ pub mod backend;
 pub mod backoff;
 pub mod cancel_order;
 pub mod create_order;
+pub mod gate;
 pub mod housekeeping;
 pub mod kind;
 mod perform;
 pub mod release_warehouse;
+mod revalidate;
 mod take_replacement;
 pub mod worker;
 

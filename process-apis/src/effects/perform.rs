@@ -8,6 +8,7 @@ use super::{
     backend, cancel_order, create_order,
     kind::calls,
     release_warehouse,
+    revalidate::Revalidated,
     worker::{EffectError, Held, Worker, within},
 };
 use crate::{
@@ -52,11 +53,27 @@ impl Worker {
         use create_order::{Observation, Situation};
         let mut progress: create_order::Progress = held.progress()?;
         let mut observation = Observation::Fresh;
+        let mut is_new = true;
         loop {
             let Some(state) = self.open_order(held).await? else {
                 return Ok(());
             };
+            if std::mem::take(&mut is_new) && self.waits_at_gate(held, &state).await? {
+                return Ok(());
+            }
             let (call, _) = self.in_time(held, &state, &progress).await?;
+            if state.provisional.is_some() && state.cancelling.is_none() {
+                match self
+                    .revalidate(held, &state, &call, &written(&progress)?)
+                    .await?
+                {
+                    Revalidated::GoesOn => continue,
+                    Revalidated::Held => return Ok(()),
+                    Revalidated::Wait(error) => {
+                        return self.facts_later(held, &state, error, &progress).await;
+                    }
+                }
+            }
             let capabilities = match self.capabilities(&call).await {
                 Ok(capabilities) => capabilities,
                 Err(error) => return self.come_again(held, &error, &progress).await,
@@ -106,13 +123,17 @@ impl Worker {
                     .await?;
                 let answer = self.system.create_order(&call, asked);
                 let answer = within(until, self.clock.now(), answer);
-                backend::create_observed(calls::CREATE.run(answer).await)
+                let answer = calls::CREATE.run(answer).await;
+                self.heard(held, state, &answer).await;
+                backend::create_observed(answer)
             }
             Step::List => {
                 let (call, until) = self.in_time(held, state, progress).await?;
                 let found = self.system.orders_by_reference(&call, &asked.reference);
                 let found = within(until, self.clock.now(), found);
-                backend::list_observed(calls::LIST.run(found).await)
+                let found = calls::LIST.run(found).await;
+                self.heard(held, state, &found).await;
+                backend::list_observed(found)
             }
             Step::Release(number) => {
                 let (call, until) = self
@@ -120,7 +141,9 @@ impl Worker {
                     .await?;
                 let answer = self.system.release_order(&call, &number);
                 let answer = within(until, self.clock.now(), answer);
-                backend::release_observed(calls::RELEASE.run(answer).await)
+                let answer = calls::RELEASE.run(answer).await;
+                self.heard(held, state, &answer).await;
+                backend::release_observed(answer)
             }
             Step::Cancel(number) => {
                 let (call, until) = self
@@ -132,6 +155,7 @@ impl Worker {
                     self.system.cancel_order(&call, &number),
                 );
                 let answer = calls::CANCEL_SURPLUS.run(answer).await;
+                self.heard(held, state, &answer).await;
                 backend::surplus_cancel_observed(number, answer)
             }
             step @ (Step::Choose(_)
@@ -189,7 +213,7 @@ impl Worker {
                 let stopped = create_order::stopped(progress.clone());
                 self.stop(held, &command, &stopped, progress).await?
             }
-            Step::Wait(pause) => self.wait(held, pause, value).await?,
+            Step::Wait(pause) => self.wait_for_erp(held, state, pause, value).await?,
             Step::Finished => self.write(held, held.done()).await?,
             // A call: it was taken before.
             Step::Create | Step::List | Step::Release(_) | Step::Cancel(_) => {
@@ -234,12 +258,16 @@ impl Worker {
                         self.clock.now(),
                         self.system.cancel_order(&call, &number),
                     );
-                    backend::cancel_observed(calls::CANCEL.run(answer).await)
+                    let answer = calls::CANCEL.run(answer).await;
+                    self.heard(held, &state, &answer).await;
+                    backend::cancel_observed(answer)
                 }
                 Step::Read(number) => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     let answer = within(until, self.clock.now(), self.system.order(&call, &number));
-                    backend::read_observed(calls::READ.run(answer).await)
+                    let answer = calls::READ.run(answer).await;
+                    self.heard(held, &state, &answer).await;
+                    backend::read_observed(answer)
                 }
                 Step::Cancelled => return self.end(held, &Command::ErpHasNone).await,
                 Step::Refused(detail) => {
@@ -252,7 +280,10 @@ impl Worker {
                     };
                     return self.stop(held, &command, &progress, &progress).await;
                 }
-                Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
+                Step::Wait(pause) => {
+                    let progress = written(&progress)?;
+                    return self.wait_for_erp(held, &state, pause, progress).await;
+                }
                 Step::Finished => return self.write(held, held.done()).await,
             };
         }
@@ -364,6 +395,24 @@ impl Worker {
             }
             other => other,
         }
+    }
+
+    /// What a provisional order stands on cannot be read now.
+    async fn facts_later(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        error: SystemError,
+        progress: &impl Serialize,
+    ) -> Result<(), EffectError> {
+        let pause = Pause::BackOff {
+            failures: 4,
+            retry_after: retry_after(&error),
+        };
+        let answer: Result<(), _> = Err(error);
+        self.heard(held, state, &answer).await;
+        self.wait_for_erp(held, state, pause, written(progress)?)
+            .await
     }
 
     pub(super) async fn come_again(

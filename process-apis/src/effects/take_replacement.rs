@@ -136,6 +136,9 @@ impl Worker {
                 | StoreError::CreditShort(_)
                 | StoreError::VersionConflict { .. },
             ) => Ok(Came::Again),
+            Err(StoreError::BoundReached(_)) => {
+                Ok(Came::Failed(SystemError::Unavailable { retry_after: None }))
+            }
             Err(StoreError::PurchaseOrderTaken(other)) => Ok(Came::Refused(vec![taken_by(other)])),
             Err(error) => Err(error.into()),
         }
@@ -155,7 +158,7 @@ impl Worker {
         self.settle(held, &command, |_| held.done()).await
     }
 
-    fn sources(&self) -> Sources {
+    pub(super) fn sources(&self) -> Sources {
         Sources {
             store: std::sync::Arc::clone(&self.store),
             system: std::sync::Arc::clone(&self.system),
@@ -209,6 +212,9 @@ fn no_facts(error: GatherError) -> Result<Came, EffectError> {
 fn refused(refusal: Refusal, assessed: &Assessed) -> Came {
     match refusal {
         _ if assessed.facts.degraded => {
+            Came::Failed(SystemError::Unavailable { retry_after: None })
+        }
+        Refusal::BeyondOutagePolicy(_) => {
             Came::Failed(SystemError::Unavailable { retry_after: None })
         }
         Refusal::Faults(faults) => Came::Refused(faults),

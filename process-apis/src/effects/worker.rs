@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use canonical_model::{OrderId, capabilities::Capabilities};
+use canonical_model::{CompanyId, OrderId, capabilities::Capabilities, decision::DecisionRecord};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use service_runtime::{
@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     backend::CapabilityCache,
     backoff::Pause,
+    gate::{Gates, LEFT_BEHIND, Pass},
     kind::{EffectKind, EffectPoints},
 };
 use crate::{
@@ -93,6 +94,7 @@ pub struct Worker {
     pub(super) clock: Clock,
     pub(super) capabilities: CapabilityCache,
     pub(super) policies: Arc<Policies>,
+    pub(super) gates: Gates,
     config: EffectsConfig,
 }
 
@@ -105,6 +107,7 @@ impl Worker {
             clock: state.clock.clone(),
             capabilities: state.capabilities.clone(),
             policies: Arc::clone(&state.policies),
+            gates: Gates::default(),
             config: state.config.effects.clone(),
         }
     }
@@ -115,7 +118,9 @@ impl Worker {
         let freed = Arc::new(Notify::new());
         let tasks = TaskTracker::new();
         let mut position = self.store.position();
+        let mut looked = Timestamp::MIN;
         while !stop.is_cancelled() {
+            self.wake_what_was_left(&mut looked).await;
             let taken = self.take_up(&slots, &freed, &tasks).await;
             let pause = self.pause(taken, slots.available_permits()).await;
             tokio::select! {
@@ -133,6 +138,89 @@ impl Worker {
             tracing::warn!(
                 "effects were still running at the end of the drain; their leases will expire"
             );
+        }
+    }
+
+    /// What waits for an ERP that nobody here waits for was left behind.
+    async fn wake_what_was_left(&self, looked: &mut Timestamp) {
+        let now = self.clock.now();
+        if now.duration_since(*looked) >= LEFT_BEHIND && self.gates.nothing_closed(now) {
+            *looked = now;
+            self.wake_parked(None).await;
+        }
+    }
+
+    /// Makes due what waits for its ERP; None = whichever.
+    async fn wake_parked(&self, company: Option<&CompanyId>) {
+        let mut woken = 0_u64;
+        let more = loop {
+            match self.store.wake_parked(company).await {
+                Ok(0) => break Ok(()),
+                Ok(some) => woken = woken.saturating_add(some),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Err(error) = more {
+            let error = error_chain(&error);
+            tracing::warn!(
+                error,
+                "what waits for an ERP could not be made due; it is tried again"
+            );
+        }
+        if woken > 0 {
+            tracing::info!(woken, "what waited for an ERP is due");
+        }
+    }
+
+    /// Notes what a call to the ERP said; where it is reached again, all that waits for it is due.
+    pub(super) async fn heard<T: Sync>(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        answer: &Result<T, SystemError>,
+    ) {
+        let (company, effect) = (&state.order.company, held.effect.effect);
+        if self.gates.heard(company, effect, answer, self.clock.now()) {
+            tracing::info!(%company, "the ERP is reached again");
+            self.wake_parked(Some(company)).await;
+        }
+    }
+
+    /// Lets the effect wait where its ERP is not reached and another looks; true = it waits. A person's wish to cancel
+    /// does not wait: it may need no call.
+    pub(super) async fn waits_at_gate(
+        &self,
+        held: &Held,
+        state: &OrderState,
+    ) -> Result<bool, EffectError> {
+        if state.cancelling.is_some() {
+            return Ok(false);
+        }
+        let (company, effect) = (&state.order.company, held.effect.effect);
+        match self.gates.pass(company, effect, self.clock.now()) {
+            Pass::Go => Ok(false),
+            Pass::Wait(due_at) => {
+                let progress = held.effect.progress.clone();
+                let later = held.later(due_at, progress, false);
+                self.write(held, later).await.map(|()| true)
+            }
+        }
+    }
+
+    /// Lets the effect go on later; where its ERP is not reached, once it is.
+    pub(super) async fn wait_for_erp(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        pause: Pause,
+        progress: Value,
+    ) -> Result<(), EffectError> {
+        let due = self.gates.due(&state.order.company, held.effect.effect);
+        match (pause, due) {
+            (Pause::BackOff { .. }, Some(due_at)) => {
+                self.write(held, held.later(due_at, progress, false)).await
+            }
+            (pause, _) => self.wait(held, pause, progress).await,
         }
     }
 
@@ -330,28 +418,41 @@ impl Worker {
         command: &Command,
         outcome: impl Fn(&OrderState) -> EffectOutcome + Send,
     ) -> Result<bool, EffectError> {
+        let settled = self.settle_with(held, command, None, outcome).await?;
+        Ok(settled.is_some())
+    }
+
+    /// The same with the record of why; answers the order as it then is.
+    pub(super) async fn settle_with(
+        &self,
+        held: &Held,
+        command: &Command,
+        decision: Option<DecisionRecord>,
+        outcome: impl Fn(&OrderState) -> EffectOutcome + Send,
+    ) -> Result<Option<OrderState>, EffectError> {
         let mut last = None;
         for _ in 0..DECISIONS {
             let Some(before) = self.order(held.effect.order_id).await? else {
-                return Ok(false);
+                return Ok(None);
             };
             let around = self.surroundings(held, &before).await?;
             let Some((mut commit, after)) =
                 change::command(&before, command, self.cause(held, &before), around)?
             else {
-                return Ok(false);
+                return Ok(None);
             };
+            commit.decision.clone_from(&decision);
             commit
                 .effects
                 .insert(0, EffectChange::Outcome(outcome(&after)));
             let committed = self.store.commit(commit);
             match held.points().settle.run(committed).await {
-                Ok(_) => return Ok(true),
+                Ok(_) => return Ok(Some(after)),
                 Err(error @ StoreError::VersionConflict { .. }) => last = Some(error),
                 Err(error) => return Err(error.into()),
             }
         }
-        last.map_or(Ok(false), |error| Err(error.into()))
+        last.map_or(Ok(None), |error| Err(error.into()))
     }
 
     async fn surroundings(

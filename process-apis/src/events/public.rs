@@ -28,12 +28,17 @@ pub fn log_words(types: &[PublicEventType]) -> Vec<String> {
 pub fn public_type(event: &OrderEvent) -> Option<PublicEventType> {
     Some(match event {
         OrderEvent::Received(_) => PublicEventType::Received,
+        OrderEvent::ProvisionallyAccepted(_) => PublicEventType::ProvisionallyAccepted,
+        OrderEvent::Revalidated(_) => PublicEventType::Revalidated,
         OrderEvent::Held(_) => PublicEventType::Held,
         OrderEvent::HoldReleased(_) => PublicEventType::HoldReleased,
         // A person had a look: what it waited for is settled.
         OrderEvent::Retried(retried) if !retried.holds.is_empty() => PublicEventType::HoldReleased,
         OrderEvent::Accepted(_) => PublicEventType::Accepted,
         OrderEvent::Released(_) => PublicEventType::Released,
+        OrderEvent::Picked(_) => PublicEventType::Picked,
+        OrderEvent::Packed(_) => PublicEventType::Packed,
+        OrderEvent::Shipped(_) => PublicEventType::Shipped,
         OrderEvent::Rejected(_) => PublicEventType::Rejected,
         OrderEvent::CancelRequested(_) => PublicEventType::CancelRequested,
         OrderEvent::CancelRefused(_) => PublicEventType::CancelRefused,
@@ -52,6 +57,9 @@ pub fn public_type(event: &OrderEvent) -> Option<PublicEventType> {
 fn site(event: &OrderEvent) -> Option<&SiteId> {
     match event {
         OrderEvent::Released(released) => Some(&released.site),
+        OrderEvent::Picked(recorded)
+        | OrderEvent::Packed(recorded)
+        | OrderEvent::Shipped(recorded) => Some(&recorded.site),
         _ => None,
     }
 }
@@ -95,6 +103,7 @@ fn news(before: Option<&OrderState>, event: &OrderEvent, after: &OrderState) -> 
         status: after.status(),
         version: after.version,
         total: order.total,
+        provisional: after.provisional.is_some(),
         holds: after.holds.iter().map(HoldNews::from).collect(),
         lines: changed_lines(before, after),
         site: site(event).cloned(),

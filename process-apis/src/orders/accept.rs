@@ -13,6 +13,7 @@ use super::{
     change::{self, ChangeError},
     decide::Refusal,
     projection,
+    provisional::Bound,
     state::OrderState,
     take,
     taking::{Taking, TakingError},
@@ -104,6 +105,7 @@ pub fn refusal_problem(refusal: &Refusal) -> Problem {
         Refusal::HoldNeedsRetry => Problem::new(error::HOLD_NOT_RELEASABLE, text),
         Refusal::NothingToRetry => Problem::new(error::NOTHING_TO_RETRY, text),
         Refusal::NotCancellable(why) => Problem::new(error::ORDER_NOT_CANCELLABLE, *why),
+        Refusal::BeyondOutagePolicy(bound) => error::outage_limit(bound),
     }
 }
 
@@ -234,6 +236,7 @@ impl Once<'_> {
                 | StoreError::CreditShort(_)
                 | StoreError::VersionConflict { .. },
             ) => Ok(Decided::Again),
+            Err(StoreError::BoundReached(key)) => Err(error::outage_limit(&Bound::of(&key)).into()),
             Err(StoreError::PurchaseOrderTaken(first)) => {
                 self.duplicate(first, &content, now).await
             }

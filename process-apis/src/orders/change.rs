@@ -1,7 +1,10 @@
 //! From events to one `Commit`: the state after them, and all that they ask for. Both doors use it, the API's and the
 //! worker's.
 
-use canonical_model::{OrderId, capabilities::Capabilities};
+use canonical_model::{
+    OrderId,
+    capabilities::{Capabilities, CreditBasis},
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -63,6 +66,15 @@ pub fn surroundings(capabilities: &Capabilities, now: Timestamp) -> Surroundings
     }
 }
 
+/// What reactions to news of a warehouse must know of the ERP: nothing.
+pub fn no_erp_in_it(now: Timestamp) -> Surroundings {
+    Surroundings {
+        now,
+        serialize_creates_by_account: false,
+        credit_basis: CreditBasis::Order,
+    }
+}
+
 /// The commit that a command comes to, with the state after it; None where it changes nothing.
 pub fn command(
     before: &OrderState,
@@ -94,6 +106,7 @@ pub fn commit(
         let reaction = react(earlier.as_ref(), after, event, around);
         commit.stock.extend(reaction.stock);
         commit.credit.extend(reaction.credit);
+        commit.bounds.extend(reaction.bounds);
         commit.effects.extend(reaction.effects);
         commit.documents.extend(reaction.documents);
         commit.audit.push(audit(after, event, &cause));
@@ -120,11 +133,16 @@ fn audit(after: &OrderState, event: &OrderEvent, cause: &Cause) -> AuditEntry {
         OrderEvent::CancelRequested(requested) => Some((None, &requested.note)),
         OrderEvent::Cancelled(cancelled) => Some((None, &cancelled.note)),
         OrderEvent::Received(_)
+        | OrderEvent::ProvisionallyAccepted(_)
+        | OrderEvent::Revalidated(_)
         | OrderEvent::Held(_)
         | OrderEvent::ErpOrderChosen(_)
         | OrderEvent::Accepted(_)
         | OrderEvent::ReleaseBegun(_)
         | OrderEvent::Released(_)
+        | OrderEvent::Picked(_)
+        | OrderEvent::Packed(_)
+        | OrderEvent::Shipped(_)
         | OrderEvent::Rejected(_)
         | OrderEvent::CancelRefused(_)
         | OrderEvent::ReplacementRequested(_)

@@ -1,8 +1,9 @@
 //! What may be asked of an order that exists. Taking one is [`super::take::take`].
 
-use canonical_model::{ErpOrderNumber, OrderId, SiteId};
+use canonical_model::{ErpOrderNumber, OrderId, SiteId, order::HoldReason};
 use jiff::Timestamp;
 use service_runtime::problem::FieldError;
+use uuid::Uuid;
 
 use super::event::Replacement;
 
@@ -17,6 +18,13 @@ pub enum Command {
         principal: String,
         /// Why.
         note: String,
+    },
+    /// What a provisional order stands on was read again.
+    Revalidate {
+        /// The decision record of it.
+        decision_id: Uuid,
+        /// What differs; empty = nothing.
+        differences: Vec<HoldReason>,
     },
     /// A person has what stopped tried again.
     Retry {

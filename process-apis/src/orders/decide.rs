@@ -7,14 +7,16 @@ use canonical_model::{
 };
 use jiff::Timestamp;
 use service_runtime::problem::FieldError;
+use uuid::Uuid;
 
 use super::{
     command::Command,
     event::{
         Accepted, CancelRefused, CancelRequested, Cancelled, ErpOrderChosen, Held, HoldReleased,
         OrderEvent, Rejected, ReleaseBegun, Released, Replaced, Replacement, ReplacementDropped,
-        ReplacementRefused, Retried,
+        ReplacementRefused, Retried, Revalidated,
     },
+    provisional::Bound,
     state::{CreateStage, OrderState, ReleaseStage},
 };
 
@@ -42,6 +44,9 @@ pub enum Refusal {
     /// It cannot be cancelled.
     #[error("{0}")]
     NotCancellable(&'static str),
+    /// The ERP does not answer, and the order lies beyond what is taken then.
+    #[error("{0}")]
+    BeyondOutagePolicy(Bound),
 }
 
 /// What a command does to an order. Nothing where it is done already, or where the order has moved on meanwhile.
@@ -85,9 +90,46 @@ pub fn decide(
                 reasons: reasons.clone(),
             })
         })),
-        _ if state.is_closed() => Ok(Vec::new()),
+        Command::Revalidate {
+            decision_id,
+            differences,
+        } => Ok(revalidate(state, *decision_id, differences, now)),
+        _ if state.has_ended() => Ok(Vec::new()),
         other => Ok(news(state, other, now).into_iter().collect()),
     }
+}
+
+/// What has changed since it was taken becomes holds, and it is not on its way into the ERP any more: that was never
+/// asked.
+fn revalidate(
+    state: &OrderState,
+    decision_id: Uuid,
+    differences: &[HoldReason],
+    now: Timestamp,
+) -> Vec<OrderEvent> {
+    let waits = state.provisional.is_some() && state.create == CreateStage::Begun;
+    if !waits || state.cancelling.is_some() || state.is_closed() {
+        return Vec::new();
+    }
+    let credit_held = |difference: &HoldReason| difference.kind == HoldKind::Credit;
+    let mut events = vec![OrderEvent::Revalidated(Revalidated {
+        decision_id,
+        held: !differences.is_empty(),
+        credit_held: differences.iter().any(credit_held),
+    })];
+    if !differences.is_empty() {
+        let holds = (state.holds_placed.saturating_add(1)..).zip(differences);
+        let hold = |(hold, reason): (u32, &HoldReason)| OrderHold {
+            hold,
+            reason: reason.clone(),
+            placed_at: now,
+        };
+        events.push(OrderEvent::Held(Held {
+            holds: holds.map(hold).collect(),
+            not_released: None,
+        }));
+    }
+    events
 }
 
 fn release_hold(
@@ -102,7 +144,7 @@ fn release_hold(
         .find(|hold| hold.hold == number)
         .ok_or(Refusal::NoSuchHold)?;
     match hold.reason.kind {
-        HoldKind::Credit | HoldKind::PriceMismatch | HoldKind::Review => {
+        HoldKind::Credit | HoldKind::PriceMismatch | HoldKind::Review | HoldKind::Allocation => {
             Ok(vec![OrderEvent::HoldReleased(HoldReleased {
                 hold: number,
                 kind: hold.reason.kind,
@@ -221,6 +263,7 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
     match command {
         // Answered by `decide` itself.
         Command::ReleaseHold { .. }
+        | Command::Revalidate { .. }
         | Command::Retry { .. }
         | Command::Cancel { .. }
         | Command::Replace { .. }
@@ -272,7 +315,9 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
             detail,
             certain,
             retries,
-        } => (*retries == state.retries).then(|| {
+        } => (*retries == state.retries
+            && state.release_stage(site) != Some(ReleaseStage::Released))
+        .then(|| {
             let held = placed(state, HoldKind::Warehouse, detail, now);
             OrderEvent::Held(Held {
                 not_released: certain.then(|| site.clone()),

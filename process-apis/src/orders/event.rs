@@ -7,7 +7,7 @@ use canonical_model::{
     account::ShipTo,
     basket::{LinePrice, LineProblem},
     item::ItemIdentifier,
-    order::{HoldKind, OrderHold, SourceDocument},
+    order::{HoldKind, OrderHold, SourceDocument, TakenOn},
     promise::ScheduleLine,
 };
 use jiff::{Timestamp, civil::Date};
@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use super::replacement::{Replaced, Replacement, ReplacementDropped, ReplacementRefused};
+pub use super::{
+    replacement::{Replaced, Replacement, ReplacementDropped, ReplacementRefused},
+    shipment::ShipmentRecorded,
+};
 use crate::store::NewEvent;
 
 /// Why a stored event cannot be used.
@@ -88,6 +91,11 @@ macro_rules! order_events {
 order_events! {
     /// It became durable.
     Received(Box<Received>) = "order.received", 1;
+    /// It stands on facts that are older than they should be, since the ERP does not answer. Nothing is created there
+    /// before they are read again.
+    ProvisionallyAccepted(Box<ProvisionallyAccepted>) = "order.provisionally_accepted", 1;
+    /// What it stands on was read again, from a source that answers.
+    Revalidated(Revalidated) = "order.revalidated", 1;
     /// It waits for a person.
     Held(Held) = "order.held", 1;
     /// A person let it go on.
@@ -102,6 +110,12 @@ order_events! {
     ReleaseBegun(ReleaseBegun) = "order.release_begun", 1;
     /// The warehouse has what ships from a site.
     Released(Released) = "order.released", 1;
+    /// Of what a warehouse has, it has picked some; the payload is the whole shipment as it is.
+    Picked(Box<ShipmentRecorded>) = "order.picked", 1;
+    /// Of what a warehouse has picked, it has packed some.
+    Packed(Box<ShipmentRecorded>) = "order.packed", 1;
+    /// Of what a warehouse has packed, some has left.
+    Shipped(Box<ShipmentRecorded>) = "order.shipped", 1;
     /// It ends as refused.
     Rejected(Rejected) = "order.rejected", 1;
     /// It is to end as cancelled, once it is settled that the ERP does not go on with it.
@@ -240,6 +254,37 @@ pub struct CreditNeed {
     /// Whether it was claimed whatever the limit says: a level was not known, and the policy takes such orders.
     #[serde(default)]
     pub unknown: bool,
+}
+
+/// It was taken on facts that are older than they should be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProvisionallyAccepted {
+    /// How old they were.
+    pub taken_on: TakenOn,
+    /// What it takes of what may be outstanding, until the ERP has it or it ends.
+    pub bounds: Vec<ClaimedBound>,
+}
+
+/// What an order takes of a bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimedBound {
+    /// Which sum.
+    pub bound: String,
+    /// How much.
+    pub amount: Decimal,
+    /// What the sum might reach, by the policy that was in force.
+    pub limit: Decimal,
+}
+
+/// What it stands on was read again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revalidated {
+    /// The decision record of it.
+    pub decision_id: Uuid,
+    /// Whether something differs: `order.held` follows in the same commit.
+    pub held: bool,
+    /// Whether its credit claim is given back, until a person releases the hold.
+    pub credit_held: bool,
 }
 
 /// Holds were placed.

@@ -10,7 +10,11 @@ use rust_decimal::Decimal;
 use super::{
     acknowledgment::owed_id,
     event::{Accepted, OrderEvent, Received, ReceivedLine, Recorded},
-    state::{CreateStage, OrderState, ReleaseStage, SCHEMA, SCHEMA_UNREPLACED, SiteRelease},
+    shipment,
+    state::{
+        CreateStage, OrderState, ReleaseStage, SCHEMA_FIRST, SCHEMA_PROVISIONAL, SCHEMA_REPLACED,
+        SCHEMA_SHIPPED, SiteRelease,
+    },
 };
 
 /// The state after an event. Nothing comes before `order.received`: what would is passed over.
@@ -59,7 +63,7 @@ fn begin(received: &Received) -> OrderState {
         }
     });
     OrderState {
-        schema: SCHEMA_UNREPLACED,
+        schema: SCHEMA_FIRST,
         version: 1,
         quantities: quantities.collect(),
         holds: Vec::new(),
@@ -74,6 +78,9 @@ fn begin(received: &Received) -> OrderState {
         cancelling: None,
         retries: 0,
         releases: Vec::new(),
+        shipments: Vec::new(),
+        provisional: None,
+        bounded: false,
         replacement: None,
         replaced_by: None,
         acknowledged: None,
@@ -89,6 +96,20 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
     match event {
         // A second one would be another order's: the stream begins once.
         OrderEvent::Received(_) => {}
+        OrderEvent::ProvisionallyAccepted(taken) => {
+            state.schema = state.schema.max(SCHEMA_PROVISIONAL);
+            state.provisional = Some(taken.taken_on.clone());
+            state.bounded = !taken.bounds.is_empty();
+        }
+        OrderEvent::Revalidated(revalidated) => {
+            state.provisional = None;
+            if revalidated.held {
+                state.create = CreateStage::Waiting;
+            }
+            if revalidated.credit_held {
+                state.order.credit.claimed = false;
+            }
+        }
         OrderEvent::Held(held) => {
             let last = held
                 .holds
@@ -125,6 +146,12 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
                 release_line(line, quantities, &released.site)
             });
         }
+        OrderEvent::Picked(recorded)
+        | OrderEvent::Packed(recorded)
+        | OrderEvent::Shipped(recorded) => {
+            state.schema = state.schema.max(SCHEMA_SHIPPED);
+            shipment::record(state, recorded);
+        }
         OrderEvent::Rejected(_) => {
             close(state);
             each_line(state, |_, quantities| {
@@ -158,7 +185,7 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
             });
         }
         OrderEvent::ReplacementRequested(replacement) => {
-            state.schema = SCHEMA;
+            state.schema = state.schema.max(SCHEMA_REPLACED);
             state.replacement = Some(replacement.clone());
         }
         OrderEvent::ReplacementDropped(_) | OrderEvent::ReplacementRefused(_) => {
@@ -174,6 +201,7 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
 fn accept(state: &mut OrderState, accepted: &Accepted) {
     state.sales_order_number = Some(accepted.sales_order_number.clone());
     state.accepted_at = Some(accepted.accepted_at);
+    state.bounded = false;
     let settled = |kind| matches!(kind, HoldKind::ErpUnknown | HoldKind::ErpRejected);
     state.holds.retain(|hold| !settled(hold.reason.kind));
     let sites = state.shipping_sites();
@@ -188,6 +216,8 @@ fn accept(state: &mut OrderState, accepted: &Accepted) {
 fn close(state: &mut OrderState) {
     state.holds.clear();
     state.cancelling = None;
+    state.provisional = None;
+    state.bounded = false;
 }
 
 fn set_stage(state: &mut OrderState, site: &SiteId, stage: ReleaseStage) {

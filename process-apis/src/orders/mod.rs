@@ -7,13 +7,18 @@ pub mod command;
 pub mod decide;
 pub mod event;
 pub mod evolve;
+#[cfg(test)]
+mod ledger_properties;
 pub mod projection;
+pub mod provisional;
 pub mod react;
 pub mod replace;
 pub mod replacement;
 pub mod replay;
+pub mod revalidate;
 pub mod routes;
 pub mod shape;
+pub mod shipment;
 pub mod state;
 pub mod take;
 pub mod taking;

@@ -2,7 +2,7 @@
 
 use canonical_model::order::{HeldOrder, HoldKind, OrderLine, SalesOrder, SalesOrderAccepted};
 
-use super::state::OrderState;
+use super::{shipment, state::OrderState};
 use crate::store::OrderRow;
 
 /// The sales order.
@@ -43,7 +43,10 @@ pub fn sales_order(state: &OrderState) -> SalesOrder {
         version: state.version,
         holds: state.holds.clone(),
         lines: lines.collect(),
+        shipments: state.shipments.iter().map(shipment::shown).collect(),
         total: order.total,
+        provisional: state.provisional.is_some(),
+        taken_on: state.provisional.clone(),
         received_at: order.received_at,
         accepted_at: state.accepted_at,
         decision_id: order.decision_id,
@@ -61,6 +64,7 @@ pub fn accepted(state: &OrderState) -> SalesOrderAccepted {
         version: state.version,
         holds: state.holds.clone(),
         total: state.order.total,
+        provisional: state.provisional.is_some(),
     }
 }
 

@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 
 use super::{
     acknowledgment::acknowledge,
-    event::{Accepted, ClaimedStock, OrderEvent, Received},
+    event::{Accepted, ClaimedStock, OrderEvent, ProvisionallyAccepted, Received},
     state::{CreateStage, OrderState, ReleaseStage},
 };
 use crate::{
     effects::EffectKind,
     store::{
-        CreditClaim, CreditKey, CreditMovement, DocumentChange, EffectChange, NewEffect, Owner,
-        StockClaim, StockKey, StockMovement, StreamKind,
+        BoundClaim, BoundKey, BoundMovement, CreditClaim, CreditKey, CreditMovement,
+        DocumentChange, EffectChange, NewEffect, Owner, StockClaim, StockKey, StockMovement,
+        StreamKind,
     },
 };
 
@@ -36,6 +37,8 @@ pub struct Reaction {
     pub stock: Vec<StockMovement>,
     /// In the credit ledger.
     pub credit: Vec<CreditMovement>,
+    /// In the sums that bound what is outstanding while the ERP does not answer.
+    pub bounds: Vec<BoundMovement>,
     /// Outside.
     pub effects: Vec<EffectChange>,
     /// Told to the channel.
@@ -60,6 +63,12 @@ pub fn react(
                 true,
             )));
         }
+        OrderEvent::ProvisionallyAccepted(taken) => {
+            reaction.bounds.extend(bound_claims(taken, after));
+        }
+        OrderEvent::Revalidated(revalidated) if revalidated.credit_held => {
+            reaction.credit.push(CreditMovement::Release { owner });
+        }
         OrderEvent::Retried(_) => reaction.effects.push(resume(after, around)),
         OrderEvent::Accepted(accepted) => accept(&mut reaction, after, accepted, around),
         OrderEvent::CancelRequested(_) => {
@@ -77,13 +86,20 @@ pub fn react(
         OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => end(&mut reaction, after, around),
         OrderEvent::Held(_)
         | OrderEvent::HoldReleased(_)
+        | OrderEvent::Revalidated(_)
         | OrderEvent::ErpOrderChosen(_)
         | OrderEvent::ReleaseBegun(_)
         | OrderEvent::Released(_)
+        | OrderEvent::Picked(_)
+        | OrderEvent::Packed(_)
+        | OrderEvent::Shipped(_)
         | OrderEvent::ReplacementRequested(_)
         | OrderEvent::ReplacementDropped(_)
         | OrderEvent::Replaced(_)
         | OrderEvent::ReplacementRefused(_) => {}
+    }
+    if before.is_some_and(|before| before.bounded) && !after.bounded {
+        reaction.bounds.push(BoundMovement::Release { owner });
     }
     let acknowledgment = before.and_then(|before| acknowledge(before, after, event));
     reaction.documents.extend(acknowledgment);
@@ -127,6 +143,23 @@ fn claim(reaction: &mut Reaction, received: &Received, owner: Owner) {
             received.credit.unknown,
         )));
     }
+}
+
+fn bound_claims(
+    taken: &ProvisionallyAccepted,
+    after: &OrderState,
+) -> impl Iterator<Item = BoundMovement> {
+    taken.bounds.iter().map(|claimed| {
+        BoundMovement::Claim(BoundClaim {
+            key: BoundKey {
+                company: after.order.company.clone(),
+                bound: claimed.bound.clone(),
+            },
+            owner: owner(after),
+            amount: claimed.amount,
+            limit: claimed.limit,
+        })
+    })
 }
 
 fn stock_claim(received: &Received, need: &ClaimedStock, owner: Owner) -> StockClaim {

@@ -2,20 +2,25 @@
 
 use canonical_model::{
     DocumentId, ErpOrderNumber, OrderId, SiteId,
-    order::{HoldKind, LineQuantities, OrderHold, OrderStatus},
+    order::{HoldKind, LineQuantities, OrderHold, OrderStatus, TakenOn},
     promise::Cover,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::event::{CancelRequested, Received, ReceivedLine, Replacement};
+use super::event::{CancelRequested, Received, ReceivedLine, Replacement, ShipmentRecorded};
 
-/// The newest version of this projection: an order may be replaced. The release before would lose that, and must not
-/// touch such an order.
-pub const SCHEMA: u16 = 2;
-/// The version of an order that nobody has asked to replace: the release before goes on with it.
-pub const SCHEMA_UNREPLACED: u16 = 1;
+/// The newest version of this projection.
+pub const SCHEMA: u16 = SCHEMA_SHIPPED;
+/// An order that was taken provisionally; the release that brought shipments brought these too.
+pub const SCHEMA_PROVISIONAL: u16 = 3;
+/// An order of which a warehouse has picked something. A release that would lose what must not touch such an order.
+pub const SCHEMA_SHIPPED: u16 = 3;
+/// An order that somebody has asked to replace: the same holds.
+pub const SCHEMA_REPLACED: u16 = 2;
+/// The version of any other: every release goes on with it.
+pub const SCHEMA_FIRST: u16 = 1;
 
 /// The state of an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +49,15 @@ pub struct OrderState {
     pub retries: u32,
     /// What becomes of it at each site that ships.
     pub releases: Vec<SiteRelease>,
+    /// What warehouses say of its shipments: of each the newest version, by source and number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<ShipmentRecorded>,
+    /// What it was taken on, until that is read again: before, it is not created in the ERP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisional: Option<TakenOn>,
+    /// Whether it takes of what may be outstanding while the ERP does not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bounded: bool,
     /// The order that is to take its place, until that is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacement: Option<Box<Replacement>>,
@@ -138,6 +152,11 @@ impl OrderState {
             self.status(),
             OrderStatus::Rejected | OrderStatus::Cancelled
         )
+    }
+
+    /// Whether nothing more becomes of it: it has ended so, or all of it has left.
+    pub fn has_ended(&self) -> bool {
+        self.is_closed() || self.status() == OrderStatus::Shipped
     }
 
     /// The order that is to take its place now that it has ended, until that is taken or refused.

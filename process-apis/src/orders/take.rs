@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use super::{
     decide::Refusal,
-    event::{ClaimedStock, CreditNeed, Held, OrderEvent, Received, ReceivedLine},
+    event::{
+        ClaimedStock, CreditNeed, Held, OrderEvent, ProvisionallyAccepted, Received, ReceivedLine,
+    },
 };
 use crate::{
     baskets::{AssessedLine, Assessment},
@@ -24,7 +26,7 @@ use crate::{
 const RELEASES_REVIEW: &str = "holds:release";
 
 /// What an order is decided from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Take<'a> {
     /// The id it will have.
     pub order_id: OrderId,
@@ -48,6 +50,8 @@ pub struct Take<'a> {
     pub limit_is_exclusive: bool,
     /// How many characters of a purchase order number the ERP keeps.
     pub purchase_order_number_max_length: u8,
+    /// That it stands on facts older than they should be.
+    pub provisional: Option<ProvisionallyAccepted>,
     /// Now.
     pub now: Timestamp,
 }
@@ -81,9 +85,11 @@ pub fn take(take: Take<'_>) -> Result<Vec<OrderEvent>, Refusal> {
     let holds = holds(request, assessment);
     let received = Received {
         held: !holds.is_empty(),
-        ..received(take, ship_to, credit_held)?
+        ..received(&take, ship_to, credit_held)?
     };
     let mut events = vec![OrderEvent::Received(Box::new(received))];
+    let provisional = take.provisional.map(Box::new);
+    events.extend(provisional.map(OrderEvent::ProvisionallyAccepted));
     if !holds.is_empty() {
         let holds = (1_u32..).zip(holds).map(|(hold, reason)| OrderHold {
             hold,
@@ -172,7 +178,7 @@ fn field_error(problem: &LineProblem) -> FieldError {
     FieldError::new(problem.pointer.clone(), code, problem.detail.clone())
 }
 
-fn received(take: Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Received, Refusal> {
+fn received(take: &Take<'_>, ship_to: &ShipTo, credit_held: bool) -> Result<Received, Refusal> {
     let Take {
         request,
         assessment,

@@ -12,7 +12,7 @@ use super::{
     change::{self, ChangeError},
     decide::Refusal,
     event::OrderEvent,
-    projection,
+    projection, provisional,
     state::OrderState,
     take::{self, Take},
 };
@@ -97,6 +97,8 @@ impl Taking<'_> {
             trace_id: &self.trace.trace_id_hex(),
             request: self.request,
             assessment,
+            provisional: provisional::judge(facts, assessment, *now)
+                .map_err(Refusal::BeyondOutagePolicy)?,
             limit_is_exclusive: facts.policies.credit.limit_is_exclusive,
             purchase_order_number_max_length: facts.capabilities.purchase_order_number_max_length,
             now: *now,
@@ -149,6 +151,7 @@ impl Taking<'_> {
             outcome: json!({
                 "status": order.status, "holds": take::holds(self.request, assessment), "total": order.total,
                 "lines": lines.collect::<Vec<_>>(), "credit": assessment.credit,
+                "provisional": order.provisional, "taken_on": assessment.taken_on,
             }),
         })
     }

@@ -10,13 +10,17 @@ use canonical_model::{
     order::{HoldKind, HoldReason, LinePolicy, OrderHold, SalesOrderRequest, SourceDocument},
     price::PriceLevel,
     promise::{Cover, ScheduleLine},
+    shipment::{ShipmentNews, ShipmentNewsLine},
 };
 use jiff::Timestamp;
 use rust_decimal::{Decimal, dec};
 use uuid::Uuid;
 
 use super::{
-    event::{ClaimedStock, CreditNeed, Held, OrderEvent, Received, ReceivedLine, Replacement},
+    event::{
+        Accepted, Cancelled, ClaimedStock, CreditNeed, Held, OrderEvent, Received, ReceivedLine,
+        ReleaseBegun, Released, Replacement,
+    },
     evolve::evolve,
     react::Surroundings,
     state::OrderState,
@@ -49,6 +53,8 @@ fn part(at: &str, quantity: Decimal, cover: Cover) -> ScheduleLine {
         ship_date: "2026-03-03".parse().unwrap(),
         promised_delivery_date: "2026-03-05".parse().unwrap(),
         cover,
+        as_of: None,
+        degraded: false,
     }
 }
 
@@ -77,6 +83,8 @@ pub(crate) fn line(number: u32) -> ReceivedLine {
                 record: "P-1".to_owned(),
                 contract: None,
             },
+            as_of: None,
+            degraded: false,
         }),
         schedule: vec![
             part("EAST", dec!(6), Cover::Stock),
@@ -229,4 +237,117 @@ pub(crate) fn replacement(number: u128) -> Replacement {
 /// The order after its events.
 pub(crate) fn after(events: &[OrderEvent]) -> OrderState {
     events.iter().fold(None, evolve).unwrap()
+}
+
+/// A line of two boxes of twelve, all from EAST.
+pub(crate) fn line_of_boxes(number: u32) -> ReceivedLine {
+    let boxes = |value| Quantity::new(value, UnitOfMeasure::from_code("XBX").unwrap());
+    ReceivedLine {
+        ordered: boxes(dec!(2)),
+        schedule: vec![ScheduleLine {
+            quantity: boxes(dec!(2)),
+            ..part("EAST", dec!(0), Cover::Stock)
+        }],
+        base_quantities: vec![dec!(24)],
+        ..line(number)
+    }
+}
+
+/// An order of these lines that the ERP has.
+pub(crate) fn accepted_with(lines: Vec<ReceivedLine>) -> Vec<OrderEvent> {
+    let accepted = Accepted {
+        sales_order_number: "SO-1".parse().unwrap(),
+        accepted_at: now(),
+    };
+    vec![
+        OrderEvent::Received(Box::new(received(lines))),
+        OrderEvent::Accepted(accepted),
+    ]
+}
+
+/// The same with all its warehouses told, and their answers heard or not.
+pub(crate) fn begun_with(lines: Vec<ReceivedLine>, heard: bool) -> Vec<OrderEvent> {
+    let mut events = accepted_with(lines);
+    for site in after(&events).shipping_sites() {
+        events.push(OrderEvent::ReleaseBegun(ReleaseBegun {
+            site: site.clone(),
+        }));
+        if heard {
+            let release_number = format!("PR-{site}");
+            events.push(OrderEvent::Released(Released {
+                site,
+                release_number,
+            }));
+        }
+    }
+    events
+}
+
+/// Ten pieces, two boxes of twelve and a rejected line, that the ERP has.
+pub(crate) fn accepted_order() -> OrderState {
+    after(&accepted_with(vec![
+        line(1),
+        line_of_boxes(2),
+        rejected_line(3),
+    ]))
+}
+
+/// The same with its warehouses told, and not heard of since.
+pub(crate) fn release_begun_order() -> OrderState {
+    after(&begun_with(
+        vec![line(1), line_of_boxes(2), rejected_line(3)],
+        false,
+    ))
+}
+
+/// The same with both warehouses, EAST and WEST.
+pub(crate) fn released_order() -> OrderState {
+    after(&begun_with(
+        vec![line(1), line_of_boxes(2), rejected_line(3)],
+        true,
+    ))
+}
+
+/// One that was cancelled.
+pub(crate) fn cancelled() -> OrderState {
+    let mut events = accepted_with(vec![line(1)]);
+    events.push(OrderEvent::Cancelled(Cancelled {
+        principal: "buyer".to_owned(),
+        note: String::new(),
+    }));
+    after(&events)
+}
+
+/// News of a shipment from EAST.
+pub(crate) fn news(shipment: &str, version: u64, lines: &[ShipmentNewsLine]) -> ShipmentNews {
+    ShipmentNews {
+        shipment: shipment.parse().unwrap(),
+        version,
+        order_reference: OrderReference::of(OrderId(Uuid::from_u128(7))),
+        sales_order_number: None,
+        release_number: None,
+        site: site("EAST"),
+        lines: lines.to_vec(),
+        carrier: None,
+        tracking_numbers: Vec::new(),
+        ssccs: Vec::new(),
+        occurred_at: now(),
+    }
+}
+
+/// A line of a shipment that holds nothing.
+pub(crate) fn news_line(line: u32) -> ShipmentNewsLine {
+    picks(line, 0, 0, 0)
+}
+
+/// A line of a shipment, in pieces.
+pub(crate) fn picks(line: u32, picked: i64, packed: i64, shipped: i64) -> ShipmentNewsLine {
+    ShipmentNewsLine {
+        line,
+        item: ItemNumber::new(format!("SKU-{line}")).unwrap(),
+        unit: UnitOfMeasure::EACH,
+        picked: picked.into(),
+        packed: packed.into(),
+        shipped: shipped.into(),
+    }
 }

@@ -58,5 +58,6 @@ pub(super) fn browse(
         item: product.item.clone(),
         breaks,
         as_of: schedule.as_of,
+        degraded: false,
     })
 }

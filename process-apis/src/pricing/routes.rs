@@ -1,7 +1,10 @@
 //! `/v1/prices/query`: prices with their breaks, for browsing.
 
 use axum::extract::State;
-use canonical_model::price::{BrowsePriceQuery, BrowsePrices};
+use canonical_model::{
+    price::{BrowsePrice, BrowsePriceQuery, BrowsePrices},
+    product::Product,
+};
 use service_runtime::{context::Caller, extract::Json, problem::Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -45,7 +48,7 @@ async fn query_prices(
         return Err(Problem::not_found());
     }
     let products = by_number(&sources, &call, &query.account, &query.items).await?;
-    let (schedules, _) = prices(
+    let known = prices(
         &sources,
         &call,
         (&query.account, ship_to),
@@ -54,13 +57,21 @@ async fn query_prices(
     )
     .await?;
     let on = sources.clock.today(&sources.policies.default_site.zone());
+    let schedule_of = |product: &Product| {
+        let mut schedules = known.facts.iter();
+        schedules.find(|schedule| schedule.item == product.item)
+    };
     let priced = products.iter().filter_map(|product| {
-        let schedule = schedules
-            .iter()
-            .find(|schedule| schedule.item == product.item)?;
-        browse(product, schedule, buyer.currency, on)
+        let price = browse(product, schedule_of(product)?, buyer.currency, on)?;
+        Some(BrowsePrice {
+            degraded: known.degraded,
+            ..price
+        })
     });
+    let unknown = |product: &&Product| known.degraded && schedule_of(product).is_none();
+    let on_request = products.iter().filter(unknown);
     Ok(Json(BrowsePrices {
         prices: priced.collect(),
+        on_request: on_request.map(|product| product.item.clone()).collect(),
     }))
 }

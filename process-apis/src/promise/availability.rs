@@ -14,11 +14,11 @@ use service_runtime::problem::Problem;
 use super::atp::FreeStock;
 use crate::{
     baskets::{
-        facts::{GatherError, Purpose, Sources, account},
-        ledgers::Question,
+        facts::{Purpose, Sources, account},
+        ledgers::{Answered, Question},
     },
     catalog::by_number,
-    clients::{Call, SystemError},
+    clients::Call,
     policy::Policies,
 };
 
@@ -30,11 +30,17 @@ pub(super) async fn query(
 ) -> Result<Availabilities, Problem> {
     known_address(sources, call, query).await?;
     let products = by_number(sources, call, &query.account, &query.items).await?;
-    let stock = stock(sources, call, &products).await?;
+    let Answered {
+        facts: stock,
+        degraded,
+    } = stock(sources, call, &products).await?;
     let now = sources.clock.now();
     let items = products.iter().map(|product| {
         let rows = stock.iter().filter(|row| row.item == product.item);
-        availability(product, rows.collect(), &sources.policies, now)
+        Availability {
+            degraded,
+            ..availability(product, rows.collect(), &sources.policies, now)
+        }
     });
     Ok(Availabilities {
         items: items.collect(),
@@ -47,7 +53,8 @@ async fn known_address(
     query: &AvailabilityQuery,
 ) -> Result<(), Problem> {
     let number: &AccountId = &query.account;
-    let buyer = account(sources, call, number, None).await?;
+    let ages = Purpose::Browse.ages(&sources.policies);
+    let buyer = account(sources, call, number, ages.account).await?;
     let known = |wanted: &ShipToId| buyer.ship_tos.iter().any(|to| to.ship_to == *wanted);
     if query.ship_to.as_ref().is_none_or(known) {
         Ok(())
@@ -56,12 +63,12 @@ async fn known_address(
     }
 }
 
-/// Stock that nobody can tell now is unknown, which is an answer while browsing.
+/// Stock that nobody can tell now is absent, which is an answer while browsing.
 async fn stock(
     sources: &Sources,
     call: &Call,
     products: &[Product],
-) -> Result<Vec<FreeStock>, Problem> {
+) -> Result<Answered<Vec<FreeStock>>, Problem> {
     let mut items: Vec<ItemNumber> = products
         .iter()
         .map(|product| product.item.clone())
@@ -75,13 +82,7 @@ async fn stock(
         capabilities: &capabilities,
     };
     let ages = Purpose::Browse.ages(&sources.policies);
-    match question.stock(&items, None, ages.stock).await {
-        Ok(answered) => Ok(answered.facts),
-        Err(GatherError::System(
-            SystemError::Unavailable { .. } | SystemError::Throttled { .. },
-        )) => Ok(Vec::new()),
-        Err(other) => Err(other.into()),
-    }
+    Ok(question.stock(&items, None, ages.stock).await?)
 }
 
 fn availability(
@@ -100,6 +101,7 @@ fn availability(
         sites,
         replenishment_days: product.replenishment_days,
         as_of: rows.iter().map(|row| row.as_of).min(),
+        degraded: false,
     }
 }
 

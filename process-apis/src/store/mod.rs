@@ -48,6 +48,9 @@ pub use subscription::{
 /// So long after its end a session is still known by its id: what opened it does not open another.
 pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
+/// Until when an effect waits that is woken rather than due.
+pub const PARKED: Timestamp = Timestamp::constant(7_258_118_400, 0);
+
 /// Why a commit, or a read, did not happen. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -370,6 +373,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<LeasedEffect>, StoreError>;
     /// Counts an attempt by compare-and-set, before the call it stands for.
     async fn begin_attempt(&self, start: AttemptStart) -> Result<(), StoreError>;
+    /// Makes effects due that wait until [`PARKED`], some at a time, oldest first: those of a company's orders, or all;
+    /// answers how many. Call it again while it answers more than 0.
+    async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError>;
     /// When the next effect is due, if any waits.
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError>;
 

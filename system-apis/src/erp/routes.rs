@@ -72,7 +72,7 @@ async fn query_accounts(
     Json(query): Json<AccountQuery>,
 ) -> Result<Aged<Accounts>, Problem> {
     at_most("accounts", query.accounts.len(), MOST_ACCOUNTS)?;
-    let terms = call.terms(query.max_age_seconds);
+    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
     let company = &call.company;
     let (accounts, provenance) = company
         .erp
@@ -147,7 +147,7 @@ async fn query_products(
     Json(query): Json<ProductQuery>,
 ) -> Result<Aged<ProductMatches>, Problem> {
     at_most("items", query.items.len(), MOST_ITEMS)?;
-    let terms = call.terms(query.max_age_seconds);
+    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
     let company = &call.company;
     let (matches, provenance) = company
         .erp
@@ -172,7 +172,7 @@ async fn query_prices(
     Json(query): Json<PriceQuery>,
 ) -> Result<Aged<PriceSchedules>, Problem> {
     at_most("items", query.items.len(), MOST_ITEMS)?;
-    let terms = call.terms(query.max_age_seconds);
+    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
     let company = &call.company;
     let (schedules, provenance) = company
         .erp
@@ -222,7 +222,7 @@ async fn query_stock(
         .iter()
         .flat_map(|item| sites.iter().map(|site| (item.clone(), (*site).clone())))
         .collect();
-    let terms = call.terms(query.max_age_seconds);
+    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
     let (stock, provenance) = company.erp.stock(&company.id, keys, terms).await?;
     Ok(Aged {
         body: StockFacts {
@@ -248,7 +248,7 @@ async fn query_credit(
     call: Call,
     Json(query): Json<CreditQuery>,
 ) -> Result<Aged<CreditFacts>, Problem> {
-    let terms = call.terms(query.max_age_seconds);
+    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
     let company = &call.company;
     let found = company
         .erp

@@ -54,6 +54,8 @@ pub struct Terms {
     pub lane: Lane,
     /// The oldest fact it takes; absent = the operation's own.
     pub oldest: Option<Duration>,
+    /// The oldest it takes while the backend fails; absent = as `oldest`.
+    pub oldest_stale: Option<Duration>,
 }
 
 /// An operation of a backend behind its guard.

@@ -135,7 +135,7 @@ impl CachePolicy {
         oldest.map_or(fresh, |oldest| oldest.min(fresh))
     }
 
-    /// The oldest a fact may be when the backend fails.
+    /// The oldest a fact may be when the backend fails: what the caller takes then, within what the operation keeps.
     pub(super) fn stale_limit(&self, oldest: Option<Duration>) -> Duration {
         let stale = self.fresh.get().saturating_add(self.stale_if_error.get());
         oldest.map_or(stale, |oldest| oldest.min(stale))

@@ -58,14 +58,16 @@ pub struct Provenance {
     pub misses: usize,
     /// Facts from the cache, older than they should be, because the backend failed.
     pub stale: usize,
+    /// Facts that nobody can tell now: the backend failed, and the cache has none that is young enough.
+    pub unknown: usize,
     /// The age of the oldest.
     pub age: Duration,
 }
 
 impl Provenance {
-    /// Whether the backend failed and older facts stand in.
+    /// Whether the backend failed, and older facts or none stand in.
     pub fn degraded(&self) -> bool {
-        self.stale > 0
+        self.stale + self.unknown > 0
     }
 
     /// That of an answer made from both.
@@ -74,6 +76,7 @@ impl Provenance {
             hits: self.hits + other.hits,
             misses: self.misses + other.misses,
             stale: self.stale + other.stale,
+            unknown: self.unknown + other.unknown,
             age: self.age.max(other.age),
         }
     }
@@ -122,13 +125,37 @@ where
         self.cache.status()
     }
 
-    /// The facts for these keys.
+    /// The facts for these keys, all or none: for facts whose absence means something.
     pub async fn get(
         &self,
         scope: &S,
         keys: Vec<K>,
         terms: Terms,
     ) -> Result<Answer<K, V>, GuardError> {
+        let (answer, failed) = self.ask(scope, keys, terms).await?;
+        failed.map_or(Ok(answer), Err)
+    }
+
+    /// The facts for these keys as far as they can be told now; an error where none can.
+    pub async fn get_known(
+        &self,
+        scope: &S,
+        keys: Vec<K>,
+        terms: Terms,
+    ) -> Result<Answer<K, V>, GuardError> {
+        match self.ask(scope, keys, terms).await? {
+            (answer, Some(error)) if answer.facts.is_empty() => Err(error),
+            (answer, _) => Ok(answer),
+        }
+    }
+
+    /// The facts, and why some of them are missing.
+    async fn ask(
+        &self,
+        scope: &S,
+        keys: Vec<K>,
+        terms: Terms,
+    ) -> Result<(Answer<K, V>, Option<GuardError>), GuardError> {
         let limit = self.policy.fresh_limit(terms.oldest);
         let mut answer = Answer {
             facts: HashMap::with_capacity(keys.len()),
@@ -153,30 +180,33 @@ where
         }
         answer.provenance.hits = answer.facts.len();
         answer.provenance.misses = missing.len();
+        let mut failed = None;
         if !missing.is_empty() {
-            self.fill(&mut answer, scope, missing, terms).await?;
+            failed = self.fill(&mut answer, scope, missing, terms).await?;
         }
         let (hits, misses) = (answer.provenance.hits, answer.provenance.misses);
         self.cache.count(hits, misses, answer.provenance.stale);
         let ages = answer.facts.values().map(|fact| fact.age());
         answer.provenance.age = ages.max().unwrap_or_default();
-        Ok(answer)
+        Ok((answer, failed))
     }
 
-    /// Asks for what is missing. All flights are under way before the first is waited for.
+    /// Asks for what is missing, and tells why some of it cannot be told. All flights are under way before the first is
+    /// waited for.
     async fn fill(
         &self,
         answer: &mut Answer<K, V>,
         scope: &S,
         missing: Vec<Scoped<S, K>>,
         terms: Terms,
-    ) -> Result<(), GuardError> {
+    ) -> Result<Option<GuardError>, GuardError> {
         let limit = self.policy.fresh_limit(terms.oldest);
         let Joined { mut waiting, leads } = self.flights.join(missing, limit, self.keys_per_call);
         for lead in leads {
             waiting.push((Arc::clone(&lead.flight), lead.keys.clone()));
             self.depart(lead, scope.clone(), limit, terms);
         }
+        let mut failed = None;
         for (flight, keys) in waiting {
             let outcome = timeout_at(terms.deadline, flight.outcome())
                 .await
@@ -188,32 +218,39 @@ where
                     let fact = facts.get(&scoped.key)?;
                     Some((scoped.key, Arc::clone(fact)))
                 })),
-                Err(error) => self.stand_in(answer, keys, error, terms).await?,
+                Err(error) if error.allows_stale() => {
+                    if !self.stand_in(answer, keys, terms).await {
+                        failed = Some(error);
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(failed)
     }
 
-    /// Answers from facts within the stale bound, all keys or none.
+    /// Answers from facts within the stale bound; false where there is none for some of the keys.
     async fn stand_in(
         &self,
         answer: &mut Answer<K, V>,
         keys: Vec<Scoped<S, K>>,
-        error: GuardError,
         terms: Terms,
-    ) -> Result<(), GuardError> {
-        if !error.allows_stale() {
-            return Err(error);
-        }
-        let limit = self.policy.stale_limit(terms.oldest);
+    ) -> bool {
+        let limit = self.policy.stale_limit(terms.oldest_stale.or(terms.oldest));
+        let mut all = true;
         for scoped in keys {
-            let Some(fact) = self.cache.younger_than(&scoped, limit).await else {
-                return Err(error);
-            };
-            answer.facts.insert(scoped.key, fact);
-            answer.provenance.stale += 1;
+            match self.cache.younger_than(&scoped, limit).await {
+                Some(fact) => {
+                    answer.facts.insert(scoped.key, fact);
+                    answer.provenance.stale += 1;
+                }
+                None => {
+                    answer.provenance.unknown += 1;
+                    all = false;
+                }
+            }
         }
-        Ok(())
+        all
     }
 
     /// Makes the call in a task of its own: those who wait for it may come and go. It has the operation's time, not

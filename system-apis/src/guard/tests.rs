@@ -109,6 +109,7 @@ fn terms() -> Terms {
         deadline: Instant::now() + Duration::from_secs(30),
         lane: Lane::Browse,
         oldest: None,
+        oldest_stale: None,
     }
 }
 

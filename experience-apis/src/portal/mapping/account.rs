@@ -30,5 +30,6 @@ pub fn credit(position: CreditPosition) -> Credit {
         available: position.available,
         blocked: position.blocked,
         as_of: position.as_of,
+        degraded: position.degraded,
     }
 }

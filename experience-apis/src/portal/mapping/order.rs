@@ -18,8 +18,8 @@ use crate::{
     portal::shape::{
         hold::Hold,
         order::{
-            Order, OrderLine, OrderPage, OrderReceipt, OrderSummary, Timeline, TimelineEntry,
-            TimelineEvent,
+            Order, OrderLine, OrderPage, OrderReceipt, OrderSummary, TakenOn, Timeline,
+            TimelineEntry, TimelineEvent,
         },
     },
 };
@@ -72,6 +72,7 @@ pub fn receipt(accepted: &SalesOrderAccepted) -> OrderReceipt {
         version: accepted.version,
         holds: holds(&accepted.holds),
         total: accepted.total,
+        provisional: accepted.provisional,
     }
 }
 
@@ -85,6 +86,7 @@ pub fn receipt_of_order(order: &SalesOrder) -> OrderReceipt {
         version: order.version,
         holds: holds(&order.holds),
         total: order.total,
+        provisional: order.provisional,
     }
 }
 
@@ -115,6 +117,7 @@ fn summary(order: SalesOrder) -> OrderSummary {
         line_count: order.lines.len(),
         promised_delivery_date: last_day,
         total: order.total,
+        provisional: order.provisional,
         received_at: order.received_at,
     }
 }
@@ -140,6 +143,11 @@ pub fn order(order: SalesOrder) -> Order {
             .map(|line| order_line(line, &named))
             .collect(),
         total: order.total,
+        provisional: order.provisional,
+        taken_on: order.taken_on.map(|on| TakenOn {
+            price: on.price,
+            stock: on.stock,
+        }),
         received_at: order.received_at,
         accepted_at: order.accepted_at,
         decision_id: order.decision_id,
@@ -195,6 +203,15 @@ fn timeline_event(word: &str) -> Option<(TimelineEvent, &'static str)> {
         "order.received" => (
             TimelineEvent::Received,
             "The order was received and is safe.",
+        ),
+        "order.provisionally_accepted" => (
+            TimelineEvent::ProvisionallyAccepted,
+            "The seller's system does not answer; the order was taken nevertheless, and its prices and dates are looked at \
+             again before it goes on.",
+        ),
+        "order.revalidated" => (
+            TimelineEvent::Revalidated,
+            "The order's prices and dates were looked at again.",
         ),
         "order.held" => (TimelineEvent::Held, "The order waits for the seller."),
         "order.hold_released" => (

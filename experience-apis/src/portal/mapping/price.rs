@@ -43,6 +43,8 @@ pub(super) fn line_price(price: canonical::LinePrice) -> LinePrice {
         source,
         quote_id,
         contract,
+        as_of: price.as_of,
+        degraded: price.degraded,
     }
 }
 
@@ -82,6 +84,7 @@ pub fn basket_check(check: canonical::BasketCheck, named: &Named) -> BasketCheck
             .map(|line| checked_line(line, named))
             .collect(),
         total: check.total,
+        degraded: check.degraded,
     }
 }
 

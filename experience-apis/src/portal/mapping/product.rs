@@ -1,6 +1,6 @@
 //! Products, put together with the account's price and the stock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use canonical_model::{ItemNumber, price as prices, product as canonical, promise};
 
@@ -16,11 +16,12 @@ pub fn product_page(
     prices: prices::BrowsePrices,
     stock: promise::Availabilities,
 ) -> ProductPage {
+    let prices::BrowsePrices { prices, on_request } = prices;
     let mut prices: HashMap<ItemNumber, _> = prices
-        .prices
         .into_iter()
         .map(|price| (price.item.clone(), price))
         .collect();
+    let on_request: HashSet<ItemNumber> = on_request.into_iter().collect();
     let mut stock: HashMap<ItemNumber, _> = stock
         .items
         .into_iter()
@@ -28,7 +29,11 @@ pub fn product_page(
         .collect();
     let item = |found: canonical::Product| {
         let (price, stock) = (prices.remove(&found.item), stock.remove(&found.item));
-        product(found, price, stock)
+        let price_on_request = on_request.contains(&found.item);
+        Product {
+            price_on_request,
+            ..product(found, price, stock)
+        }
     };
     ProductPage {
         items: page.items.into_iter().map(item).collect(),
@@ -52,6 +57,7 @@ pub fn product(
         conversions: product.conversions,
         orderable: product.orderable,
         price: price.map(my_price),
+        price_on_request: false,
         availability: stock.map(availability),
     }
 }
@@ -65,6 +71,7 @@ fn my_price(price: prices::BrowsePrice) -> MyPrice {
     MyPrice {
         breaks: price.breaks.into_iter().map(price_break).collect(),
         as_of: price.as_of,
+        degraded: price.degraded,
     }
 }
 
@@ -75,5 +82,6 @@ fn availability(stock: promise::Availability) -> Availability {
         sites: stock.sites,
         replenishment_days: stock.replenishment_days,
         as_of: stock.as_of,
+        degraded: stock.degraded,
     }
 }

@@ -62,11 +62,14 @@ pub(super) async fn read_product(
     let (context, account) = (&buyer.context, &buyer.account);
     let product = process.product(context, account, &item).await?;
     let (prices, stock) = facts(&process, context, account, vec![product.item.clone()]).await?;
+    let on_request = prices.on_request.contains(&product.item);
     let (price, stock) = (
         prices.prices.into_iter().next(),
         stock.items.into_iter().next(),
     );
-    Ok(Json(mapping::product(product, price, stock)))
+    let mut product = mapping::product(product, price, stock);
+    product.price_on_request = on_request;
+    Ok(Json(product))
 }
 
 /// Prices and stock of a page: one call each, at the same time.
@@ -78,7 +81,10 @@ async fn facts(
 ) -> Result<(BrowsePrices, Availabilities), CallError> {
     if items.is_empty() {
         return Ok((
-            BrowsePrices { prices: Vec::new() },
+            BrowsePrices {
+                prices: Vec::new(),
+                on_request: Vec::new(),
+            },
             Availabilities { items: Vec::new() },
         ));
     }

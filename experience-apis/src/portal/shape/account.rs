@@ -64,4 +64,6 @@ pub struct Credit {
     pub blocked: bool,
     /// Since when this holds.
     pub as_of: Timestamp,
+    /// Whether that is older than it should be, since the seller's system does not answer.
+    pub degraded: bool,
 }

@@ -97,6 +97,8 @@ pub struct BasketCheck {
     pub lines: Vec<CheckedLine>,
     /// The total of the lines that are priced.
     pub total: Money,
+    /// Whether any figure behind it is older than it should be, or missing, since the seller's system does not answer.
+    pub degraded: bool,
 }
 
 /// A checked line.

@@ -4,7 +4,7 @@ use canonical_model::{
     AccountId, Currency, ErpOrderNumber, ItemNumber, Money, OrderId, OrderReference,
     PurchaseOrderNumber, Quantity, QuoteId, ReservationId, ShipToId,
     basket::LineProblem,
-    order::{LinePolicy, LineQuantities, OrderStatus},
+    order::{FactAge, LinePolicy, LineQuantities, OrderStatus},
     promise::ScheduleLine,
 };
 use jiff::{Timestamp, civil::Date};
@@ -76,6 +76,8 @@ pub struct OrderReceipt {
     pub holds: Vec<Hold>,
     /// Its total.
     pub total: Money,
+    /// Whether it stands on figures that are looked at again before it goes on, since the seller's system does not answer.
+    pub provisional: bool,
 }
 
 /// Lists the account's orders, newest first.
@@ -143,6 +145,8 @@ pub struct OrderSummary {
     pub promised_delivery_date: Option<Date>,
     /// Its total.
     pub total: Money,
+    /// Whether it stands on figures that are looked at again before it goes on, since the seller's system does not answer.
+    pub provisional: bool,
     /// When it was received.
     pub received_at: Timestamp,
 }
@@ -180,6 +184,12 @@ pub struct Order {
     pub lines: Vec<OrderLine>,
     /// The total of the lines not rejected.
     pub total: Money,
+    /// Whether it stands on figures that are looked at again before it goes on, since the seller's system does not answer.
+    pub provisional: bool,
+    /// How old those figures were, while it is provisional.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub taken_on: Option<TakenOn>,
     /// When it was received.
     pub received_at: Timestamp,
     /// When the seller's system had it.
@@ -192,6 +202,19 @@ pub struct Order {
     pub correlation_id: String,
     /// The W3C trace id of the request that brought it.
     pub trace_id: String,
+}
+
+/// What a provisional order stands on: of each kind of figure the oldest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TakenOn {
+    /// Prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub price: Option<FactAge>,
+    /// Stock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub stock: Option<FactAge>,
 }
 
 /// A line of an order.
@@ -260,6 +283,10 @@ pub struct TimelineEntry {
 pub enum TimelineEvent {
     /// It was received and is durable.
     Received,
+    /// It was taken on figures that are looked at again before it goes on.
+    ProvisionallyAccepted,
+    /// Those figures were looked at again.
+    Revalidated,
     /// It waits for the seller.
     Held,
     /// It no longer waits.

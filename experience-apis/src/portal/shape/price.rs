@@ -27,6 +27,8 @@ pub struct MyPrice {
     pub breaks: Vec<Break>,
     /// The age of the fact behind it.
     pub as_of: Timestamp,
+    /// Whether that is older than it should be, since the seller's system does not answer.
+    pub degraded: bool,
 }
 
 /// From a quantity on, this price.
@@ -60,4 +62,10 @@ pub struct LinePrice {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub contract: Option<ContractNumber>,
+    /// The age of the fact behind it; absent for a quote's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub as_of: Option<Timestamp>,
+    /// Whether that is older than it should be, since the seller's system does not answer.
+    pub degraded: bool,
 }

@@ -66,6 +66,8 @@ pub struct Product {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub price: Option<MyPrice>,
+    /// Whether there is none now because the seller's system does not answer: it is given on request.
+    pub price_on_request: bool,
     /// What is available; absent = the stock of this product is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -91,4 +93,6 @@ pub struct Availability {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub as_of: Option<Timestamp>,
+    /// Whether that is older than it should be, or missing, since the seller's system does not answer.
+    pub degraded: bool,
 }

@@ -3,9 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use canonical_model::{ItemNumber, QuoteId, account::Account, basket::BasketCheck, quote::Quote};
+use canonical_model::{
+    ItemNumber, QuoteId,
+    account::Account,
+    basket::{BasketCheck, LineProblemCode},
+    quote::Quote,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use service_runtime::{context::CallContext, http_client::HopError};
+use service_runtime::{context::CallContext, http_client::HopError, problem::Problem};
 
 use super::{
     Brought, Ordered,
@@ -14,6 +19,7 @@ use super::{
 };
 use crate::{
     clients::process::{CallError, ProcessClient},
+    error::codes,
     placing::patiently,
     punchout::profile::{OnDifference, Profile},
 };
@@ -92,6 +98,17 @@ async fn buyer_parts(
 }
 
 /// What is not there, or another's, is nothing.
+/// Whether a line has no price or no date because the seller's system does not answer: that refuses nothing.
+fn cannot_be_told(check: &BasketCheck) -> bool {
+    let mut problems = check.lines.iter().flat_map(|line| &line.problems);
+    problems.any(|problem| {
+        matches!(
+            problem.code,
+            LineProblemCode::PriceOnRequest | LineProblemCode::DateUnconfirmed
+        )
+    })
+}
+
 fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Ok(found) => Ok(Some(found)),
@@ -119,6 +136,11 @@ pub(super) async fn as_of_now(
     }
     let basket = wanted.basket();
     match patiently(|| process.check_basket(context, &basket)).await {
+        Ok(check) if cannot_be_told(&check) => {
+            let later = "What it costs, or when it comes, cannot be told now.";
+            let problem = Problem::new(codes::TEMPORARILY_UNAVAILABLE, later);
+            Err(CallError(HopError::Problem(problem)))
+        }
         Ok(check) => Ok(Some(check)),
         // What is wrong with it is told when it is taken.
         Err(CallError(HopError::Problem(problem)))

@@ -106,6 +106,7 @@ impl Told {
                 lines: quote.lines.clone(),
                 total: quote.total,
                 credit: None,
+                degraded: false,
             }),
             ..Self::default()
         }

@@ -53,6 +53,7 @@ pub(super) async fn place(
         version: 1,
         holds: Vec::new(),
         total: order.total,
+        provisional: false,
     };
     stub.memory.lock().unwrap().orders.push(order);
     if std::mem::take(&mut *stub.duplicate.lock().unwrap()) {

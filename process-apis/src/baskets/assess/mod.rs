@@ -9,14 +9,15 @@ use canonical_model::{
     ItemNumber, QuoteId,
     account::{Account, AccountStatus, ShipTo},
     basket::{BasketCheck, BasketRequest, CheckedLine, LineProblem, LineProblemCode, Verdict},
+    credit::CreditPosition,
     decision::DecisionStep,
     order::LinePolicy,
     price::PriceSchedule,
 };
-use jiff::{Timestamp, ToSpan, civil::Date};
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 use rust_decimal::Decimal;
 
-use super::{Assessment, facts::Facts, ledgers, line};
+use super::{Assessment, facts::Facts, ledgers, line, standing::taken_on};
 use crate::{credit::exposure, pricing::resolve::LockedPrice, quotes::StoredQuote};
 use promise::{promise, total};
 
@@ -28,6 +29,7 @@ pub(super) struct Basket<'a> {
     pub(super) request: &'a BasketRequest,
     pub(super) facts: &'a Facts,
     pub(super) ship_to: Option<&'a ShipTo>,
+    pub(super) now: Timestamp,
     pub(super) today: Date,
     pub(super) schedules: BTreeMap<&'a ItemNumber, &'a PriceSchedule>,
     /// By quote; one that cannot be used is absent.
@@ -46,6 +48,7 @@ pub fn assess(
         request,
         facts,
         ship_to,
+        now,
         today: facts.policies.default_site.zone().to_datetime(now).date(),
         schedules: facts
             .prices
@@ -74,7 +77,7 @@ pub fn assess(
         .collect();
     holds.retain(|hold| hold.line.is_none_or(|line| !refused.contains(&line)));
     let credit_levels = ledgers::chain(&facts.account);
-    let oldest = now - facts.policies.freshness.credit_usable.signed();
+    let oldest = now - credit_usable(facts);
     let checked = exposure::check(&exposure::Check {
         chain: &credit_levels,
         levels: &facts.credit,
@@ -85,6 +88,11 @@ pub fn assess(
     holds.extend(checked.hold);
     steps.push(checked.step);
     let credit = exposure::ruling(&credit_levels, &facts.credit);
+    let credit = credit.map(|position| CreditPosition {
+        degraded: facts.standing.credit.is_degraded(position.as_of, now),
+        ..position
+    });
+    let taken_on = taken_on(facts, &lines, &credit_levels, now);
     let mut assessment = Assessment {
         verdict: Verdict::Accept,
         account: facts.account.clone(),
@@ -98,10 +106,22 @@ pub fn assess(
         credit_levels,
         credit_unknown: checked.unknown,
         credit,
+        taken_on,
+        degraded: facts.degraded,
         steps,
     };
     assessment.verdict = verdict(&assessment, line_policy);
     assessment
+}
+
+/// Beyond this age credit is not known. Where its source does not answer, that is as the purpose allows.
+fn credit_usable(facts: &Facts) -> SignedDuration {
+    let usable = facts.policies.freshness.credit_usable.signed();
+    let standing = facts.standing.credit;
+    match standing.usable_seconds.filter(|_| standing.degraded) {
+        Some(seconds) => SignedDuration::from_secs(i64::from(seconds)),
+        None => usable,
+    }
 }
 
 fn verdict(assessment: &Assessment, line_policy: LinePolicy) -> Verdict {
@@ -296,6 +316,7 @@ impl Assessment {
             lines: self.checked_lines(),
             total: self.total,
             credit: self.credit.clone(),
+            degraded: self.degraded,
         }
     }
 

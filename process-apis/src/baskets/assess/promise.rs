@@ -4,7 +4,7 @@ use canonical_model::{
     Money,
     basket::{LineProblem, LineProblemCode},
     decision::DecisionStep,
-    promise::ScheduleLine,
+    promise::{Cover, ScheduleLine},
 };
 use jiff::{Timestamp, civil::Date};
 
@@ -45,6 +45,10 @@ pub(super) fn promise(
     let mut stock = stock;
     let mut needs = Vec::new();
     for (index, line) in lines.iter_mut().enumerate() {
+        if is_unconfirmed(basket, line, &stock) {
+            line.problems.push(unconfirmed(index));
+            continue;
+        }
         let Some(sourced) = source_line(basket, line, index, chosen_sites, &mut stock) else {
             continue;
         };
@@ -53,12 +57,46 @@ pub(super) fn promise(
         }
         needs.extend(needs_of(basket, line, &sourced));
         line.schedule = sourced.schedule;
+        tell_ages(basket, line);
         steps.push(sourced.step);
     }
     if together {
         deliver_together(lines, &sites);
     }
     needs
+}
+
+/// Whether nobody can tell now what there is of a line's item. That it is nowhere is told by its source only.
+fn is_unconfirmed(basket: &Basket<'_>, line: &AssessedLine, stock: &Stock) -> bool {
+    let product = line.product.as_ref().filter(|_| line.problems.is_empty());
+    basket.facts.standing.stock.degraded
+        && product.is_some_and(|product| !stock.knows(&product.item))
+}
+
+fn unconfirmed(index: usize) -> LineProblem {
+    let detail =
+        "No date can be confirmed now, since the seller's system does not answer; try again later.";
+    problem(
+        LineProblemCode::DateUnconfirmed,
+        format!("/lines/{index}/quantity"),
+        detail,
+    )
+}
+
+/// How old the figures are on which each part of a line is promised.
+fn tell_ages(basket: &Basket<'_>, line: &mut AssessedLine) {
+    let Some(product) = &line.product else { return };
+    for part in &mut line.schedule {
+        let mut rows = basket.facts.stock.iter();
+        let row = rows.find(|row| row.item == product.item && row.site == part.site);
+        part.as_of = row
+            .filter(|_| part.cover != Cover::LeadTime)
+            .map(|row| row.as_of);
+        let standing = basket.facts.standing.stock;
+        part.degraded = part
+            .as_of
+            .is_some_and(|as_of| standing.is_degraded(as_of, basket.now));
+    }
 }
 
 fn source_line(

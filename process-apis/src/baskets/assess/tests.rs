@@ -266,14 +266,26 @@ async fn stock_last_known_is_promised_for_a_while_and_never_invented() {
     let call = call_for(&["A"]);
     let gathered = || gather(&seller.sources, &call, &request, Purpose::Order);
     let down = SystemError::Unavailable { retry_after: None };
+    let promised = async || {
+        let gathered = gathered().await.unwrap();
+        assert!(gathered.degraded);
+        let now = seller.sources.clock.now();
+        let assessment = assess(&request, LinePolicy::AllOrNothing, &gathered, now);
+        match codes(&assessment).as_slice() {
+            [] => assessment.lines[0].schedule[0].as_of,
+            [(LineProblemCode::DateUnconfirmed, _)] => None,
+            other => panic!("{other:?}"),
+        }
+    };
     seller.system.world().failing.insert("stock", down.clone());
-    assert!(gathered().await.is_err());
+    assert_eq!(promised().await, None);
     seller.system.world().failing.clear();
     gathered().await.unwrap();
     seller.system.world().failing.insert("stock", down);
-    assert!(gathered().await.unwrap().degraded);
-    seller.clock.advance(SignedDuration::from_mins(16));
-    assert!(gathered().await.is_err());
+    seller.clock.advance(SignedDuration::from_mins(59));
+    assert_eq!(promised().await, Some(noon()));
+    seller.clock.advance(SignedDuration::from_mins(2));
+    assert_eq!(promised().await, None);
 }
 
 #[tokio::test]

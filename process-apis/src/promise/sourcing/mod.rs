@@ -42,7 +42,8 @@ impl Stock {
         self.0.get(item)?.get(site)
     }
 
-    fn knows(&self, item: &ItemNumber) -> bool {
+    /// Whether anything is known of an item, at any site.
+    pub fn knows(&self, item: &ItemNumber) -> bool {
         self.0.get(item).is_some_and(|sites| !sites.is_empty())
     }
 

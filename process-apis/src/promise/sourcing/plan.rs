@@ -67,6 +67,8 @@ impl Part {
             ship_date: self.ship,
             promised_delivery_date: self.delivery,
             cover: self.cover,
+            as_of: None,
+            degraded: false,
         }
     }
 }

@@ -1,17 +1,20 @@
 //! Effects: written with the commit that causes them, leased to a worker, ended by the outcome it commits.
 
-use canonical_model::OrderId;
+use canonical_model::{CompanyId, OrderId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{PgPool, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    super::{AttemptStart, EffectChange, EffectOutcome, LeasedEffect, StoreError},
+    super::{AttemptStart, EffectChange, EffectOutcome, LeasedEffect, PARKED, StoreError},
     commit::Parts,
     value::{Columns as _, json, nanoseconds},
 };
 use crate::effects::EffectKind;
+
+/// So many are woken at a time: others get their turn between.
+const WOKEN: i64 = 1_000;
 
 /// The changes as `commit_effects` takes them.
 pub(super) fn given(changes: &[EffectChange], parts: &mut Parts) -> Result<Value, StoreError> {
@@ -164,4 +167,22 @@ pub(super) async fn next_due(pool: &PgPool) -> Result<Option<Timestamp>, StoreEr
     .fetch_one(pool)
     .await?;
     row.maybe_at("due_at")
+}
+
+/// Wakes the oldest of what waits to be woken. They are due since they were written, so that they come before all that is
+/// newer.
+pub(super) async fn wake(pool: &PgPool, company: Option<&CompanyId>) -> Result<u64, StoreError> {
+    let woken = sqlx::query(
+        "UPDATE effect SET due_at = created_at WHERE seq IN (
+            SELECT seq FROM effect AS parked WHERE state = 'pending' AND NOT awake AND due_at = $1
+                AND ($2::text IS NULL OR EXISTS (
+                    SELECT FROM sales_order WHERE id = parked.order_id AND company = $2))
+            ORDER BY seq LIMIT $3 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(nanoseconds(PARKED))
+    .bind(company.map(CompanyId::as_str))
+    .bind(WOKEN)
+    .execute(pool)
+    .await?;
+    Ok(woken.rows_affected())
 }

@@ -294,6 +294,10 @@ impl Store for PostgresStore {
         effects::begin_attempt(&self.pool, &start).await
     }
 
+    async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError> {
+        effects::wake(&self.pool, company).await
+    }
+
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {
         effects::next_due(&self.pool).await
     }

@@ -1,6 +1,6 @@
 //! Effects: written with the commit that causes them, leased to a worker, ended by the outcome it commits.
 
-use canonical_model::OrderId;
+use canonical_model::{CompanyId, OrderId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde_json::Value;
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AttemptStart, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, StoreError,
+        AttemptStart, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
+        StoreError,
     },
     value::{At, Id, Json, broken},
 };
@@ -85,9 +86,10 @@ pub(super) fn apply(
         EffectChange::ResumeStopped { order_id, due_at } => {
             connection
                 .prepare_cached(
-                    "UPDATE effect SET state = 'pending', due_at = ?2, awake = 0 WHERE order_id = ?1 AND state = 'stopped'",
+                    "UPDATE effect SET state = 'pending', due_at = ?2, awake = 0
+                     WHERE order_id = ?1 AND (state = 'stopped' OR (state = 'pending' AND due_at = ?3))",
                 )?
-                .execute(params![Id(order_id.0), At(*due_at)])?;
+                .execute(params![Id(order_id.0), At(*due_at), At(PARKED)])?;
             Ok(())
         }
     }
@@ -330,4 +332,32 @@ mod tests {
             "{plan:#?}"
         );
     }
+}
+
+/// Whether an effect waits to be woken.
+pub(super) fn any_parked(connection: &Connection) -> Result<bool, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT 1 FROM effect WHERE state = 'pending' AND awake = 0 AND due_at = ?1 LIMIT 1",
+        )?
+        .exists([At(PARKED)])?;
+    Ok(found)
+}
+
+/// Wakes the oldest. They are due since they were written, so that they come before all that is newer.
+pub(super) fn wake(
+    connection: &Connection,
+    company: Option<&CompanyId>,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let woken = connection
+        .prepare_cached(
+            "UPDATE effect SET due_at = created_at WHERE seq IN (
+                SELECT seq FROM effect AS parked WHERE state = 'pending' AND awake = 0 AND due_at = ?1
+                    AND (?2 IS NULL OR EXISTS (
+                        SELECT 1 FROM sales_order WHERE id = parked.order_id AND company = ?2))
+                ORDER BY seq LIMIT ?3)",
+        )?
+        .execute(params![At(PARKED), company.map(CompanyId::as_str), most])?;
+    Ok(u64::try_from(woken).unwrap_or(u64::MAX))
 }

@@ -337,6 +337,17 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError> {
+        // Mostly nothing waits: then there is nothing to write.
+        if !self.readers.run(effects::any_parked).await? {
+            return Ok(0);
+        }
+        let company = company.cloned();
+        self.writer
+            .run(move |connection| effects::wake(connection, company.as_ref(), SWEEP))
+            .await
+    }
+
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.readers.run(effects::next_due).await
     }

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AttemptStart, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect, StoreError,
+        AttemptStart, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
+        StoreError,
     },
-    Shared, at, empty,
+    Shared, at, company, empty, order,
 };
 
 async fn add(store: &Shared, order: u128, due: i64, serial_key: Option<&str>) {
@@ -248,4 +249,42 @@ pub(in super::super) async fn a_stopped_effect_is_resumed_or_dropped(store: Shar
         .unwrap();
     assert!(lease(&store, 300).await.is_empty());
     assert_eq!(store.next_effect_due().await.unwrap(), None);
+}
+
+pub(in super::super) async fn what_is_parked_waits_until_it_is_woken_oldest_first(store: Shared) {
+    let other = canonical_model::CompanyId::new("DE01").unwrap();
+    for number in 1..=3 {
+        let id = Uuid::from_u128(number);
+        store
+            .commit(order(id, 0, &format!("PO-{number}")))
+            .await
+            .unwrap();
+        add(&store, number, 0, None).await;
+    }
+    let park = |held: &LeasedEffect| EffectOutcome::Later {
+        effect: held.effect,
+        lease: held.lease,
+        due_at: PARKED,
+        progress: json!("the ERP is away"),
+        keep_lease: false,
+    };
+    // What is parked last is not woken last: its age decides.
+    for held in lease(&store, 0).await.iter().rev() {
+        end(&store, park(held)).await.unwrap();
+    }
+    add(&store, 4, 50, None).await;
+    assert_eq!(orders(&lease(&store, 49).await), []);
+    assert_eq!(store.wake_parked(Some(&other)).await.unwrap(), 0);
+    let resume = EffectChange::ResumeStopped {
+        order_id: OrderId(Uuid::from_u128(2)),
+        due_at: at(50),
+    };
+    let cancelled = Commit {
+        effects: vec![resume],
+        ..empty(50)
+    };
+    store.commit(cancelled).await.unwrap();
+    assert_eq!(store.wake_parked(Some(&company())).await.unwrap(), 2);
+    assert_eq!(store.wake_parked(None).await.unwrap(), 0);
+    assert_eq!(orders(&lease(&store, 50).await), [1, 2, 3, 4]);
 }

@@ -48,7 +48,8 @@ macro_rules! store_suite {
                 a_reached_bound_leaves_nothing_of_the_commit, sums_are_of_one_company_and_by_name;
             effects: effects_of_a_key_are_leased_one_at_a_time, the_oldest_that_is_due_comes_first_of_all_keys,
                 a_long_queue_of_one_key_comes_one_at_a_time_in_its_order, an_expired_lease_is_taken_over,
-                attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped;
+                attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped,
+                what_is_parked_waits_until_it_is_woken_oldest_first;
             documents: a_document_is_stored_once, control_numbers_rise_and_a_second_lease_keeps_them,
                 an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope;
             sending: documents_of_an_order_are_sent_one_after_the_other, a_document_put_off_or_refused_counts_for_its_order,

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     connector::{Batch, ConnectorError},
-    guard::{Answer, Guard, GuardError, KeyedRead, Kind, Operation, Provenance, Terms},
+    guard::{
+        Answer, Guard, GuardError, KeyedRead, Kind, Operation, Provenance, Terms,
+        breaker::BreakerState,
+    },
     systems::{OperationStatus, SystemKind, SystemStatus},
 };
 
@@ -199,7 +202,15 @@ impl ErpBackend {
             credit_lag_ms: millis(can.credit_lag),
             stock_lag_ms: millis(can.stock_lag),
             serialize_creates_by_account: can.serialize_creates_by_account,
+            taking_orders: self.taking_orders(),
         }
+    }
+
+    /// Whether orders get through: none of what creates one is stopped by its breaker.
+    fn taking_orders(&self) -> bool {
+        [&self.create_order, &self.find_orders, &self.release_order]
+            .iter()
+            .all(|operation| operation.breaker_state() != BreakerState::Open)
     }
 
     /// Accounts with all above them, in the order asked; unknown ones are absent. So is one whose accounts above cannot be
@@ -294,7 +305,8 @@ impl ErpBackend {
         Ok((part, answer.provenance))
     }
 
-    /// Price schedules in the order asked; records for other delivery addresses are left out.
+    /// Price schedules in the order asked; records for other delivery addresses are left out. While the ERP does not
+    /// answer, items whose prices are not kept are absent.
     pub async fn prices(
         &self,
         company: &CompanyId,
@@ -307,7 +319,7 @@ impl ErpBackend {
             company: company.clone(),
             account,
         };
-        let answer = self.prices.get(&buyer, items.clone(), terms).await?;
+        let answer = self.prices.get_known(&buyer, items.clone(), terms).await?;
         let schedules = in_order(&items, &answer)
             .map(|(item, entries, as_of)| PriceSchedule {
                 company: company.clone(),
@@ -324,7 +336,8 @@ impl ErpBackend {
         Ok((schedules, answer.provenance))
     }
 
-    /// Stock by item, then site; pairs that the ERP does not know are absent.
+    /// Stock by item, then site; pairs that the ERP does not know are absent, and so are those that are not kept while it
+    /// does not answer.
     pub async fn stock(
         &self,
         company: &CompanyId,
@@ -333,7 +346,7 @@ impl ErpBackend {
     ) -> Result<Facts<Vec<StockFact>>, GuardError> {
         keys.sort_unstable();
         keys.dedup();
-        let answer = self.stock.get(company, keys.clone(), terms).await?;
+        let answer = self.stock.get_known(company, keys.clone(), terms).await?;
         let stock = in_order(&keys, &answer)
             .map(|(_, fact, _)| fact.clone())
             .collect();
@@ -350,6 +363,7 @@ impl ErpBackend {
         // Who stands above whom changes rarely: the hierarchy may be as old as the operation allows.
         let hierarchy = Terms {
             oldest: None,
+            oldest_stale: None,
             ..terms
         };
         let (accounts, from) = self.accounts(company, vec![account], hierarchy).await?;

@@ -1,0 +1,1 @@
+//! What differs from what a provisional order was taken at.
