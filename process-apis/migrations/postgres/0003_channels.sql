@@ -13,13 +13,14 @@ CREATE FUNCTION document_as_read(of_id uuid) RETURNS jsonb LANGUAGE sql STABLE A
     FROM document AS d LEFT JOIN document_outcome AS o ON o.document_id = d.id WHERE d.id = of_id
 $$;
 
--- Locks what the changes test: the documents they name, then the control numbers they take.
+-- Locks what the changes test: the documents they name, in the order in which they are leased, then the control numbers
+-- they take.
 CREATE FUNCTION lock_documents(of_company text, given jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM document AS d
     WHERE d.company = of_company AND d.id IN (
         SELECT n.id FROM jsonb_to_recordset(given) AS n (change text, id uuid) WHERE n.change NOT IN ('store', 'owe'))
-    ORDER BY d.id FOR UPDATE;
+    ORDER BY d.seq FOR UPDATE;
     INSERT INTO control_number AS c (company, channel, partner, last)
     SELECT DISTINCT of_company, n.channel, n.partner, 0
     FROM jsonb_to_recordset(given) AS n (change text, channel text, partner text)

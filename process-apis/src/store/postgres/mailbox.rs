@@ -71,7 +71,8 @@ fn workable(work: DocumentWork) -> &'static str {
     }
 }
 
-/// Leases what nobody holds, oldest first; what another takes at the same time is passed over.
+/// Leases what nobody holds, oldest first. Whoever changes one of them at that moment is waited for: passed over, it
+/// would lie until somebody asks again. `lock_documents` locks in the same order.
 pub(super) async fn lease(
     pool: &PgPool,
     asked: &DocumentLease,
@@ -94,7 +95,7 @@ pub(super) async fn lease(
         .push(" ORDER BY seq LIMIT ")
         .push_bind(i64::from(asked.limit))
         .push(
-            " FOR UPDATE SKIP LOCKED),
+            " FOR UPDATE),
             leased AS (UPDATE document SET lease = gen_random_uuid(), lease_until = ",
         )
         .push_bind(nanoseconds(asked.until))

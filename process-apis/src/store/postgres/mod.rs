@@ -49,6 +49,8 @@ mod value;
 mod wake;
 
 #[cfg(test)]
+mod race_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

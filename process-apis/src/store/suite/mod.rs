@@ -3,8 +3,10 @@
 pub(super) mod bounds;
 pub(super) mod documents;
 pub(super) mod effects;
+pub(super) mod ledger_twins;
 pub(super) mod ledgers;
 pub(super) mod news;
+pub(super) mod races;
 pub(super) mod sending;
 pub(super) mod sessions;
 pub(super) mod streams;
@@ -50,6 +52,8 @@ macro_rules! store_suite {
                 a_long_queue_of_one_key_comes_one_at_a_time_in_its_order, an_expired_lease_is_taken_over,
                 attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped,
                 what_is_parked_waits_until_it_is_woken_oldest_first;
+            races: units_are_raced_for, credit_is_raced_for, a_key_is_raced_for, a_document_is_raced_for,
+                control_numbers_are_raced_for, sessions_are_raced_for, leases_are_raced_for;
             documents: a_document_is_stored_once, control_numbers_rise_and_a_second_lease_keeps_them,
                 an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope;
             sending: documents_of_an_order_are_sent_one_after_the_other, a_document_put_off_or_refused_counts_for_its_order,

@@ -1,0 +1,237 @@
+//! What only several connections to one server can show: races over two instances, what waits for a transaction that is
+//! held open, and that the ledgers are those of the embedded engine.
+
+use std::{sync::Arc, time::Duration};
+
+use canonical_model::Currency;
+use jiff::SignedDuration;
+use proptest::test_runner::{Config, TestRunner};
+use rust_decimal::Decimal;
+use serde_json::json;
+use sqlx::{PgConnection, Row as _};
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::{
+    super::{
+        Commit, CreditKey, CreditLevelFact, IdempotencyAnswer, Store, StoreError,
+        sqlite::SqliteStore,
+        suite::{ledger_twins, races},
+    },
+    testing::TestDatabase,
+};
+
+/// A race of the suite, on two instances over one database.
+macro_rules! on_two {
+    ($($race:ident),+ $(,)?) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $race() {
+            let Some(database) = TestDatabase::make().await else { return };
+            let stores: [Arc<dyn Store>; 2] = [database.open().await, database.open().await];
+            races::$race(&stores).await;
+        }
+    )+ };
+}
+
+on_two! {
+    so_many_units_go_to_so_many_claims,
+    a_parent_s_credit_is_taken_once,
+    of_one_key_one_is_taken,
+    of_one_document_one_is_stored,
+    no_control_number_is_left_out,
+    no_more_sessions_live_than_may,
+    a_document_is_leased_to_one,
+}
+
+/// Waits until somebody waits for a lock that this connection holds.
+async fn until_waited_for(connection: &mut PgConnection) {
+    let waited_for = async {
+        loop {
+            let waits: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM pg_locks
+                    WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))",
+            )
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+            if waits {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), waited_for)
+        .await
+        .expect("somebody waits");
+}
+
+async fn run(connection: &mut PgConnection, sql: &'static str) {
+    sqlx::raw_sql(sql).execute(connection).await.unwrap();
+}
+
+fn keyed(key: &str) -> Commit {
+    Commit {
+        idempotency: Some(IdempotencyAnswer {
+            scope: "US01/buyer".to_owned(),
+            key: key.to_owned(),
+            fingerprint: "f".to_owned(),
+            status: 202,
+            body: json!({"by": "the store"}),
+            subject: None,
+            expires_at: "2026-03-03T00:00:00Z".parse().unwrap(),
+        }),
+        ..Commit::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_second_with_a_key_waits_for_the_first_to_end() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let store = database.open().await;
+    let mut first = database.connect().await;
+    for (key, end) in [("kept", "COMMIT"), ("undone", "ROLLBACK")] {
+        run(&mut first, "BEGIN").await;
+        sqlx::query(
+            "INSERT INTO idempotency VALUES ('US01/buyer', $1, 'f', 202, NULL, 9000000000000000000, '{\"by\":\"the first\"}')",
+        )
+        .bind(key)
+        .execute(&mut first)
+        .await
+        .unwrap();
+        let second: JoinHandle<_> = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.commit(keyed(key)).await }
+        });
+        until_waited_for(&mut first).await;
+        run(&mut first, end).await;
+        let outcome = second.await.unwrap();
+        if end == "COMMIT" {
+            let Err(StoreError::KeyUsed(answer)) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert_eq!(answer.body, json!({"by": "the first"}));
+        } else {
+            outcome.expect("the first one's came to nothing");
+        }
+    }
+}
+
+const OWNER: &str = "00000000-0000-0000-0000-000000000001";
+
+/// The snapshot of who waits is older than what it waited for: it must look again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_waited_sees_what_was_taken_meanwhile() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let store = database.open().await;
+    let mut first = database.connect().await;
+    run(
+        &mut first,
+        "INSERT INTO stock VALUES ('US01', 'SKU-1', 'DC1', 0, 0, '2026-03-02', '{100}', '{0}')",
+    )
+    .await;
+    run(&mut first, "BEGIN").await;
+    let claim = |quantity: i64| {
+        json!([{"movement": "claim", "company": "US01", "item": "SKU-1", "site": "DC1", "owner_kind": "order",
+            "owner_id": OWNER, "line": 1, "day": "2026-03-02", "quantity": quantity.to_string()}])
+    };
+    sqlx::query("SELECT commit_stock(NULL, $1)")
+        .bind(claim(60))
+        .execute(&mut first)
+        .await
+        .unwrap();
+    let second = tokio::spawn({
+        let (pool, claim) = (store.pool.clone(), claim(60));
+        async move {
+            sqlx::query("SELECT commit_stock(NULL, $1)")
+                .bind(claim)
+                .execute(&pool)
+                .await
+        }
+    });
+    until_waited_for(&mut first).await;
+    run(&mut first, "COMMIT").await;
+    let short = second.await.unwrap().unwrap_err();
+    assert!(short.to_string().contains("stock_short"), "{short}");
+    let claimed: Vec<Decimal> = sqlx::query("SELECT claimed FROM stock")
+        .fetch_one(&mut first)
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(claimed, [Decimal::from(60)]);
+}
+
+/// A claim may be forced before its level is known; whoever installs the level at that moment must count it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_level_that_is_installed_counts_the_claim_that_is_being_forced() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let store = database.open().await;
+    let mut first = database.connect().await;
+    run(&mut first, "BEGIN").await;
+    let claim = json!([{"movement": "claim", "levels": [{"company": "US01", "account": "A"}], "owner_kind": "order",
+        "owner_id": OWNER, "amount": "7", "limit_is_exclusive": false, "forced": true}]);
+    sqlx::query("SELECT commit_credit(NULL, $1)")
+        .bind(claim)
+        .execute(&mut first)
+        .await
+        .unwrap();
+    let installed = tokio::spawn({
+        let store = Arc::clone(&store);
+        let fact = CreditLevelFact {
+            key: CreditKey {
+                company: "US01".parse().unwrap(),
+                account: "A".parse().unwrap(),
+            },
+            as_of: "2026-03-02T12:00:00Z".parse().unwrap(),
+            currency: Currency::USD,
+            limit: Some(Decimal::from(10)),
+            exposure: Decimal::ZERO,
+            blocked: false,
+            lag: SignedDuration::ZERO,
+        };
+        async move { store.install_credit(vec![fact]).await }
+    });
+    until_waited_for(&mut first).await;
+    run(&mut first, "COMMIT").await;
+    let level = installed.await.unwrap().unwrap().remove(0);
+    assert_eq!(level.claimed, Decimal::from(7));
+    let again: Vec<_> = store
+        .credit(std::slice::from_ref(&level.key))
+        .await
+        .unwrap();
+    assert_eq!(again, [level]);
+}
+
+/// Whatever the sequence of claims, releases, confirmations and facts: the same positions, and the same errors.
+#[test]
+fn the_ledgers_are_those_of_the_embedded_engine() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Some(database) = runtime.block_on(TestDatabase::make()) else {
+        return;
+    };
+    let store = runtime.block_on(database.open());
+    let mut runner = TestRunner::new(Config {
+        cases: 48,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let steps = ledger_twins::steps();
+    let checked = runner.run(&steps, |steps| {
+        runtime.block_on(async {
+            sqlx::raw_sql("TRUNCATE stock, stock_movement, credit, credit_movement")
+                .execute(&store.pool)
+                .await
+                .unwrap();
+            let embedded: Arc<dyn Store> = Arc::new(SqliteStore::open_in_memory().unwrap());
+            let shared: Arc<dyn Store> = store.clone();
+            ledger_twins::run(&embedded, &shared, steps).await;
+        });
+        Ok(())
+    });
+    checked.unwrap();
+    runtime.block_on(store.close());
+}
