@@ -28,6 +28,16 @@ pub fn xmllint() -> Option<PathBuf> {
     need("xmllint", "install libxml2-utils", program("xmllint"))
 }
 
+/// `strace`, and the right to trace a process.
+pub fn strace() -> Option<PathBuf> {
+    let found = program("strace").filter(|strace| {
+        let mut command = std::process::Command::new(strace);
+        let traced = command.args(["-o", "/dev/null", "true"]).output();
+        traced.is_ok_and(|traced| traced.status.success())
+    });
+    need("strace", "install strace, and allow ptrace", found)
+}
+
 /// Chromium and its driver.
 pub fn chromium() -> Option<Chromium> {
     let driver = program("chromedriver");

@@ -1,0 +1,474 @@
+//! The estate: the outside world, which stays up, and the three layers as processes, which are killed.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use rand::Rng as _;
+use reqwest::Client;
+use sandbox::CreateClass;
+use service_runtime::http_client::{BackendClientConfig, backend_client};
+use tests::punchout::Site;
+
+use crate::{
+    binaries::{Binaries, Binary},
+    outside::{Outside, Proxy},
+    process::{Kept, Program},
+};
+
+/// Ports below those that the system gives to outgoing calls: one of a layer that is down stays free.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const PUNCHOUT_SECRET: &str = "northwind-to-acme-demo";
+
+/// What an estate is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// What the ERP does with a repeated create, and what the connector believes.
+    pub(crate) class: CreateClass,
+    /// How long the ERP's and the warehouse's searches may miss something.
+    pub(crate) quiet_period: Duration,
+    /// Where the store is.
+    pub(crate) store: StorePlace,
+    /// Instances of `process-apis`; more than one need `PostgreSQL`.
+    pub(crate) instances: usize,
+    /// Settings laid over all others.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// Where the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StorePlace {
+    /// A file of the estate's own.
+    Sqlite,
+    /// A database: its URL.
+    Postgres(String),
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            class: CreateClass::Staged,
+            quiet_period: Duration::from_secs(2),
+            store: StorePlace::Sqlite,
+            instances: 1,
+            settings: Vec::new(),
+        }
+    }
+}
+
+impl Plan {
+    /// Lays a setting over the files.
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.settings.push((name.to_owned(), value.to_string()));
+        self
+    }
+}
+
+/// A layer that can be killed.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) binary: Binary,
+    pub(crate) url: String,
+    pub(crate) process: Kept,
+}
+
+/// Everything that runs; it ends when it is dropped.
+pub(crate) struct Estate {
+    pub(crate) outside: Outside,
+    /// From the backends up.
+    pub(crate) layers: Vec<Layer>,
+    /// The buyer's own web site.
+    pub(crate) site: Arc<Site>,
+    pub(crate) http: Client,
+    _sandbox: Kept,
+    scratch: tempfile::TempDir,
+}
+
+impl Estate {
+    /// Starts everything, and waits until it is ready.
+    pub(crate) async fn start(binaries: &Binaries, plan: &Plan) -> anyhow::Result<Self> {
+        let scratch = tempfile::tempdir()?;
+        let http = backend_client(&BackendClientConfig {
+            max_idle_connections: 256,
+            ..BackendClientConfig::default()
+        })?;
+        let site = Arc::new(Site::start().await?);
+        let mut ports = Ports::default();
+        let (sandbox, outside) = start_sandbox(
+            binaries.path(Binary::Sandbox)?,
+            scratch.path(),
+            plan,
+            &mut ports,
+            &http,
+        )?;
+        until_up(&http, &format!("{}/erp/control/calls", outside.erp)).await?;
+        let mut estate = Self {
+            outside,
+            layers: Vec::new(),
+            site,
+            http,
+            _sandbox: sandbox,
+            scratch,
+        };
+        for account in ["ACME", "ACME-WEST", "BOREALIS"] {
+            estate.outside.unlimited_credit(account).await?;
+        }
+        estate.start_layers(binaries, plan, &mut ports)?;
+        estate.ready().await?;
+        Ok(estate)
+    }
+
+    fn start_layers(
+        &mut self,
+        binaries: &Binaries,
+        plan: &Plan,
+        ports: &mut Ports,
+    ) -> anyhow::Result<()> {
+        let system = ports.url()?;
+        let instances: Vec<String> = (0..plan.instances)
+            .map(|_| ports.url())
+            .collect::<anyhow::Result<_>>()?;
+        let experience: Vec<String> = (0..plan.instances)
+            .map(|_| ports.url())
+            .collect::<anyhow::Result<_>>()?;
+        self.add(
+            binaries,
+            plan,
+            (Binary::System, 0),
+            &system,
+            self.of_system(plan),
+        )?;
+        for (number, url) in (0..).zip(&instances) {
+            let own = self.of_process(plan, &system)?;
+            self.add(binaries, plan, (Binary::Process, number), url, own)?;
+        }
+        for (number, (url, below)) in (0..).zip(experience.iter().zip(&instances)) {
+            let own = self.of_experience(url, below)?;
+            self.add(binaries, plan, (Binary::Experience, number), url, own)?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        binaries: &Binaries,
+        plan: &Plan,
+        (binary, number): (Binary, u32),
+        url: &str,
+        own: Vec<(String, String)>,
+    ) -> anyhow::Result<()> {
+        let layer = match binary {
+            Binary::Sandbox | Binary::System => "SYSTEM",
+            Binary::Process => "PROCESS",
+            Binary::Experience => "EXPERIENCE",
+        };
+        let listen = url.trim_start_matches("http://").to_owned();
+        let common = [
+            (format!("ORDERWAY_{layer}__LISTEN"), listen),
+            (format!("ORDERWAY_{layer}__LOG__LEVEL"), "warn".to_owned()),
+        ];
+        let laid_over = plan.settings.iter().cloned();
+        let environment: BTreeMap<String, String> =
+            common.into_iter().chain(own).chain(laid_over).collect();
+        let name = if number == 0 {
+            binary.name().to_owned()
+        } else {
+            format!("{}-{number}", binary.name())
+        };
+        let program = Program {
+            command: vec![
+                binaries.path(binary)?.to_owned(),
+                "--config-dir".into(),
+                tests::root().join("config"),
+            ],
+            environment,
+            log: self.scratch.path().join(format!("{name}.log")),
+            name,
+        };
+        self.layers.push(Layer {
+            binary,
+            url: url.to_owned(),
+            process: Kept::start(program),
+        });
+        Ok(())
+    }
+
+    fn of_system(&self, plan: &Plan) -> Vec<(String, String)> {
+        let erp = "ORDERWAY_SYSTEM__ERP__MAIN";
+        let wms = "ORDERWAY_SYSTEM__WMS__WAREHOUSE";
+        let (erp_proxy, wms_proxy) = (&self.outside.erp_proxy.url, &self.outside.wms_proxy.url);
+        let quiet = milliseconds(plan.quiet_period);
+        let mut own = vec![
+            (format!("{erp}__CONNECTOR__BASE_URL"), erp_proxy.clone()),
+            (
+                format!("{erp}__CONNECTOR__CREATE_CLASS"),
+                word(plan.class).to_owned(),
+            ),
+            (format!("{erp}__CONNECTOR__QUIET_PERIOD"), quiet),
+            (format!("{wms}__CONNECTOR__BASE_URL"), wms_proxy.clone()),
+        ];
+        for backend in [erp, wms] {
+            own.push((
+                format!("{backend}__BUDGET__CALLS_PER_SECOND"),
+                "200".to_owned(),
+            ));
+            own.push((format!("{backend}__BUDGET__IN_FLIGHT"), "32".to_owned()));
+        }
+        own
+    }
+
+    fn of_process(&self, plan: &Plan, below: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let mut own = vec![
+            (
+                "ORDERWAY_PROCESS__SYSTEM__BASE_URL".to_owned(),
+                below.to_owned(),
+            ),
+            (
+                "ORDERWAY_PROCESS__EFFECTS__LEASE".to_owned(),
+                "6s".to_owned(),
+            ),
+            (
+                "ORDERWAY_PROCESS__EFFECTS__CALL_TIME".to_owned(),
+                "2s".to_owned(),
+            ),
+            (
+                "ORDERWAY_PROCESS__EFFECTS__WAREHOUSE_QUIET_PERIOD".to_owned(),
+                milliseconds(plan.quiet_period),
+            ),
+            (
+                "ORDERWAY_PROCESS__DOCUMENTS__LEASE".to_owned(),
+                "6s".to_owned(),
+            ),
+        ];
+        match &plan.store {
+            StorePlace::Sqlite => own.push((
+                "ORDERWAY_PROCESS__STORE__PATH".to_owned(),
+                text(&self.scratch.path().join("process-apis.sqlite"))?,
+            )),
+            StorePlace::Postgres(url) => {
+                own.push((
+                    "ORDERWAY_PROCESS__STORE__KIND".to_owned(),
+                    "postgres".to_owned(),
+                ));
+                own.push(("ORDERWAY_PROCESS__STORE__URL".to_owned(), url.clone()));
+            }
+        }
+        Ok(own)
+    }
+
+    fn of_experience(&self, url: &str, below: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let partners = self.scratch.path().join("partners");
+        let punchout = partners.join("punchout");
+        if !punchout.is_dir() {
+            std::fs::create_dir_all(&punchout)?;
+            let edi = tests::root().join("config/partners/acme-edi.toml");
+            std::fs::copy(edi, partners.join("acme-edi.toml"))?;
+            let profile = tests::punchout::demonstration(&self.site)?;
+            std::fs::write(punchout.join("acme-punchout.toml"), profile)?;
+        }
+        let issuer = &self.outside.issuer;
+        let mut own: Vec<(String, String)> = [
+            ("DEVELOPMENT", "true".to_owned()),
+            ("PROCESS__BASE_URL", below.to_owned()),
+            (
+                "CONTEXT__PROCESS_KEY",
+                "development-only-experience-to-process-key".to_owned(),
+            ),
+            ("EDI__PARTNERS_DIR", text(&partners)?),
+            ("PUNCHOUT__PARTNERS_DIR", text(&punchout)?),
+            ("PUNCHOUT__PUBLIC_URL", url.to_owned()),
+            (
+                "PUNCHOUT__LINK_KEY",
+                "development-only-key-of-punchout-links".to_owned(),
+            ),
+            (
+                "PUNCHOUT__SECRETS__ACME_PUNCHOUT",
+                PUNCHOUT_SECRET.to_owned(),
+            ),
+            (
+                "ISSUERS",
+                format!(
+                    "[{{ issuer = \"{issuer}\", audience = \"orderway\", algorithm = \"ES256\", \
+                     keys = {{ jwks_url = \"{issuer}/jwks.json\" }} }}]"
+                ),
+            ),
+        ]
+        .map(|(name, value)| (format!("ORDERWAY_EXPERIENCE__{name}"), value))
+        .into();
+        for limit in ["CREDENTIAL", "ACCOUNT"] {
+            for bound in ["PER_SECOND", "BURST"] {
+                let name = format!("ORDERWAY_EXPERIENCE__LIMITS__{limit}__{bound}");
+                own.push((name, "100000".to_owned()));
+            }
+        }
+        Ok(own)
+    }
+
+    /// Waits until every layer is ready.
+    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
+        for layer in &self.layers {
+            let probe = format!("{}/readyz", layer.url);
+            if let Err(error) = until_up(&self.http, &probe).await {
+                let failure = layer.process.failure().unwrap_or_default();
+                let log = layer.process.last_lines(20).join("\n");
+                return Err(error.context(format!(
+                    "{} is not ready {failure}\n{log}",
+                    layer.process.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The layers of a kind.
+    pub(crate) fn of(&self, binary: Binary) -> impl Iterator<Item = &Layer> {
+        self.layers
+            .iter()
+            .filter(move |layer| layer.binary == binary)
+    }
+
+    /// The first layer of a kind.
+    pub(crate) fn layer(&self, binary: Binary) -> anyhow::Result<&Layer> {
+        self.of(binary)
+            .next()
+            .with_context(|| format!("there is no {}", binary.name()))
+    }
+
+    /// Base URLs of the instances of `experience-apis`.
+    pub(crate) fn experience_urls(&self) -> Vec<String> {
+        self.of(Binary::Experience)
+            .map(|layer| layer.url.clone())
+            .collect()
+    }
+
+    /// Where the store's file and the logs are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+}
+
+/// What the connector's configuration calls it.
+pub(crate) const fn word(class: CreateClass) -> &'static str {
+    match class {
+        CreateClass::Staged => "staged",
+        CreateClass::Unique => "unique",
+        CreateClass::Searchable => "searchable",
+        CreateClass::Blind => "blind",
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    let text = path.to_str().map(str::to_owned);
+    text.with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+fn start_sandbox(
+    program: &Path,
+    folder: &Path,
+    plan: &Plan,
+    ports: &mut Ports,
+    http: &Client,
+) -> anyhow::Result<(Kept, Outside)> {
+    let mut command: Vec<PathBuf> = vec![
+        program.to_owned(),
+        "--create-class".into(),
+        word(plan.class).into(),
+    ];
+    let mut urls = Vec::new();
+    for option in [
+        "--erp-port",
+        "--wms-port",
+        "--issuer-port",
+        "--erp-proxy-port",
+        "--wms-proxy-port",
+        "--erp-proxy-control-port",
+        "--wms-proxy-control-port",
+    ] {
+        let port = ports.take()?;
+        command.push(option.into());
+        command.push(port.to_string().into());
+        urls.push(format!("http://127.0.0.1:{port}"));
+    }
+    let Ok(
+        [
+            erp,
+            wms,
+            issuer,
+            erp_proxy_url,
+            wms_proxy_url,
+            erp_control,
+            wms_control,
+        ],
+    ) = <[String; 7]>::try_from(urls)
+    else {
+        anyhow::bail!("seven ports were asked for");
+    };
+    let kept = Kept::start(Program {
+        name: "sandbox".to_owned(),
+        command,
+        environment: BTreeMap::new(),
+        log: folder.join("sandbox.log"),
+    });
+    let outside = Outside {
+        http: http.clone(),
+        erp,
+        wms,
+        issuer,
+        erp_proxy: Proxy::new(http.clone(), erp_proxy_url, erp_control),
+        wms_proxy: Proxy::new(http.clone(), wms_proxy_url, wms_control),
+    };
+    Ok((kept, outside))
+}
+
+async fn until_up(http: &Client, url: &str) -> anyhow::Result<()> {
+    let looking = async {
+        loop {
+            let request = http.get(url).timeout(Duration::from_secs(2));
+            if request
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+            {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let waited = tokio::time::timeout(READY_WITHIN, looking).await;
+    waited.with_context(|| format!("{url} did not answer"))
+}
+
+/// Ports of this estate.
+#[derive(Debug, Default)]
+struct Ports {
+    taken: Vec<u16>,
+}
+
+impl Ports {
+    fn take(&mut self) -> anyhow::Result<u16> {
+        for _ in 0..1_000 {
+            let port = rand::rng().random_range(PORTS);
+            let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+            if is_free && !self.taken.contains(&port) {
+                self.taken.push(port);
+                return Ok(port);
+            }
+        }
+        anyhow::bail!("no port of {PORTS:?} is free")
+    }
+
+    fn url(&mut self) -> anyhow::Result<String> {
+        Ok(format!("http://127.0.0.1:{}", self.take()?))
+    }
+}

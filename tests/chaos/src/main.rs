@@ -1,0 +1,152 @@
+//! Orders that survive, tried out: the layers run as processes, are killed, stopped, cut off and misled, and what is left
+//! is judged from outside, by the records of ERP and WMS and the log of what was acknowledged.
+//!
+//! `cargo run --profile ci -p chaos -- short` is a part of `.ci/run`; `-- long` is for a person with an hour to spare.
+
+mod ack_log;
+mod actions;
+mod binaries;
+mod callers;
+mod estate;
+mod faults;
+mod judge;
+mod linear;
+mod load;
+mod orders;
+mod outside;
+mod process;
+mod report;
+mod run;
+mod scenarios;
+mod suites;
+mod trace;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, ValueEnum as _};
+use rand::Rng as _;
+use sandbox::CreateClass;
+
+use crate::{
+    binaries::Binaries,
+    estate::StorePlace,
+    report::Report,
+    scenarios::{Options, Scenario},
+};
+
+/// Kills and misleads a running estate, and judges from outside what became of its orders.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// `short`, `long`, `list`, or a scenario.
+    what: String,
+    /// Chooses orders and faults; by chance, and told, unless it is given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many orders.
+    #[arg(long)]
+    orders: Option<u32>,
+    /// How many orders a second.
+    #[arg(long)]
+    rate: Option<u32>,
+    /// How many faults of processes.
+    #[arg(long)]
+    faults: Option<usize>,
+    /// How long an outage lasts, or what else a scenario does for a time.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// What the ERP does with a repeated create: staged, unique or searchable.
+    #[arg(long, default_value = "staged")]
+    class: String,
+    /// URL of a `PostgreSQL` database for the store, in place of an `SQLite` file.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// Every case, where luck would choose some.
+    #[arg(long)]
+    all: bool,
+    /// A folder for the reports, as JSON.
+    #[arg(long)]
+    reports: Option<PathBuf>,
+    /// A folder with binaries that are built already, with their crash points.
+    #[arg(long)]
+    binaries: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if arguments.what == "list" {
+        for scenario in Scenario::value_variants() {
+            say(scenario.name())?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::select! {
+        came = all(arguments) => came,
+        _ = interrupted => anyhow::bail!("interrupted"),
+    }
+}
+
+async fn all(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let binaries = Binaries::get(arguments.binaries.as_deref()).await?;
+    let options = options(&arguments)?;
+    let lanes = match arguments.what.as_str() {
+        "short" => suites::short(&options),
+        "long" => suites::long(&options),
+        what => {
+            let chosen = Scenario::from_str(what, true);
+            let scenario = chosen.map_err(|_unknown| {
+                anyhow::anyhow!(
+                    "{what:?} is no scenario: `list` names them, beside `short` and `long`"
+                )
+            })?;
+            vec![vec![(scenario, options)]]
+        }
+    };
+    verdict(&suites::run(&binaries, lanes).await?)
+}
+
+fn options(arguments: &Arguments) -> anyhow::Result<Options> {
+    let class = match arguments.class.as_str() {
+        "staged" => CreateClass::Staged,
+        "unique" => CreateClass::Unique,
+        "searchable" => CreateClass::Searchable,
+        other => {
+            anyhow::bail!("{other:?} is no class that can be tried: staged, unique, searchable")
+        }
+    };
+    let seed = arguments.seed;
+    Ok(Options {
+        seed: seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000)),
+        orders: arguments.orders,
+        rate: arguments.rate,
+        faults: arguments.faults,
+        seconds: arguments.seconds,
+        class,
+        store: arguments
+            .postgres
+            .clone()
+            .map_or(StorePlace::Sqlite, StorePlace::Postgres),
+        all: arguments.all,
+        reports: arguments.reports.clone(),
+    })
+}
+
+fn verdict(reports: &[Report]) -> anyhow::Result<ExitCode> {
+    say("")?;
+    for report in reports {
+        say(&format!("{:<28} {}", report.scenario, report.verdict()))?;
+    }
+    let good = reports.iter().all(Report::is_good);
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}

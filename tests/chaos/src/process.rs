@@ -1,0 +1,219 @@
+//! One process: started, watched, killed, stopped in its tracks, and started again when it has died.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{process::Command, task::JoinHandle};
+
+/// Between a death and the next start.
+const PAUSE: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// How a program is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// What it is called in reports.
+    pub(crate) name: String,
+    /// The program and its arguments.
+    pub(crate) command: Vec<PathBuf>,
+    /// Its environment, laid over ours; nothing of ours that begins with `ORDERWAY_` gets through.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Where its output goes.
+    pub(crate) log: PathBuf,
+}
+
+#[derive(Debug)]
+struct State {
+    program: Program,
+    pid: Option<Pid>,
+    starts: u64,
+    exits: Vec<ExitStatus>,
+    /// What kept it from starting.
+    failure: Option<String>,
+}
+
+/// A process that is kept up; dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    state: Arc<Mutex<State>>,
+    keeper: JoinHandle<()>,
+}
+
+impl Kept {
+    /// Starts it, and again whenever it has died.
+    pub(crate) fn start(program: Program) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            program,
+            pid: None,
+            starts: 0,
+            exits: Vec::new(),
+            failure: None,
+        }));
+        let keeper = tokio::spawn(keep(Arc::clone(&state)));
+        Self { state, keeper }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> String {
+        self.state().program.name.clone()
+    }
+
+    /// Where its output goes.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.state().program.log.clone()
+    }
+
+    /// Its number, while it runs.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.state().pid
+    }
+
+    /// How often it was started.
+    pub(crate) fn starts(&self) -> u64 {
+        self.state().starts
+    }
+
+    /// Its ends so far.
+    pub(crate) fn exits(&self) -> Vec<ExitStatus> {
+        self.state().exits.clone()
+    }
+
+    /// A setting of its environment from the next start on.
+    pub(crate) fn set_environment(&self, name: &str, value: Option<&str>) {
+        let mut state = self.state();
+        let environment = &mut state.program.environment;
+        match value {
+            Some(value) => environment.insert(name.to_owned(), value.to_owned()),
+            None => environment.remove(name),
+        };
+    }
+
+    /// Sends a signal; false where it does not run.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
+        let pid = self.pid();
+        pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+    }
+
+    /// Kills it and waits until it has been started again.
+    pub(crate) async fn restart(&self) -> anyhow::Result<()> {
+        let before = self.starts();
+        self.signal(Signal::KILL);
+        while self.starts() == before {
+            if let Some(failure) = self.failure() {
+                anyhow::bail!("{failure}");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// What kept it from starting.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    /// Waits until it has died `count` times in all; false where it has not by then.
+    pub(crate) async fn died(&self, count: usize, within: Duration) -> bool {
+        let dying = async {
+            while self.state().exits.len() < count {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(within, dying).await.is_ok()
+    }
+
+    /// Its resident memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> Option<u64> {
+        let pid = self.pid()?.as_raw_nonzero();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    /// The last lines of its output.
+    pub(crate) fn last_lines(&self, count: usize) -> Vec<String> {
+        last_lines(&self.log(), count)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // The child is killed with the task that holds it.
+        self.keeper.abort();
+        self.signal(Signal::KILL);
+    }
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn keep(state: Arc<Mutex<State>>) {
+    loop {
+        let program = locked(&state).program.clone();
+        let mut child = match start(&program) {
+            Ok(child) => child,
+            Err(error) => {
+                locked(&state).failure = Some(format!("{error:#}"));
+                return;
+            }
+        };
+        {
+            let mut state = locked(&state);
+            let pid = child.id().and_then(|id| i32::try_from(id).ok());
+            state.pid = pid.and_then(Pid::from_raw);
+            state.starts = state.starts.saturating_add(1);
+        }
+        let status = child.wait().await;
+        {
+            let mut state = locked(&state);
+            state.pid = None;
+            state.exits.extend(status.ok());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn start(program: &Program) -> anyhow::Result<tokio::process::Child> {
+    let output = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&program.log)?;
+    let (executable, arguments) = program.command.split_first().context("no program")?;
+    let mut command = Command::new(executable);
+    command.args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ORDERWAY_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .envs(&program.environment)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .kill_on_drop(true);
+    let child = command.spawn();
+    child.with_context(|| format!("{} cannot be started", program.name))
+}
+
+/// The last lines of a file.
+pub(crate) fn last_lines(file: &Path, count: usize) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut lines: Vec<String> = text.lines().rev().take(count).map(str::to_owned).collect();
+    lines.reverse();
+    lines
+}

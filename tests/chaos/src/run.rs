@@ -1,0 +1,219 @@
+//! One run: an estate, its callers, the log of what was acknowledged, and the wait until everything is settled.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
+use serde_json::Value;
+use service_runtime::clock::Clock;
+use tokio::time::Instant;
+
+use crate::{
+    ack_log::AckLog,
+    binaries::Binaries,
+    callers::{Crowd, USERS},
+    estate::{Estate, Plan},
+    judge::{Case, Judgment, Key, judge},
+    orders::{PLENTIFUL, SCARCE, SCARCE_LEAD_DAYS, SITE},
+    outside::Records,
+    process::last_lines,
+    report::Report,
+};
+
+/// What there is of what there is plenty of.
+const PLENTY: u64 = 1_000_000;
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Orders and lines of logs that are told when a run does not settle.
+const TOLD: usize = 8;
+const TOLD_LINES: usize = 12;
+
+/// One run.
+pub(crate) struct Run {
+    pub(crate) estate: Estate,
+    pub(crate) crowd: Crowd,
+    pub(crate) log: Arc<AckLog>,
+    pub(crate) plan: Plan,
+    /// What there is of each scarce item.
+    pub(crate) stock: BTreeMap<String, u32>,
+    pub(crate) clock: Clock,
+}
+
+impl Run {
+    /// Starts an estate with so many pieces of each scarce item.
+    pub(crate) async fn start(
+        binaries: &Binaries,
+        plan: Plan,
+        scarce: u32,
+    ) -> anyhow::Result<Self> {
+        let estate = Estate::start(binaries, &plan).await?;
+        for item in PLENTIFUL {
+            estate.outside.set_stock(item, SITE, PLENTY).await?;
+            estate.outside.set_stock(item, "WEST", 0).await?;
+        }
+        let mut stock = BTreeMap::new();
+        for item in SCARCE {
+            estate.outside.set_stock(item, SITE, scarce.into()).await?;
+            estate.outside.set_stock(item, "WEST", 0).await?;
+            stock.insert(item.to_owned(), scarce);
+        }
+        let crowd = Crowd::of(&estate).await?;
+        let log = Arc::new(AckLog::new(&estate.folder().join("acknowledged.jsonl"))?);
+        Ok(Self {
+            estate,
+            crowd,
+            log,
+            plan,
+            stock,
+            clock: Clock::system(),
+        })
+    }
+
+    /// What is confirmed before this day is promised from stock.
+    pub(crate) fn stock_horizon(&self) -> anyhow::Result<Date> {
+        let days = SCARCE_LEAD_DAYS.saturating_sub(4);
+        Ok(self.clock.today(&TimeZone::UTC).checked_add(days.days())?)
+    }
+
+    /// How every order stands, as its buyer reads it.
+    pub(crate) async fn told(&self) -> anyhow::Result<BTreeMap<Key, String>> {
+        let mut told = BTreeMap::new();
+        let callers = self.crowd.turn(0)?;
+        for (account, _) in USERS {
+            let mut cursor = String::new();
+            loop {
+                let path = format!("/orders?limit=200{cursor}");
+                let page = callers.get(account, &path).await?;
+                anyhow::ensure!(page.status == 200, "{}", page.text);
+                let page = page.json();
+                let items = page.get("items").and_then(Value::as_array);
+                for item in items.context("a page has items")? {
+                    let text = |field: &str| {
+                        let value = item.get(field).and_then(Value::as_str);
+                        value.unwrap_or_default().to_owned()
+                    };
+                    let held = item.get("held").and_then(Value::as_bool) == Some(true);
+                    let status = if held {
+                        "held".to_owned()
+                    } else {
+                        text("status")
+                    };
+                    told.insert((account.to_owned(), text("purchase_order_number")), status);
+                }
+                match page.get("next").and_then(Value::as_str) {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => break,
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    /// How things stand now.
+    pub(crate) async fn judge(&self) -> anyhow::Result<(Judgment, Records)> {
+        // What is told first may be old when the records are read, and never the other way round.
+        let told = self.told().await?;
+        let records = self.estate.outside.records().await?;
+        let courses = self.log.courses();
+        let judgment = judge(&Case {
+            class: self.plan.class,
+            courses: &courses,
+            records: &records,
+            told: &told,
+            stock: &self.stock,
+            from_stock_before: self.stock_horizon()?,
+        });
+        Ok((judgment, records))
+    }
+
+    /// Waits until everything is settled or held, and judges; after the time it judges what there is.
+    pub(crate) async fn settle(
+        &self,
+        within: Duration,
+    ) -> anyhow::Result<(Judgment, Records, Duration)> {
+        let begun = Instant::now();
+        let mut last = None;
+        loop {
+            match self.judge().await {
+                Ok((judgment, records)) => {
+                    if judgment.is_settled() || begun.elapsed() > within {
+                        return Ok((judgment, records, begun.elapsed()));
+                    }
+                }
+                Err(error) => last = Some(error),
+            }
+            if begun.elapsed() > within.saturating_mul(2) {
+                let error = last.unwrap_or_else(|| anyhow::anyhow!("it does not settle"));
+                return Err(error.context("the state of the orders cannot be read"));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Notes what a judgment found.
+    pub(crate) fn note(&self, report: &mut Report, found: &Judgment, took: Duration) {
+        report.note("orders acknowledged", found.acknowledged);
+        report.note("orders refused", found.refused);
+        report.note("orders without an answer", found.unanswered);
+        report.note("released once, and whole at the warehouses", found.released);
+        report.note("held for a person, or ended", found.held);
+        report.note("lost", found.lost);
+        report.note("released twice", found.released_twice);
+        report.note("oversold units", found.oversold_units.to_string());
+        report.note("with ghosts in the ERP, none released", found.ghosts);
+        report.note("drafts not yet cleared away", found.drafts_left);
+        report.note("settled after, s", took.as_secs());
+        report.violations.extend(found.violations.iter().cloned());
+        report.must(found.is_settled(), || {
+            format!(
+                "{} orders are neither settled nor held, and {} have no answer",
+                found.unsettled.len(),
+                found.unanswered
+            )
+        });
+    }
+
+    /// Notes how often each process was started, and what helps where the run is broken.
+    pub(crate) async fn finish(&self, report: &mut Report, found: &Judgment) {
+        for layer in &self.estate.layers {
+            let name = layer.process.name();
+            report.note(&format!("starts of {name}"), layer.process.starts());
+        }
+        if report.is_good() {
+            return;
+        }
+        for (key, text) in found.unsettled.iter().take(TOLD) {
+            report
+                .diagnostics
+                .push(format!("unsettled {key:?}: {text}"));
+            let (account, number) = key;
+            if let Ok(callers) = self.crowd.turn(0)
+                && let Ok(seen) = callers
+                    .get(account, &format!("/orders?purchase_order_number={number}"))
+                    .await
+            {
+                report.diagnostics.push(seen.text);
+            }
+        }
+        let unanswered = self.log.courses();
+        let unanswered = unanswered.iter().filter(|course| course.end.is_none());
+        for course in unanswered.take(TOLD) {
+            report.diagnostics.push(format!(
+                "unanswered {:?} after {} sendings",
+                course.key(),
+                course.attempts
+            ));
+        }
+        let acks = self.estate.folder().join("acknowledged.jsonl");
+        report.diagnostics.extend(last_lines(&acks, TOLD_LINES));
+        for layer in &self.estate.layers {
+            report.diagnostics.push(format!(
+                "{}: {} ends, the last lines of its log:",
+                layer.process.name(),
+                layer.process.exits().len()
+            ));
+            report
+                .diagnostics
+                .extend(layer.process.last_lines(TOLD_LINES));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Processes are killed and stopped under a load of all channels, while the backends answer late, twice, out of order, in
+//! part, or not at all.
+
+use std::time::Duration;
+
+use crate::{
+    binaries::Binaries,
+    estate::{Plan, word},
+    faults::{LATEST_DELIVERY, Rhythm, backends, in_flight, strike},
+    load::Load,
+    orders::{Mix, planned},
+    report::{Report, percentile},
+    run::Run,
+    scenarios::Options,
+};
+
+/// Everything is settled or held by then after the last fault.
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+/// So many of a hundred faults strike while orders are under way.
+const LEAST_SHARE: usize = 60;
+/// Enough of a scarce item for a part of those who want it.
+const SCARCE: u32 = 40;
+
+pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Result<Report> {
+    let (count, rate) = (options.orders.unwrap_or(300), options.rate.unwrap_or(5));
+    let quiet_period = LATEST_DELIVERY.saturating_mul(2);
+    let plan = Plan {
+        class: options.class,
+        quiet_period,
+        store: options.store.clone(),
+        ..Plan::default()
+    };
+    let run = Run::start(binaries, plan, SCARCE).await?;
+    let name = format!("kills {}", word(options.class));
+    let mut report = Report::new(&name, options.seed);
+    run.estate
+        .outside
+        .erp_proxy
+        .set(&backends(options.seed))
+        .await?;
+    run.estate
+        .outside
+        .wms_proxy
+        .set(&backends(options.seed ^ 1))
+        .await?;
+    let lasting = count.checked_div(rate).unwrap_or(0);
+    let faults = options.faults.unwrap_or(usize::try_from(lasting / 2)?);
+    // Spread over the load, whatever is asked for.
+    let every = Duration::from_secs(lasting.into())
+        .checked_div(u32::try_from(faults)?)
+        .unwrap_or(Duration::from_secs(2));
+    let rhythm = Rhythm {
+        every,
+        count: faults,
+        longest_stop: quiet_period
+            .saturating_sub(Duration::from_millis(500))
+            .min(Duration::from_secs(3)),
+    };
+    let orders = planned(options.seed, &format!("K{}", options.seed), count, Mix::ALL);
+    let mut load = Load::start(&run.crowd, &run.log, orders, rate);
+    let struck = strike(&run.estate, options.seed, rhythm).await;
+    // The last fault was the last: backends behave from here on.
+    run.estate.outside.erp_proxy.heal().await?;
+    run.estate.outside.wms_proxy.heal().await?;
+    run.crowd.log_in(&run.estate).await?;
+    load.settled(SETTLED_WITHIN).await;
+    let (found, records, took) = run.settle(SETTLED_WITHIN).await?;
+
+    let courses = run.log.courses();
+    let share = in_flight(&struck, &courses, &records)
+        .saturating_mul(100)
+        .checked_div(struck.len())
+        .unwrap_or(100);
+    report.note("orders a second", rate);
+    report.note("process faults", struck.len());
+    report.note("faults that hit orders under way, %", share);
+    let erp = run.estate.outside.erp_proxy.log().await?;
+    let wms = run.estate.outside.wms_proxy.log().await?;
+    let backend = erp.iter().chain(&wms).filter(|call| call.fault.is_some());
+    report.note("backend faults", backend.count());
+    let late = erp
+        .iter()
+        .chain(&wms)
+        .filter(|call| call.repeat_of.is_some());
+    report.note("requests delivered late or twice", late.count());
+    let times = courses
+        .iter()
+        .filter_map(|course| {
+            let end = course.end.as_ref()?;
+            Duration::try_from(end.at.duration_since(course.invoked_at)).ok()
+        })
+        .collect();
+    report.note("99 of 100 acknowledged within, ms", percentile(times, 99));
+    run.note(&mut report, &found, took);
+    report.must(share >= LEAST_SHARE, || {
+        format!("{share} % of the faults hit orders under way: {LEAST_SHARE} % are wanted")
+    });
+    run.finish(&mut report, &found).await;
+    Ok(report)
+}

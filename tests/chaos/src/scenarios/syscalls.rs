@@ -1,0 +1,236 @@
+//! What is acknowledged is on the disk before, by the order of system calls; and a disk that fails, and one that is full.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::{process::Command, time::Instant};
+
+use crate::{
+    binaries::{Binaries, Binary},
+    callers::Said,
+    estate::{Layer, Plan, StorePlace},
+    load::{Load, until_settled},
+    orders::{Mix, planned},
+    report::Report,
+    run::Run,
+    scenarios::Options,
+    trace::{Tracer, read},
+};
+
+/// The exit of a process whose store has failed.
+const STORE_FAILED: i32 = 70;
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const RESUMES_WITHIN: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(200);
+/// A disk that soon is full.
+const DISK: &str = "size=24m";
+
+pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Result<Report> {
+    let Some(strace) = tests::needs::strace() else {
+        return Ok(Report::skipped("syscalls", "needs strace"));
+    };
+    anyhow::ensure!(
+        options.store == StorePlace::Sqlite,
+        "system calls are looked at where the store is a file of ours"
+    );
+    let mut report = Report::new("syscalls", options.seed);
+    let disk = Disk::mounted().await;
+    let mut plan = Plan::default();
+    match &disk {
+        Some(disk) => {
+            let path = disk.folder.path().join("process-apis.sqlite");
+            plan = plan.with("ORDERWAY_PROCESS__STORE__PATH", path.display());
+        }
+        None => report.note("a full disk", "skipped: needs the right to mount a tmpfs"),
+    }
+    let run = Run::start(binaries, plan, 40).await?;
+    let process = run.estate.layer(Binary::Process)?;
+    in_order(&run, process, &strace, options, &mut report).await?;
+    failing(&run, process, &strace, options, &mut report).await?;
+    if let Some(disk) = &disk {
+        full(&run, process, disk, options, &mut report).await?;
+    }
+    let (found, _, took) = run.settle(SETTLED_WITHIN).await?;
+    run.note(&mut report, &found, took);
+    run.finish(&mut report, &found).await;
+    drop(run);
+    if let Some(disk) = disk {
+        disk.unmount().await?;
+    }
+    Ok(report)
+}
+
+/// Between the reading of each order and its 2xx, the disk confirms what was written.
+async fn in_order(
+    run: &Run,
+    process: &Layer,
+    strace: &Path,
+    options: &Options,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let count = options.orders.unwrap_or(200);
+    let pid = process.process.pid().context("process-apis run")?;
+    let file = run.estate.folder().join("order.strace");
+    let what = "trace=read,recvfrom,recvmsg,write,writev,sendto,sendmsg,fsync,fdatasync";
+    let tracer = Tracer::attach(strace, pid, file, &["-e", what]).await?;
+    let orders = planned(options.seed, "Y", count, Mix::PORTAL);
+    Load::start(&run.crowd, &run.log, orders, 50)
+        .settled(SETTLED_WITHIN)
+        .await;
+    let seen = read(&tracer.detach().await?, "POST /v1/orders ", "-wal>");
+    report.note("orders traced", count);
+    report.note("answered after the disk had confirmed", seen.durable);
+    report.note("answered before", seen.hasty.len());
+    report.note("confirmations of the disk", seen.syncs);
+    report.must(seen.hasty.is_empty(), || {
+        format!(
+            "{} orders were answered before they were on the disk",
+            seen.hasty.len()
+        )
+    });
+    report.must(
+        seen.durable >= usize::try_from(count).unwrap_or(usize::MAX),
+        || format!("of {count} orders {} were seen", seen.durable),
+    );
+    report.diagnostics.extend(seen.hasty.into_iter().take(5));
+    Ok(())
+}
+
+/// A disk that does not confirm ends the process, and what it acknowledged before is there.
+async fn failing(
+    run: &Run,
+    process: &Layer,
+    strace: &Path,
+    options: &Options,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let before = process.process.exits().len();
+    let pid = process.process.pid().context("process-apis run")?;
+    let file = run.estate.folder().join("failing.strace");
+    let inject = [
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        "inject=fsync,fdatasync:error=EIO:when=5+",
+    ];
+    let tracer = Tracer::attach(strace, pid, file, &inject).await?;
+    let orders = planned(options.seed, "Z", 40, Mix::PORTAL);
+    let mut load = Load::start(&run.crowd, &run.log, orders, 20);
+    let ended = process
+        .process
+        .died(before.saturating_add(1), ENDS_WITHIN)
+        .await;
+    let code = process
+        .process
+        .exits()
+        .get(before)
+        .and_then(|exit| exit.code());
+    drop(tracer.detach().await);
+    load.settled(SETTLED_WITHIN).await;
+    report.note("exit after the disk failed", code);
+    report.must(ended && code == Some(STORE_FAILED), || {
+        format!("on a failing disk process-apis exit with {STORE_FAILED}, and it was {code:?}")
+    });
+    Ok(())
+}
+
+/// A full disk refuses orders, and takes them again when there is room, without a restart.
+async fn full(
+    run: &Run,
+    process: &Layer,
+    disk: &Disk,
+    options: &Options,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    run.estate.ready().await?;
+    let starts = process.process.starts();
+    disk.fill()?;
+    let callers = run.crowd.turn(0)?;
+    let orders = planned(options.seed, "D", 60, Mix::PORTAL);
+    let mut refused: usize = 0;
+    let mut named = false;
+    for order in &orders {
+        run.log.invoke(order)?;
+        let said = callers.send(&callers.write(order)).await;
+        run.log.answered(order, &said)?;
+        if let Said::Later(text) = &said {
+            refused = refused.saturating_add(1);
+            named |= text.contains("storage-full") || text.contains("temporarily-unavailable");
+        }
+    }
+    report.note("refused on a full disk", refused);
+    report.must(refused > 0 && named, || {
+        "a full disk refuses orders with 503, and says why".to_owned()
+    });
+    disk.empty()?;
+    let begun = Instant::now();
+    for order in &orders {
+        let taking = until_settled(&run.crowd, &run.log, order);
+        let taken = tokio::time::timeout(RESUMES_WITHIN, taking).await;
+        report.must(taken.is_ok(), || {
+            format!("{} is not taken with room again", order.number)
+        });
+    }
+    report.note("all taken with room again, ms", begun.elapsed().as_millis());
+    report.must(process.process.starts() == starts, || {
+        "process-apis were started again, and should have gone on".to_owned()
+    });
+    let told = json!({"starts": starts});
+    report.note("without a restart", told);
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
+}
+
+/// A small disk of its own.
+struct Disk {
+    folder: tempfile::TempDir,
+}
+
+impl Disk {
+    async fn mounted() -> Option<Self> {
+        let folder = tempfile::tempdir().ok()?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
+            .arg(folder.path())
+            .output()
+            .await
+            .ok()?;
+        mounted.status.success().then_some(Self { folder })
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.folder.path().join("ballast")
+    }
+
+    /// Not a byte is left.
+    fn fill(&self) -> anyhow::Result<()> {
+        use std::io::Write as _;
+        let mut ballast = std::fs::File::create(self.ballast())?;
+        // It ends when the disk is full.
+        while ballast.write_all(&[0; 4096]).is_ok() {}
+        Ok(())
+    }
+
+    fn empty(&self) -> anyhow::Result<()> {
+        std::fs::remove_file(self.ballast())?;
+        Ok(())
+    }
+
+    async fn unmount(self) -> anyhow::Result<()> {
+        let unmounted = Command::new("umount")
+            .arg("-l")
+            .arg(self.folder.path())
+            .output()
+            .await?;
+        anyhow::ensure!(
+            unmounted.status.success(),
+            "the small disk cannot be unmounted"
+        );
+        Ok(())
+    }
+}

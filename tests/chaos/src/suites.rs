@@ -1,0 +1,93 @@
+//! `short`, which is a part of `.ci/run`, and `long`, for a person with hours to spare: which scenarios, how large, and
+//! which of them beside each other.
+
+use futures_util::future::join_all;
+use sandbox::CreateClass;
+
+use crate::{
+    binaries::Binaries,
+    report::Report,
+    scenarios::{Options, Scenario},
+};
+
+/// One scenario of a suite.
+type Step = (Scenario, Options);
+
+/// Runs the lanes beside each other, and the steps of each in order.
+pub(crate) async fn run(binaries: &Binaries, lanes: Vec<Vec<Step>>) -> anyhow::Result<Vec<Report>> {
+    let lanes = lanes.into_iter().map(async |lane| {
+        let mut reports = Vec::new();
+        for (scenario, options) in lane {
+            reports.push(scenario.run(binaries, &options).await?);
+        }
+        anyhow::Ok(reports)
+    });
+    let mut reports = Vec::new();
+    for lane in join_all(lanes).await {
+        reports.extend(lane?);
+    }
+    Ok(reports)
+}
+
+/// Fits into twelve minutes on two cores: most of it is waiting.
+pub(crate) fn short(options: &Options) -> Vec<Vec<Step>> {
+    let of = |class, orders| Options {
+        class,
+        orders: Some(orders),
+        ..options.clone()
+    };
+    let plain = || options.clone();
+    vec![
+        vec![
+            (Scenario::CrashPoints, plain()),
+            (Scenario::Flood, plain()),
+            (Scenario::Reservations, plain()),
+            (Scenario::Syscalls, plain()),
+        ],
+        vec![
+            (Scenario::Kills, of(CreateClass::Staged, 300)),
+            (Scenario::Kills, of(CreateClass::Unique, 150)),
+            (Scenario::Kills, of(CreateClass::Searchable, 100)),
+            (Scenario::Storm, plain()),
+            (Scenario::Outage, plain()),
+        ],
+    ]
+}
+
+/// Every case, in the sizes that a release is held to.
+pub(crate) fn long(options: &Options) -> Vec<Vec<Step>> {
+    let all = Options {
+        all: true,
+        ..options.clone()
+    };
+    let kills = |class| Options {
+        class,
+        orders: Some(10_000),
+        rate: Some(10),
+        faults: Some(500),
+        ..all.clone()
+    };
+    let hour = Options {
+        seconds: Some(3_600),
+        ..all.clone()
+    };
+    let minutes = Options {
+        seconds: Some(600),
+        ..all.clone()
+    };
+    vec![
+        vec![
+            (Scenario::CrashPoints, all.clone()),
+            (Scenario::Kills, kills(CreateClass::Staged)),
+            (Scenario::Kills, kills(CreateClass::Unique)),
+            (Scenario::Kills, kills(CreateClass::Searchable)),
+        ],
+        vec![
+            (Scenario::Outage, hour),
+            (Scenario::Flood, all.clone()),
+            (Scenario::Storm, all.clone()),
+            (Scenario::Syscalls, all),
+            (Scenario::Reservations, minutes),
+        ],
+    ]
+}
