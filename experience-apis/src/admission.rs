@@ -9,7 +9,7 @@ use axum::{
 };
 use canonical_model::AccountId;
 use http::{HeaderMap, HeaderValue, header, request::Parts};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use service_runtime::{
     context::{AccountScope, CallContext, LayerIdentity},
     jwt::{Principal, TokenError, TokenVerifier},
@@ -64,6 +64,7 @@ pub struct Admission {
 struct Admitted {
     context: CallContext,
     account: Result<AccountId, Problem>,
+    expires_at: Timestamp,
 }
 
 impl Admission {
@@ -133,10 +134,13 @@ impl Admission {
                 .with_extension("policy", "in-flight")
                 .with_retry_after(SignedDuration::from_secs(1))
         })?;
+        let expires_at = principal.expires_at;
         let context = context_of(principal);
-        request
-            .extensions_mut()
-            .insert(Admitted { context, account });
+        request.extensions_mut().insert(Admitted {
+            context,
+            account,
+            expires_at,
+        });
         Ok((request, place))
     }
 }
@@ -269,6 +273,16 @@ pub struct Acting<N> {
     needs: PhantomData<N>,
 }
 
+/// A caller that holds the scope, for the account that it names, or else for all accounts of its token.
+#[derive(Clone, Debug)]
+pub struct Listener<N> {
+    /// Who calls, for these accounts only.
+    pub context: CallContext,
+    /// When the token ends, and with it whatever is told under it.
+    pub expires_at: Timestamp,
+    needs: PhantomData<N>,
+}
+
 impl<N> Buyer<N> {
     /// The same caller for one of its accounts: its context reaches no other. A foreign account is absent.
     pub fn acting_for(&self, account: &AccountId) -> Result<CallContext, Problem> {
@@ -303,17 +317,45 @@ impl<N: Needs, S: Send + Sync> FromRequestParts<S> for Acting<N> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let Admitted { context, account } = admitted::<N>(parts)?;
+        let Admitted {
+            context, account, ..
+        } = admitted::<N>(parts)?;
         let account = account?;
-        let accounts = AccountScope::List(vec![account.as_str().to_owned()]);
         Ok(Self {
-            context: CallContext {
-                accounts,
-                ..context
-            },
+            context: narrowed(context, &account),
             account,
             needs: PhantomData,
         })
+    }
+}
+
+impl<N: Needs, S: Send + Sync> FromRequestParts<S> for Listener<N> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Admitted {
+            context,
+            account,
+            expires_at,
+        } = admitted::<N>(parts)?;
+        let several = matches!(&context.accounts, AccountScope::List(_));
+        let context = match account {
+            Ok(account) => narrowed(context, &account),
+            Err(problem) if several && problem.code == codes::ACCOUNT_REQUIRED.code => context,
+            Err(problem) => return Err(problem),
+        };
+        Ok(Self {
+            context,
+            expires_at,
+            needs: PhantomData,
+        })
+    }
+}
+
+fn narrowed(context: CallContext, account: &AccountId) -> CallContext {
+    CallContext {
+        accounts: AccountScope::List(vec![account.as_str().to_owned()]),
+        ..context
     }
 }
 
@@ -336,6 +378,7 @@ mod tests {
             company: Some("NWI".to_owned()),
             scopes: owned(scopes),
             credential_id: "https://issuer.example#shop".to_owned(),
+            expires_at: Timestamp::MAX,
         }
     }
 

@@ -92,6 +92,10 @@ pub struct Portal {
     pub max_wait: HumanDuration,
     /// Callers that may wait at once; more are answered without waiting.
     pub max_waiting: usize,
+    /// Event streams that may be open at this instance; each keeps a connection.
+    pub max_streams: usize,
+    /// Of them, those of one account.
+    pub max_streams_per_account: usize,
 }
 
 impl Default for Portal {
@@ -100,6 +104,8 @@ impl Default for Portal {
             cors_origins: Vec::new(),
             max_wait: HumanDuration::from_secs(30),
             max_waiting: 10_000,
+            max_streams: 4_000,
+            max_streams_per_account: 50,
         }
     }
 }
@@ -312,6 +318,16 @@ impl Validate for Portal {
             );
         }
         faults.check(self.max_waiting > 0, "max_waiting", "give at least 1");
+        faults.check(
+            (1..=8_000).contains(&self.max_streams),
+            "max_streams",
+            "give 1 to 8000: an instance has 10000 connections for all its callers",
+        );
+        faults.check(
+            (1..=self.max_streams).contains(&self.max_streams_per_account),
+            "max_streams_per_account",
+            "give at least 1, and at most `portal.max_streams`",
+        );
     }
 }
 

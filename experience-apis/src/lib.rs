@@ -34,7 +34,10 @@ use service_runtime::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::Admission, clients::process::ProcessClient, config::Config, feed::Feed,
+    admission::Admission,
+    clients::process::ProcessClient,
+    config::Config,
+    feed::{Feed, FeedLimits},
     state::AppState,
 };
 
@@ -136,7 +139,11 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
         punchout: Arc::new(punchout),
         clock: deps.clock,
         process: ProcessClient::new(config.process.clone(), signer),
-        feed: Feed::new(config.portal.max_waiting),
+        feed: Feed::new(FeedLimits {
+            waiting: config.portal.max_waiting,
+            streams: config.portal.max_streams,
+            streams_per_account: config.portal.max_streams_per_account,
+        }),
         config: Arc::new(config),
     };
     let feed = state.feed.clone();

@@ -1,5 +1,6 @@
 //! Clients of other layers.
 
 pub mod documents;
+pub mod events;
 pub mod process;
 pub mod sessions;

@@ -20,7 +20,6 @@ use service_runtime::{
     extract::IdempotencyKey,
     http_client::{HopClient, HopConfig, HopError, HopRequest, HopResponse},
 };
-use std::time::Duration;
 
 /// Why a call has no good answer. It becomes a problem in `crate::error`, and only there.
 #[derive(Debug, thiserror::Error)]
@@ -290,30 +289,6 @@ impl ProcessClient {
         let call = self.call(Method::POST, &path, context).json(request);
         let call = call.header(header::IF_MATCH, if_match);
         once(call.idempotency_key(key.as_str())).await
-    }
-
-    /// The events of some types after a position (`None` = after the newest there is), waiting for some as long as said.
-    pub async fn events(
-        &self,
-        context: &CallContext,
-        after: Option<u64>,
-        types: &[&str],
-        limit: u16,
-        wait: Duration,
-    ) -> Answer<EventPage> {
-        let after = after.map_or_else(|| "latest".to_owned(), |position| position.to_string());
-        let path = with_query(
-            "/v1/events",
-            &[
-                ("after", Some(&after)),
-                ("types", Some(&types.join(","))),
-                ("limit", Some(&limit.to_string())),
-                ("wait", Some(&wait.as_secs().to_string())),
-            ],
-        );
-        let patience = wait.saturating_add(Duration::from_secs(10));
-        let call = self.call(Method::GET, &path, context).timeout(patience);
-        read(call.send().await)
     }
 
     pub(super) async fn get<T: DeserializeOwned>(

@@ -21,6 +21,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             name("idempotency-key"),
+            name("last-event-id"),
             name("orderway-account"),
             name("orderway-correlation-id"),
             name("prefer"),

@@ -4,6 +4,7 @@ mod cors;
 pub mod mapping;
 mod routes;
 pub mod shape;
+mod stream;
 #[cfg(test)]
 mod tests;
 

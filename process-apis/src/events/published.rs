@@ -22,6 +22,10 @@ use crate::{
 
 /// Events of one stream read at a time.
 const STREAM_PAGE: u16 = 500;
+/// Events of the log read at a time, whatever is asked for: some are of orders with thousands of lines.
+const STRETCH: u16 = 100;
+/// Lines told at a time; a stretch that tells more is cut after the event with which it does.
+const LINES: usize = 10_000;
 
 /// A stretch of the log, as it is told outside.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,27 +47,45 @@ pub async fn read(
     filter: EventFilter,
     types: &[PublicEventType],
 ) -> Result<Published, StoreError> {
-    let (after, limit) = (filter.after, usize::from(filter.limit));
+    let (after, limit) = (filter.after, filter.limit.min(STRETCH));
     // Read before the query: all up to here is visible to it.
     let newest = *store.position().borrow();
     let filter = EventFilter {
         types: log_words(types),
+        limit,
         ..filter
     };
     let logged = store.events(filter).await?;
-    let full = logged.len() >= limit;
+    let full = logged.len() >= usize::from(limit);
     let last = logged.last().map_or(after, |event| event.position);
-    let next = if full { last } else { last.max(newest) };
     let mut published = tell(store, logged).await?;
+    published.full = full;
+    published.next = if full { last } else { last.max(newest) };
     if !types.is_empty() {
         let wanted = |name: &str| types.iter().any(|kind| kind.name() == name);
         published.events.retain(|event| wanted(&event.event_type));
     }
-    Ok(Published {
-        next,
-        full,
-        ..published
-    })
+    published.cut(LINES);
+    Ok(published)
+}
+
+impl Published {
+    /// Leaves out what comes after the event with which so many lines are told.
+    fn cut(&mut self, most: usize) {
+        let mut lines: usize = 0;
+        let last = self.events.iter().position(|event| {
+            lines = lines.saturating_add(event.data.lines.len());
+            lines >= most
+        });
+        let kept = last.map_or(self.events.len(), |last| last.saturating_add(1));
+        if kept >= self.events.len() {
+            return;
+        }
+        self.events.truncate(kept);
+        self.next = self.events.last().map_or(self.next, |event| event.position);
+        self.parked.retain(|event| event.position <= self.next);
+        self.full = true;
+    }
 }
 
 /// What a stretch of the log means outside.

@@ -20,6 +20,8 @@ pub struct Principal {
     pub scopes: Vec<String>,
     /// The client that holds the credential: what limits are counted by.
     pub credential_id: String,
+    /// When the token ends: what goes on longer than a request ends with it.
+    pub expires_at: Timestamp,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +77,7 @@ impl Claims {
         Principal {
             // Two issuers may both have a user 7: the issuer is part of the credential.
             credential_id: format!("{}#{credential}", self.iss),
+            expires_at: Timestamp::from_second(self.exp).unwrap_or(Timestamp::MIN),
             accounts: AccountScope::List(self.accounts),
             company: self.company,
             scopes: self

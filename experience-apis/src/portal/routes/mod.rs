@@ -2,6 +2,7 @@
 
 mod accounts;
 mod baskets;
+mod events;
 mod orders;
 mod products;
 mod quotes;
@@ -38,6 +39,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(orders::read_order))
         .routes(routes!(orders::read_order_timeline))
         .routes(routes!(orders::cancel_order))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::stream_events))
 }
 
 /// For which account the call is.

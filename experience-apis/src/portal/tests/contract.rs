@@ -36,7 +36,7 @@ fn operations(contract: &Value) -> Vec<(String, &Value)> {
 fn every_operation_is_named_described_and_secured() {
     let contract = contract();
     let operations = operations(&contract);
-    assert_eq!(operations.len(), 16);
+    assert_eq!(operations.len(), 18);
     let mut names = BTreeSet::new();
     for (place, operation) in operations {
         let name = operation["operationId"].as_str().unwrap();

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod contract;
+mod events;
 mod limits;
 mod objects;
 mod orders;

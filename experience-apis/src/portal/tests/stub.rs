@@ -18,7 +18,7 @@ use canonical_model::event::CloudEvent;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use service_runtime::{
-    context::{CallContext, ContextVerifier},
+    context::{AccountScope, CallContext, ContextVerifier},
     problem::Problem,
 };
 use tokio::sync::watch;
@@ -105,9 +105,12 @@ impl Stub {
         self.answers(call, problem.status, &body);
     }
 
-    /// Puts an event on the feed.
-    pub(super) fn publish(&self, event: CloudEvent) {
-        self.inner.feed.send_modify(|events| events.push(event));
+    /// Puts an event on the feed, at its next position.
+    pub(super) fn publish(&self, mut event: CloudEvent) {
+        self.inner.feed.send_modify(|events| {
+            event.position = u64::try_from(events.len()).unwrap() + 1;
+            events.push(event);
+        });
     }
 
     /// The next polls of the feed fail.
@@ -146,7 +149,7 @@ async fn answer(State(stub): State<Arc<Inner>>, request: Request) -> Response {
         Err(error) => return Problem::unauthenticated(error.to_string()).into_response(),
     };
     let query = parts.uri.query().unwrap_or("").to_owned();
-    if parts.uri.path() == "/v1/events" {
+    if parts.uri.path() == "/v1/events/public" {
         return poll(&stub, &query, &context).await;
     }
     let bytes = to_bytes(body, 16 * 1024 * 1024).await.unwrap();
@@ -179,12 +182,15 @@ async fn answer(State(stub): State<Arc<Inner>>, request: Request) -> Response {
     response
 }
 
+/// The feed: under the layer's identity all of it, which counts as a poll; else the events of the caller's accounts.
 async fn poll(stub: &Inner, query: &str, context: &CallContext) -> Response {
-    stub.polls.send_modify(|polls| *polls += 1);
-    if context.require("feed:all").is_err() {
-        return Problem::forbidden("feed:all").into_response();
+    let layer = context.require("feed:all").is_ok();
+    if layer {
+        stub.polls.send_modify(|polls| *polls += 1);
+    } else if context.require("events:read").is_err() || context.accounts == AccountScope::All {
+        return Problem::forbidden("events:read").into_response();
     }
-    let broken = {
+    let broken = layer && {
         let mut broken = stub.broken_polls.lock().unwrap();
         let now = *broken > 0;
         *broken = broken.saturating_sub(1);
@@ -193,21 +199,40 @@ async fn poll(stub: &Inner, query: &str, context: &CallContext) -> Response {
     if broken {
         return (StatusCode::SERVICE_UNAVAILABLE, "down").into_response();
     }
+    let parameter = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+    };
     let mut feed = stub.feed.subscribe();
-    let after = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("after="))
-        .unwrap();
+    let after = parameter("after").unwrap();
     if after == "latest" {
         let next = feed.borrow().len();
         return axum::Json(json!({"events": [], "next": next})).into_response();
     }
     let after = after.parse::<usize>().unwrap();
+    let limit = parameter("limit").unwrap().parse::<usize>().unwrap();
+    let wait = Duration::from_secs(parameter("wait").unwrap().parse().unwrap());
     let more = feed.wait_for(|events| events.len() > after);
-    let events: Vec<CloudEvent> = match tokio::time::timeout(Duration::from_secs(25), more).await {
-        Ok(events) => events.unwrap().iter().skip(after).cloned().collect(),
+    let read: Vec<CloudEvent> = match tokio::time::timeout(wait, more).await {
+        Ok(events) => events
+            .unwrap()
+            .iter()
+            .skip(after)
+            .take(limit)
+            .cloned()
+            .collect(),
         Err(_) => Vec::new(),
     };
-    let next = after + events.len();
+    let next = after + read.len();
+    let types = parameter("types").map(|types| types.replace("%2C", ","));
+    let seen = |event: &CloudEvent| {
+        let account = event.account.as_ref();
+        let wanted = types.as_ref().is_none_or(|types| {
+            let mut types = types.split(',');
+            types.any(|word| event.event_type == format!("com.orderway.{word}.v1"))
+        });
+        wanted && (layer || account.is_some_and(|account| context.may_see(account.as_str())))
+    };
+    let events: Vec<CloudEvent> = read.into_iter().filter(seen).collect();
     axum::Json(json!({"events": events, "next": next})).into_response()
 }

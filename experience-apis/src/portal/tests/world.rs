@@ -19,6 +19,7 @@ use service_runtime::{
     config::Secret,
     context::{ContextKeys, ContextVerifier, LayerIdentity},
     jwt::{Algorithm, IssuerConfig, IssuerKeys},
+    server::Stopping,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -92,6 +93,7 @@ pub(super) fn both() -> String {
 pub(super) struct World {
     pub(super) stub: Stub,
     router: Router,
+    server_stops: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -137,6 +139,7 @@ pub(super) async fn world_over(
     World {
         stub,
         router,
+        server_stops: CancellationToken::new(),
         _stop: stop.drop_guard(),
     }
 }
@@ -257,6 +260,20 @@ impl Answer {
 }
 
 impl World {
+    /// Sends, and leaves the body to be read as it comes.
+    pub(super) async fn open(&self, call: Call) -> http::Response<Body> {
+        let mut request = call.0.body(call.1).unwrap();
+        request
+            .extensions_mut()
+            .insert(Stopping::from(self.server_stops.clone()));
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// What a server tells its requests when it is told to stop.
+    pub(super) fn stop_server(&self) {
+        self.server_stops.cancel();
+    }
+
     pub(super) async fn send(&self, call: Call) -> Answer {
         let request = call.0.body(call.1).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -311,12 +328,17 @@ pub(super) fn order_request() -> Value {
 }
 
 pub(super) fn event(word: &str) -> CloudEvent {
+    event_of("ACME", word)
+}
+
+/// An event of the one order, as if it were an account's.
+pub(super) fn event_of(account: &str, word: &str) -> CloudEvent {
     let order: OrderId = ORDER.parse().unwrap();
     serde_json::from_value(json!({
-        "specversion": "1.0", "id": uuid::Uuid::now_v7(), "source": "/orderway",
+        "specversion": "1.0", "id": uuid::Uuid::now_v7(), "source": "/companies/NWI", "account": account,
         "type": format!("com.orderway.{word}.v1"), "subject": order.to_string(), "time": NOW,
         "datacontenttype": "application/json", "sequence": 1, "position": 1, "correlationid": "c-1",
-        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "data": {"erp": "erp-us"}
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "data": {"status": "received"}
     }))
     .unwrap()
 }

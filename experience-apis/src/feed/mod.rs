@@ -1,7 +1,11 @@
-//! The one subscription of this instance to the feed of process-apis, and its fan-out to callers that wait.
+//! The one subscription of this instance to the public events of process-apis, and its fan-out: to callers that wait for
+//! their order, and to those who listen to the events of their accounts.
 //!
-//! It reads under the layer's own identity and hands a caller nothing but "look again": what the caller then sees, it
-//! reads under its own scope. A feed that is away costs a waiting caller its wait, never its answer.
+//! It reads under the layer's own identity. Who waits for an order is told nothing but "look again": what the caller then
+//! sees, it reads under its own scope. Who listens is handed the events of its accounts, and of no other. A feed that is
+//! away costs a waiting caller its wait, never its answer.
+
+pub mod listeners;
 
 use std::{
     collections::HashMap,
@@ -12,7 +16,8 @@ use std::{
     time::Duration,
 };
 
-use canonical_model::{OrderId, event::CloudEvent};
+use bytes::Bytes;
+use canonical_model::OrderId;
 use service_runtime::{
     context::{AccountScope, CallContext, LayerIdentity},
     health::CheckResult,
@@ -22,13 +27,24 @@ use service_runtime::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{LAYER, clients::process::ProcessClient};
+use crate::{
+    LAYER,
+    clients::{
+        events::{After, RelayedEvent, RelayedPage},
+        process::{CallError, ProcessClient},
+    },
+};
+
+use listeners::{Audience, Heard, Listeners};
 
 /// How long one poll waits for news.
 const POLL_WAIT: Duration = Duration::from_secs(25);
 const PAGE: u16 = 500;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Events that one who listens may be behind, before it is let go.
+const BUFFER: usize = 256;
 
 /// Events after which a buyer that waits for its order has its answer.
 const DECISIVE: &[&str] = &[
@@ -49,24 +65,64 @@ pub fn event_word(event_type: &str) -> Option<&str> {
         .then_some(word)
 }
 
-/// Callers that wait, by order; cheap to clone.
+/// How many may wait and listen at once.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedLimits {
+    /// Callers that wait: for their order, or for a page of events.
+    pub waiting: usize,
+    /// Open event streams.
+    pub streams: usize,
+    /// Of them, those of one account.
+    pub streams_per_account: usize,
+}
+
+/// Callers that wait, by order, and those who listen, by account; cheap to clone.
 #[derive(Clone)]
 pub struct Feed(Arc<Inner>);
 
 struct Inner {
     waiting: Mutex<HashMap<OrderId, watch::Sender<()>>>,
     slots: Arc<Semaphore>,
+    streams: Listeners,
+    polls: Listeners,
+    /// How far the feed has been handed on; None = it has not been read yet.
+    position: watch::Sender<Option<u64>>,
     connected: AtomicBool,
 }
 
 impl Feed {
-    /// A fan-out to at most so many callers at once.
-    pub fn new(max_waiting: usize) -> Self {
+    /// A fan-out within limits.
+    pub fn new(limits: FeedLimits) -> Self {
+        let FeedLimits {
+            waiting,
+            streams,
+            streams_per_account,
+        } = limits;
         Self(Arc::new(Inner {
             waiting: Mutex::default(),
-            slots: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
+            slots: Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS))),
+            streams: Listeners::new(streams, streams_per_account, BUFFER),
+            // Whoever polls only needs to hear that there is something.
+            polls: Listeners::new(waiting, waiting, 1),
+            position: watch::Sender::new(None),
             connected: AtomicBool::new(true),
         }))
+    }
+
+    /// Those who have an event stream open.
+    pub fn streams(&self) -> &Listeners {
+        &self.0.streams
+    }
+
+    /// Those who wait for a page of events.
+    pub fn polls(&self) -> &Listeners {
+        &self.0.polls
+    }
+
+    /// How far the feed has been handed on: who listened before this was read has heard, or has in its buffer, all
+    /// events of its accounts between the position when it began and this one.
+    pub fn position(&self) -> watch::Receiver<Option<u64>> {
+        self.0.position.subscribe()
     }
 
     /// Begins to wait for news of an order; `None` when too many wait already. What happens from here on is not
@@ -90,10 +146,22 @@ impl Feed {
         })
     }
 
-    /// Tells those who wait for the order of an event, if the event decides it.
-    pub fn publish(&self, event: &CloudEvent) {
-        let decisive = event_word(&event.event_type).is_some_and(|word| DECISIVE.contains(&word));
-        if let (true, Ok(order)) = (decisive, event.subject.parse::<OrderId>()) {
+    /// Hands an event on: to those who listen to its account, and, if it decides an order, to those who wait for it.
+    fn publish(&self, event: &RelayedEvent) {
+        let RelayedEvent { head, json } = event;
+        let audience = Audience {
+            source: head.source.clone(),
+            account: head.account.clone(),
+        };
+        let heard = Heard {
+            position: head.position,
+            event_type: head.event_type.as_str().into(),
+            json: Bytes::copy_from_slice(json.get().as_bytes()),
+        };
+        self.0.streams.tell(&audience, &heard);
+        self.0.polls.tell(&audience, &heard);
+        let decisive = event_word(&head.event_type).is_some_and(|word| DECISIVE.contains(&word));
+        if let (true, Ok(order)) = (decisive, head.subject.parse::<OrderId>()) {
             let waiting = self
                 .0
                 .waiting
@@ -106,23 +174,26 @@ impl Feed {
     }
 
     /// Reads the feed until told to stop, from its cursor on, whatever broke in between. It begins after the newest
-    /// event there is, by a first call that does not wait: nobody here waits for what happened before.
+    /// event there is, by a first call that does not wait; who waited before that looks again.
     pub async fn run(self, process: ProcessClient, shutdown: CancellationToken) {
         let mut cursor = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let scope = Arc::new(RequestScope::background(LAYER));
             let context = layer_context(scope.correlation_id.clone());
+            let after = cursor.map_or(After::Latest, After::Position);
             let wait = cursor.map_or(Duration::ZERO, |_| POLL_WAIT);
-            let poll = scope.run(process.events(&context, cursor, DECISIVE, PAGE, wait));
+            let poll = scope.run(process.public_events(&context, after, None, PAGE, wait));
             let answer = tokio::select! {
                 () = shutdown.cancelled() => return,
                 answer = poll => answer,
             };
-            match answer {
-                Ok(page) => {
-                    page.events.iter().for_each(|event| self.publish(event));
-                    cursor = Some(page.next);
+            match answer.and_then(|page| self.hand_on(page)) {
+                Ok(next) => {
+                    if cursor.is_none() {
+                        self.wake_all();
+                    }
+                    cursor = Some(next);
                     self.0.connected.store(true, Ordering::Relaxed);
                     pause = FIRST_PAUSE;
                 }
@@ -142,6 +213,25 @@ impl Feed {
                     pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
                 }
             }
+        }
+    }
+
+    fn hand_on(&self, page: RelayedPage) -> Result<u64, CallError> {
+        let next = page.next;
+        for event in page.read()? {
+            self.publish(&event);
+        }
+        // After the events: whoever sees this position has them in its buffer.
+        self.0.position.send_replace(Some(next));
+        Ok(next)
+    }
+
+    /// Has everybody who waits for an order look again.
+    fn wake_all(&self) {
+        let waiting = &self.0.waiting;
+        let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for news in waiting.values() {
+            news.send_replace(());
         }
     }
 
@@ -216,14 +306,21 @@ mod tests {
 
     use super::*;
 
-    pub(crate) fn event(word: &str, order: OrderId) -> CloudEvent {
-        serde_json::from_value(json!({
-            "specversion": "1.0", "id": uuid::Uuid::now_v7(), "source": "/orderway",
-            "type": format!("com.orderway.{word}.v1"), "subject": order.to_string(),
-            "time": "2026-03-01T12:00:00Z", "datacontenttype": "application/json",
-            "sequence": 1, "position": 1, "correlationid": "c-1", "traceparent": "00-1-1-01", "data": {}
-        }))
-        .unwrap()
+    fn event(word: &str, order: OrderId) -> RelayedEvent {
+        let event = json!({"type": format!("com.orderway.{word}.v1"), "source": "/companies/NWI",
+            "subject": order.to_string(), "account": "ACME", "position": 1});
+        RelayedEvent {
+            head: serde_json::from_value(event.clone()).unwrap(),
+            json: serde_json::value::to_raw_value(&event).unwrap(),
+        }
+    }
+
+    fn feed(waiting: usize) -> Feed {
+        Feed::new(FeedLimits {
+            waiting,
+            streams: 1,
+            streams_per_account: 1,
+        })
     }
 
     #[test]
@@ -242,11 +339,11 @@ mod tests {
 
     #[test]
     fn only_those_who_wait_for_the_order_are_told_and_only_what_decides_it() {
-        let feed = Feed::new(10);
+        let feed = feed(10);
         let (mine, other) = (OrderId::generate(), OrderId::generate());
         let mut watch = feed.watch(mine).unwrap();
         feed.publish(&event("order.accepted", other));
-        feed.publish(&event("order.erp_order_chosen", mine));
+        feed.publish(&event("order.released", mine));
         assert!(watch.decided().now_or_never().is_none());
         feed.publish(&event("order.accepted", mine));
         assert!(watch.decided().now_or_never().is_some());
@@ -254,7 +351,7 @@ mod tests {
 
     #[test]
     fn waiting_is_bounded_and_leaves_nothing_behind() {
-        let feed = Feed::new(2);
+        let feed = feed(2);
         let order = OrderId::generate();
         let (first, second) = (feed.watch(order).unwrap(), feed.watch(order).unwrap());
         assert!(feed.watch(OrderId::generate()).is_none());
