@@ -3,9 +3,10 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use canonical_model::OrderId;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -14,9 +15,10 @@ use service_runtime::{clock::Clock, config::HumanDuration};
 
 use crate::{
     config::Config,
+    effects::{EffectKind, create_order},
     orders::replay::{Summary, replay, replay_all},
     store::{
-        AuditEntry, Cause, Commit, Kept, Outdated, Store,
+        AuditEntry, Cause, Commit, Engine, Kept, Outdated, Store,
         sqlite::{SqliteStore, backup},
     },
 };
@@ -64,14 +66,17 @@ pub async fn run(
 ) -> anyhow::Result<bool> {
     match command {
         Maintenance::Replay { order, each } => {
-            let store = open_to_read(config)?;
-            match order {
-                Some(id) => replay_one(&store, id, out).await,
-                None => replay_each(&store, each, out).await,
-            }
+            let opened = open_to_read(config).await?;
+            let store = opened.store();
+            let sound = match order {
+                Some(id) => replay_one(store.as_ref(), id, out).await,
+                None => replay_each(store.as_ref(), each, out).await,
+            };
+            opened.close().await;
+            sound
         }
         Maintenance::Backup { to } => {
-            let path = config.store.path.clone();
+            let path = data_file(config)?;
             let target = to.clone();
             let made =
                 tokio::task::spawn_blocking(move || backup::back_up(&path, &target)).await??;
@@ -86,19 +91,36 @@ pub async fn run(
             Ok(true)
         }
         Maintenance::Retention { apply } => {
-            let store: Box<dyn Store> = if apply {
-                Box::new(SqliteStore::open(&config.store.path)?)
+            let opened = if apply {
+                Engine::open(&config.store).await?
             } else {
-                Box::new(open_to_read(config)?)
+                open_to_read(config).await?
             };
-            retain(store.as_ref(), config, apply, out).await
+            let done = retain(opened.store().as_ref(), config, apply, out).await;
+            opened.close().await;
+            done
         }
-        Maintenance::Restore { from } => restore(&from, &config.store.path, out),
+        Maintenance::Restore { from } => restore(&from, &data_file(config)?, out),
     }
 }
 
-fn open_to_read(config: &Config) -> anyhow::Result<SqliteStore> {
-    SqliteStore::open_to_read(&config.store.path)
+/// The store as the configuration names it; a data file is only read, and may be at work.
+async fn open_to_read(config: &Config) -> anyhow::Result<Engine> {
+    if config.store.postgres().is_some() {
+        return Engine::open(&config.store).await;
+    }
+    let path = config.store.path.clone();
+    let store = tokio::task::spawn_blocking(|| SqliteStore::open_to_read(path)).await??;
+    Ok(Engine::Sqlite(Arc::new(store)))
+}
+
+/// The data file of the embedded store.
+fn data_file(config: &Config) -> anyhow::Result<PathBuf> {
+    ensure!(
+        config.store.postgres().is_none(),
+        "the store is a PostgreSQL database: use its own tools (pg_basebackup, pg_dump)"
+    );
+    Ok(config.store.path.clone())
 }
 
 async fn replay_one(store: &dyn Store, id: OrderId, out: &mut impl Write) -> anyhow::Result<bool> {
@@ -212,7 +234,11 @@ fn announcement(of: &Outdated, at: Timestamp) -> Commit {
 fn restore(from: &Path, path: &Path, out: &mut impl Write) -> anyhow::Result<bool> {
     let stamp = Clock::system().now().strftime("%Y%m%dT%H%M%SZ");
     let kept = format!(".before-{stamp}");
-    let (restored, before) = backup::restore(from, path, &kept).context("nothing was changed")?;
+    let now = Clock::system().now();
+    let doubt = |progress| Ok(create_order::in_doubt(progress, now)?);
+    let doubt = (EffectKind::CreateErpOrder.word(), &doubt as &dyn Fn(_) -> _);
+    let (restored, before) =
+        backup::restore(from, path, &kept, doubt).context("nothing was changed")?;
     writeln!(
         out,
         "{} holds {} orders up to feed position {} again",

@@ -12,6 +12,7 @@ use canonical_model::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::backoff::Pause;
 
@@ -55,6 +56,18 @@ pub struct Progress {
     pub retries_seen: u32,
     /// Whether a person was asked to look since then.
     pub person_asked: bool,
+}
+
+/// What is known of a create that may have gone further than was written down, because the store was set back: a call may
+/// have been begun, so the ERP is searched before it is asked.
+pub fn in_doubt(progress: Value, now: Timestamp) -> Result<Value, serde_json::Error> {
+    let mut progress: Progress =
+        serde_json::from_value::<Option<Progress>>(progress)?.unwrap_or_default();
+    progress.in_flight.get_or_insert(InFlight {
+        call: Mutation::Create,
+        until: now,
+    });
+    serde_json::to_value(progress)
 }
 
 /// A call that was begun.

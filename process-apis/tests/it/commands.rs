@@ -19,6 +19,19 @@ async fn a_store_at_work_is_replayed_and_backed_up_and_comes_back() {
         text(&replayed)
     );
 
+    let kept = run(folder, &["retention"]);
+    assert!(
+        kept.status.success() && text(&kept).contains("nothing is older"),
+        "{}",
+        text(&kept)
+    );
+    let at_work = run(folder, &["retention", "--apply"]);
+    assert!(
+        text(&at_work).contains("another process has"),
+        "{}",
+        text(&at_work)
+    );
+
     let made = run(folder, &["backup", "--to", backup]);
     assert!(
         made.status.success() && text(&made).contains("it is sound"),

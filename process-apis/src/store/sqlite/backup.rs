@@ -6,11 +6,13 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
+use serde_json::Value;
 
 use super::{
     audit,
     open::{self, Place},
+    value::{Id, Json},
 };
 
 /// What a sound backup holds.
@@ -72,13 +74,21 @@ pub fn verify(path: &Path) -> anyhow::Result<Backup> {
 
 /// Puts a backup in the place of the data file, which is kept under another name. Refused while a process has the file.
 /// Answers what was put back, and where the file before is.
-pub fn restore(from: &Path, path: &Path, kept: &str) -> anyhow::Result<(Backup, Option<PathBuf>)> {
+///
+/// What the effects of a kind had come to may not be all that they did since: `doubt` says what is known of one then.
+pub fn restore(
+    from: &Path,
+    path: &Path,
+    kept: &str,
+    doubt: (&str, &dyn Fn(Value) -> anyhow::Result<Value>),
+) -> anyhow::Result<(Backup, Option<PathBuf>)> {
     let found = verify(from)?;
     let place = Place::File(path.to_owned());
     let lock = open::lock(&place)?;
     let copy = beside(path, ".restoring");
     fs::copy(from, &copy).with_context(|| format!("cannot copy to {}", copy.display()))?;
     verify(&copy)?;
+    doubt_effects(&copy, doubt.0, doubt.1)?;
     sync(&copy)?;
     let before = path.exists().then(|| beside(path, kept));
     if let Some(before) = &before {
@@ -96,6 +106,31 @@ pub fn restore(from: &Path, path: &Path, kept: &str) -> anyhow::Result<(Backup, 
     sync(folder(path))?;
     drop(lock);
     Ok((found, before))
+}
+
+fn doubt_effects(
+    path: &Path,
+    kind: &str,
+    doubt: &dyn Fn(Value) -> anyhow::Result<Value>,
+) -> anyhow::Result<()> {
+    let connection = Connection::open(path)?;
+    let mut waiting = connection.prepare(
+        "SELECT id, progress FROM effect WHERE kind = ?1 AND state IN ('pending', 'leased', 'stopped')",
+    )?;
+    let effects: Vec<(Id, Json<Value>)> = waiting
+        .query_map([kind], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, Json(progress)) in effects {
+        let progress = Json(doubt(progress)?);
+        connection.execute(
+            "UPDATE effect SET progress = ?2 WHERE id = ?1",
+            params![id, progress],
+        )?;
+    }
+    drop(waiting);
+    // Nothing is to be left beside the file.
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    Ok(connection.close().map_err(|(_, error)| error)?)
 }
 
 fn count(connection: &Connection, sql: &str) -> anyhow::Result<u64> {
@@ -126,6 +161,8 @@ fn sync(path: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    const AS_IT_WAS: (&str, &dyn Fn(Value) -> anyhow::Result<Value>) = ("none", &Ok);
+
     #[tokio::test]
     async fn a_backup_of_a_file_at_work_is_whole_and_comes_back() {
         let folder = tempfile::tempdir().unwrap();
@@ -148,11 +185,13 @@ mod tests {
 
         let second = crate::store::suite::order(uuid::Uuid::from_u128(2), 0, "PO-2");
         crate::store::Store::commit(&store, second).await.unwrap();
-        let at_work = restore(&backup, &path, ".before").unwrap_err().to_string();
+        let at_work = restore(&backup, &path, ".before", AS_IT_WAS)
+            .unwrap_err()
+            .to_string();
         assert!(at_work.contains("another process has"), "{at_work}");
         store.close().await;
 
-        let (restored, before) = restore(&backup, &path, ".before").unwrap();
+        let (restored, before) = restore(&backup, &path, ".before", AS_IT_WAS).unwrap();
         assert_eq!(restored, taken);
         assert_eq!(verify(&path).unwrap().orders, 1);
         assert_eq!(
@@ -163,14 +202,60 @@ mod tests {
         drop(super::super::SqliteStore::open(&path).unwrap());
     }
 
+    #[tokio::test]
+    async fn what_effects_had_come_to_is_in_doubt_once_the_store_was_set_back() {
+        use crate::store::{Commit, EffectChange, NewEffect, Store};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, backup) = (
+            folder.path().join("data.sqlite"),
+            folder.path().join("backup.sqlite"),
+        );
+        let store = super::super::SqliteStore::open(&path).unwrap();
+        let order = uuid::Uuid::from_u128(1);
+        let now = "2026-03-02T12:00:00Z".parse().unwrap();
+        let effect = |kind| {
+            EffectChange::New(NewEffect {
+                kind,
+                order_id: canonical_model::OrderId(order),
+                payload: serde_json::json!({}),
+                due_at: now,
+                serial_key: None,
+            })
+        };
+        let with_effects = Commit {
+            effects: vec![effect("create_erp_order"), effect("take_replacement")],
+            ..crate::store::suite::order(order, 0, "PO-1")
+        };
+        store.commit(with_effects).await.unwrap();
+        store.close().await;
+        back_up(&path, &backup).unwrap();
+
+        let doubt = |progress: Value| {
+            assert_eq!(progress, Value::Null);
+            Ok(Value::from("look first"))
+        };
+        restore(&backup, &path, ".before", ("create_erp_order", &doubt)).unwrap();
+        let store = super::super::SqliteStore::open(&path).unwrap();
+        let leased = store.lease_effects(now, now, 10).await.unwrap();
+        let known: Vec<_> = leased
+            .into_iter()
+            .map(|effect| (effect.kind, effect.progress))
+            .collect();
+        let expected = [
+            ("create_erp_order".to_owned(), Value::from("look first")),
+            ("take_replacement".to_owned(), Value::Null),
+        ];
+        assert_eq!(known, expected);
+    }
+
     #[test]
     fn a_damaged_or_foreign_file_is_not_put_in_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data.sqlite");
         let foreign = folder.path().join("foreign.sqlite");
         fs::write(&foreign, "no database").unwrap();
-        assert!(restore(&foreign, &path, ".before").is_err());
-        assert!(restore(&folder.path().join("absent"), &path, ".before").is_err());
+        assert!(restore(&foreign, &path, ".before", AS_IT_WAS).is_err());
+        assert!(restore(&folder.path().join("absent"), &path, ".before", AS_IT_WAS).is_err());
         assert!(!path.exists());
     }
 }
