@@ -9,10 +9,12 @@ use service_runtime::{
     telemetry::LogConfig,
 };
 
-use crate::{documents::DocumentsConfig, sessions::SessionsConfig};
+use crate::{
+    documents::DocumentsConfig, events::webhooks::WebhooksConfig, sessions::SessionsConfig,
+};
 
 /// What begins a key that stands in a committed file and protects nothing.
-const DEVELOPMENT_KEY: &str = "development-only";
+pub(crate) const DEVELOPMENT_KEY: &str = "development-only";
 
 /// The configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +52,8 @@ pub struct Config {
     /// The limits of channel sessions.
     #[serde(default)]
     pub sessions: SessionsConfig,
+    /// How webhooks are sent.
+    pub webhooks: WebhooksConfig,
 }
 
 fn usual_listen() -> SocketAddr {
@@ -195,6 +199,8 @@ impl Validate for Config {
         faults.within("effects", &self.effects);
         faults.within("documents", &self.documents);
         faults.within("sessions", &self.sessions);
+        faults.within("webhooks", &self.webhooks);
+        self.webhooks.validate_mode(self.development, faults);
         faults.check(
             self.documents.body_limit <= self.requests.max_body,
             "documents.body_limit",

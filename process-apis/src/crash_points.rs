@@ -42,6 +42,14 @@ pub const DOCUMENT_LEASE: Around = around_commit!("document.lease");
 pub const DOCUMENT_CHANGE: Around = around_commit!("document.change");
 /// A channel's session changes.
 pub const SESSION_CHANGE: Around = around_commit!("session.change");
+/// A webhook subscription is made, changed or ended.
+pub const SUBSCRIPTION_CHANGE: Around = around_commit!("subscription.change");
+/// Subscriptions are leased to be served.
+pub const WEBHOOK_LEASE: Around = around_commit!("webhook.lease");
+/// An event is posted to a subscriber.
+pub const WEBHOOK_SEND: Around = around_call!("webhook.send");
+/// What a round of webhooks came to.
+pub const WEBHOOK_SETTLE: Around = around_commit!("webhook.settle");
 /// Rows past their time are deleted.
 pub const SWEEP: Around = around_commit!("housekeeping.sweep");
 /// Effects are leased to a worker.
@@ -66,6 +74,10 @@ const STEPS: &[Around] = &[
     DOCUMENT_LEASE,
     DOCUMENT_CHANGE,
     SESSION_CHANGE,
+    SUBSCRIPTION_CHANGE,
+    WEBHOOK_LEASE,
+    WEBHOOK_SEND,
+    WEBHOOK_SETTLE,
     SWEEP,
     EFFECT_LEASE,
     CAPABILITIES,

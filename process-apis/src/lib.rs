@@ -46,6 +46,7 @@ use crate::{
     clients::hop::SystemClient,
     config::Config,
     effects::{housekeeping, worker::Worker},
+    events::webhooks::WebhookWorker,
     policy::Policies,
     state::AppState,
     store::{Store, sqlite::SqliteStore},
@@ -80,6 +81,9 @@ pub enum BuildError {
     /// The metrics cannot be installed.
     #[error("the metrics cannot be installed")]
     Metrics(#[source] service_runtime::metrics::MetricsError),
+    /// Webhooks cannot be sent.
+    #[error("webhooks cannot be sent; see `webhooks` in the configuration")]
+    Webhooks(#[source] events::webhooks::send::SenderError),
     /// The contract cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Contract(#[source] serde_json::Error),
@@ -117,6 +121,7 @@ impl Background {
         let wind_down = self.wind_down;
         tokio::join!(
             worker.run(wind_down.clone()),
+            WebhookWorker::new(&self.state).run(wind_down.clone()),
             housekeeping::run(self.state.clone(), wind_down.clone()),
             async {
                 shutdown.cancelled().await;
@@ -192,7 +197,8 @@ pub fn build_on(
     let below = ContextKeys::new(&context.system_key, None).map_err(BuildError::Context)?;
     let signer = ContextSigner::new(hop, below, deps.clock.clone());
     let system = SystemClient::new(HopClient::new(config.system.clone(), signer));
-    let state = AppState::new(store, Arc::new(system), deps.clock, deps.policies, config);
+    let state = AppState::new(store, Arc::new(system), deps.clock, deps.policies, config)
+        .map_err(BuildError::Webhooks)?;
     register_checks(&state, &deps.readiness);
     deps.readiness.set_started();
     let router = router::router(&state, verifier, deps.readiness).map_err(BuildError::Contract)?;

@@ -71,4 +71,5 @@ fn api(documents: DocumentsConfig, sessions: SessionsConfig) -> OpenApiRouter<Ap
         .merge(documents::router(documents))
         .merge(sessions::router(sessions))
         .merge(events::router())
+        .merge(events::webhooks::router())
 }

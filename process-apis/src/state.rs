@@ -6,8 +6,13 @@ use axum::extract::FromRef;
 use service_runtime::clock::Clock;
 
 use crate::{
-    clients::SystemApis, config::Config, effects::backend::CapabilityCache, idempotency::Once,
-    policy::Policies, store::Store,
+    clients::SystemApis,
+    config::Config,
+    effects::backend::CapabilityCache,
+    events::webhooks::{Sender, send::SenderError},
+    idempotency::Once,
+    policy::Policies,
+    store::Store,
 };
 
 /// The shared services.
@@ -27,6 +32,8 @@ pub struct AppState {
     pub once: Once,
     /// What the ERPs can do.
     pub capabilities: CapabilityCache,
+    /// Sends webhooks.
+    pub webhooks: Sender,
 }
 
 impl AppState {
@@ -37,8 +44,9 @@ impl AppState {
         clock: Clock,
         policies: Policies,
         config: Config,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, SenderError> {
+        Ok(Self {
+            webhooks: Sender::new(&config.webhooks, clock.clone())?,
             once: Once::new(Arc::clone(&store), clock.clone()),
             capabilities: CapabilityCache::new(Arc::clone(&system), clock.clone()),
             policies: Arc::new(policies),
@@ -46,7 +54,7 @@ impl AppState {
             store,
             system,
             clock,
-        }
+        })
     }
 }
 

@@ -30,6 +30,7 @@ fn routes(seller: &Seller, accounts: &[&str], scopes: &[&str]) -> Router {
     let key = "a key of a hop has at least 32 bytes";
     let config = serde_json::from_value(json!({
         "context": { "experience_key": key, "system_key": key },
+        "webhooks": { "secret_key": key },
     }));
     let sources = seller.sources.clone();
     let state = AppState::new(
@@ -38,7 +39,8 @@ fn routes(seller: &Seller, accounts: &[&str], scopes: &[&str]) -> Router {
         sources.clock,
         crate::policy::Policies::clone(&sources.policies),
         config.unwrap(),
-    );
+    )
+    .unwrap();
     let mut context = call_for(accounts).context;
     context.scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
     let (router, _) = super::router()

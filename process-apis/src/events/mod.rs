@@ -6,6 +6,7 @@ pub mod public;
 pub mod published;
 pub mod reach;
 pub mod routes;
+pub mod webhooks;
 
 #[cfg(test)]
 pub(crate) mod harness;

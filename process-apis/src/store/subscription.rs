@@ -161,6 +161,8 @@ pub struct DeliveryFilter {
     pub subscription: SubscriptionId,
     /// In this state.
     pub state: DeliveryState,
+    /// Only of this event.
+    pub event: Option<Uuid>,
     /// Only those due by then.
     pub due_by: Option<Timestamp>,
     /// After this position.

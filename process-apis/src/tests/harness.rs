@@ -135,10 +135,12 @@ impl Layer {
             seller.sources.clock,
             policies,
             config,
-        );
+        )
+        .unwrap();
         let routes = orders::router()
             .merge(exceptions::router())
-            .merge(events::router());
+            .merge(events::router())
+            .merge(events::webhooks::router());
         let (app, _contract) = routes.with_state(state.clone()).split_for_parts();
         Self {
             app,

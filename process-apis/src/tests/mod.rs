@@ -8,6 +8,7 @@ mod replacing;
 mod replacing_meanwhile;
 mod taking;
 mod unsettled;
+mod webhooks;
 
 #[tokio::test]
 async fn a_drained_layer_has_let_go_of_its_file_though_its_routes_live() {

@@ -211,6 +211,9 @@ pub(super) async fn deliveries(
     query
         .push(" AND position > ")
         .push_bind(integer(filter.after));
+    if let Some(event) = filter.event {
+        query.push(" AND event_id = ").push_bind(event);
+    }
     if let Some(due_by) = filter.due_by {
         query.push(" AND due_at <= ").push_bind(nanoseconds(due_by));
     }

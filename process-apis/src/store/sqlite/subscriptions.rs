@@ -377,6 +377,9 @@ pub(super) fn deliveries(
     query.bind(Id(filter.subscription.0))?;
     query.and("state = ?", Word(filter.state))?;
     query.and("position > ?", integer(filter.after))?;
+    if let Some(event) = filter.event {
+        query.and("event_id = ?", Id(event))?;
+    }
     if let Some(due_by) = filter.due_by {
         query.and("due_at <= ?", At(due_by))?;
     }

@@ -144,6 +144,7 @@ async fn deliveries(store: &Shared, id: SubscriptionId, state: DeliveryState) ->
     let filter = DeliveryFilter {
         subscription: id,
         state,
+        event: None,
         due_by: None,
         after: 0,
         limit: 100,
