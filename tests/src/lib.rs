@@ -7,6 +7,7 @@ pub mod needs;
 mod operator;
 mod polling;
 pub mod punchout;
+mod source;
 mod terms;
 #[cfg(feature = "world")]
 mod world;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 pub use callers::{Answer, EdiPartner, PortalUser};
 pub use operator::Operator;
 pub use polling::until;
+pub use source::Source;
 pub use terms::{LineTerms, Medium, Part, Terms, differences, texts};
 #[cfg(feature = "world")]
 pub use world::{Setup, Time, World};

@@ -38,6 +38,25 @@ pub fn strace() -> Option<PathBuf> {
     need("strace", "install strace, and allow ptrace", found)
 }
 
+/// The programs of a PostgreSQL server, to start one of one's own: their folder.
+pub fn postgres_programs() -> Option<PathBuf> {
+    let installed = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let mut folders: Vec<PathBuf> = installed
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .collect();
+    folders.sort();
+    let in_path = program("initdb").and_then(|initdb| initdb.parent().map(Path::to_owned));
+    folders.extend(in_path);
+    let found = folders
+        .into_iter()
+        .rev()
+        .find(|folder| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file());
+    need("postgres", "install postgresql", found)
+}
+
 /// Chromium and its driver.
 pub fn chromium() -> Option<Chromium> {
     let driver = program("chromedriver");

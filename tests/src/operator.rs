@@ -15,7 +15,7 @@ use crate::callers::Answer;
 
 /// The development key between experience-apis and process-apis.
 const KEY: &str = "development-only-experience-to-process-key";
-const SCOPES: [&str; 8] = [
+const SCOPES: [&str; 10] = [
     "accounts:read",
     "orders:read",
     "orders:write",
@@ -24,6 +24,8 @@ const SCOPES: [&str; 8] = [
     "holds:release:credit",
     "decisions:read",
     "feed:all",
+    "news:read",
+    "news:dismiss",
 ];
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -69,6 +71,13 @@ impl Operator {
     /// Reads.
     pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         Answer::of(self.request(Method::GET, path)?).await
+    }
+
+    /// Posts under a key of its own.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let key = uuid::Uuid::new_v4().to_string();
+        let request = self.request(Method::POST, path)?;
+        Answer::of(request.header("Idempotency-Key", key).json(body)).await
     }
 
     /// The holds of a kind.

@@ -17,6 +17,7 @@ use tests::punchout::Site;
 
 use crate::{
     binaries::{Binaries, Binary},
+    cluster::Cluster,
     outside::{Outside, Proxy},
     process::{Kept, Program},
 };
@@ -43,12 +44,12 @@ pub(crate) struct Plan {
 }
 
 /// Where the store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StorePlace {
     /// A file of the estate's own.
     Sqlite,
-    /// A database: its URL.
-    Postgres(String),
+    /// A server of the estate's own.
+    Postgres,
 }
 
 impl Default for Plan {
@@ -88,6 +89,8 @@ pub(crate) struct Estate {
     pub(crate) site: Arc<Site>,
     pub(crate) http: Client,
     _sandbox: Kept,
+    /// Where the store is a server.
+    database: Option<Arc<Cluster>>,
     scratch: tempfile::TempDir,
 }
 
@@ -115,14 +118,53 @@ impl Estate {
             site,
             http,
             _sandbox: sandbox,
+            database: None,
             scratch,
         };
         for account in ["ACME", "ACME-WEST", "BOREALIS"] {
             estate.outside.unlimited_credit(account).await?;
         }
+        if plan.store == StorePlace::Postgres {
+            estate.start_database(binaries, &mut ports).await?;
+        }
         estate.start_layers(binaries, plan, &mut ports)?;
         estate.ready().await?;
         Ok(estate)
+    }
+
+    async fn start_database(
+        &mut self,
+        binaries: &Binaries,
+        ports: &mut Ports,
+    ) -> anyhow::Result<()> {
+        let programs = tests::needs::postgres_programs();
+        let programs = programs.context("there is no PostgreSQL to start")?;
+        let port = ports.take()?;
+        let starting = tokio::task::spawn_blocking(move || Cluster::start(&programs, port));
+        let database = starting.await??;
+        let migrated = tokio::process::Command::new(binaries.path(Binary::Process)?)
+            .arg("--config-dir")
+            .arg(tests::root().join("config"))
+            .arg("migrate")
+            .env("ORDERWAY_PROCESS__STORE__URL", database.url())
+            .output()
+            .await?;
+        anyhow::ensure!(
+            migrated.status.success(),
+            "the schema cannot be brought up: {}",
+            String::from_utf8_lossy(&migrated.stderr)
+        );
+        self.database = Some(Arc::new(database));
+        Ok(())
+    }
+
+    /// The database server crashes, and comes back after a while.
+    pub(crate) async fn crash_database(&self, down: Duration) -> anyhow::Result<()> {
+        let database = self.database.clone().context("the store is a file")?;
+        let crashing = Arc::clone(&database);
+        tokio::task::spawn_blocking(move || crashing.crash()).await??;
+        tokio::time::sleep(down).await;
+        tokio::task::spawn_blocking(move || database.up()).await?
     }
 
     fn start_layers(
@@ -247,19 +289,13 @@ impl Estate {
                 "6s".to_owned(),
             ),
         ];
-        match &plan.store {
-            StorePlace::Sqlite => own.push((
+        own.push(match &self.database {
+            None => (
                 "ORDERWAY_PROCESS__STORE__PATH".to_owned(),
                 text(&self.scratch.path().join("process-apis.sqlite"))?,
-            )),
-            StorePlace::Postgres(url) => {
-                own.push((
-                    "ORDERWAY_PROCESS__STORE__KIND".to_owned(),
-                    "postgres".to_owned(),
-                ));
-                own.push(("ORDERWAY_PROCESS__STORE__URL".to_owned(), url.clone()));
-            }
-        }
+            ),
+            Some(database) => ("ORDERWAY_PROCESS__STORE__URL".to_owned(), database.url()),
+        });
         Ok(own)
     }
 

@@ -7,6 +7,7 @@ mod ack_log;
 mod actions;
 mod binaries;
 mod callers;
+mod cluster;
 mod estate;
 mod faults;
 mod judge;
@@ -57,9 +58,9 @@ struct Arguments {
     /// What the ERP does with a repeated create: staged, unique or searchable.
     #[arg(long, default_value = "staged")]
     class: String,
-    /// URL of a `PostgreSQL` database for the store, in place of an `SQLite` file.
+    /// The store is a `PostgreSQL` server, started for this, in place of an `SQLite` file.
     #[arg(long)]
-    postgres: Option<String>,
+    postgres: bool,
     /// Every case, where luck would choose some.
     #[arg(long)]
     all: bool,
@@ -123,10 +124,11 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
         faults: arguments.faults,
         seconds: arguments.seconds,
         class,
-        store: arguments
-            .postgres
-            .clone()
-            .map_or(StorePlace::Sqlite, StorePlace::Postgres),
+        store: if arguments.postgres {
+            StorePlace::Postgres
+        } else {
+            StorePlace::Sqlite
+        },
         all: arguments.all,
         reports: arguments.reports.clone(),
     })

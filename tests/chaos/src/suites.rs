@@ -6,6 +6,7 @@ use sandbox::CreateClass;
 
 use crate::{
     binaries::Binaries,
+    estate::StorePlace,
     report::Report,
     scenarios::{Options, Scenario},
 };
@@ -43,6 +44,7 @@ pub(crate) fn short(options: &Options) -> Vec<Vec<Step>> {
             (Scenario::Flood, plain()),
             (Scenario::Reservations, plain()),
             (Scenario::Syscalls, plain()),
+            (Scenario::CrashPoints, on_postgres(options)),
         ],
         vec![
             (Scenario::Kills, of(CreateClass::Staged, 300)),
@@ -50,8 +52,17 @@ pub(crate) fn short(options: &Options) -> Vec<Vec<Step>> {
             (Scenario::Kills, of(CreateClass::Searchable, 100)),
             (Scenario::Storm, plain()),
             (Scenario::Outage, plain()),
+            (Scenario::Postgres, plain()),
+            (Scenario::Reservations, on_postgres(options)),
         ],
     ]
+}
+
+fn on_postgres(options: &Options) -> Options {
+    Options {
+        store: StorePlace::Postgres,
+        ..options.clone()
+    }
 }
 
 /// Every case, in the sizes that a release is held to.
@@ -86,7 +97,16 @@ pub(crate) fn long(options: &Options) -> Vec<Vec<Step>> {
             (Scenario::Outage, hour),
             (Scenario::Flood, all.clone()),
             (Scenario::Storm, all.clone()),
-            (Scenario::Syscalls, all),
+            (Scenario::Syscalls, all.clone()),
+            (Scenario::CrashPoints, on_postgres(&all)),
+            (
+                Scenario::Postgres,
+                Options {
+                    orders: Some(4_500),
+                    ..all.clone()
+                },
+            ),
+            (Scenario::Reservations, on_postgres(&all)),
             (Scenario::Reservations, minutes),
         ],
     ]

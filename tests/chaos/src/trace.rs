@@ -91,8 +91,9 @@ pub(crate) fn read(trace: &str, request: &str, file: &str) -> Seen {
     let mut seen = Seen::default();
     // By connection.
     let mut under_way: BTreeMap<&str, Request> = BTreeMap::new();
-    // Threads that wait for the disk, and since when.
+    // Threads that wait for the disk, and since when; and threads that wait for a connection to say something.
     let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut listening: BTreeMap<&str, &str> = BTreeMap::new();
     for (at, line) in trace.lines().enumerate() {
         let Some((thread, call)) = line.split_once(' ') else {
             continue;
@@ -109,8 +110,13 @@ pub(crate) fn read(trace: &str, request: &str, file: &str) -> Seen {
             if let Some(since) = waiting.remove(thread) {
                 seen.synced(&mut under_way, since);
             }
-        } else if let Some(connection) = connection(call) {
-            if call.contains(&format!("\"{request}")) {
+        } else if let Some(connection) = connection(call).or_else(|| {
+            let heard = call.starts_with("<... r");
+            listening.remove(thread).filter(|_| heard)
+        }) {
+            if call.starts_with('r') && call.contains("<unfinished") {
+                listening.insert(thread, connection);
+            } else if call.contains(&format!("\"{request}")) {
                 let is_durable = false;
                 under_way.insert(
                     connection,
@@ -172,6 +178,15 @@ mod tests {
         assert_eq!(of(&[ASKED, &failed, TOLD]).hasty.len(), 1);
         let other = SYNCED.replace("sqlite-wal", "log");
         assert_eq!(of(&[ASKED, &other, TOLD]).hasty.len(), 1);
+    }
+
+    #[test]
+    fn a_request_that_is_waited_for_is_seen_when_it_comes() {
+        let waits = "7 recvfrom(9<TCP:[a->b]>,  <unfinished ...>\n";
+        let comes =
+            "7 <... recvfrom resumed>\"POST /v1/orders HTTP/1.1\"..., 8192, 0, NULL, NULL) = 500\n";
+        assert_eq!(of(&[waits, comes, SYNCED, TOLD]).durable, 1);
+        assert_eq!(of(&[waits, SYNCED, comes, TOLD]).hasty.len(), 1);
     }
 
     #[test]

@@ -241,3 +241,41 @@ fn the_partner_profiles_load_and_only_in_development_where_their_secret_is_publi
     let refused = experience_apis::edi::profile::load(&partners, false);
     assert!(refused.is_err(), "a published secret opens production");
 }
+
+/// What compose.yaml sets, with its variables filled in as .env.example asks.
+fn composed() -> Environment {
+    let filled = |value: &str| match value.trim().trim_matches('"') {
+        "${ISSUERS:?set it in .env}" => {
+            let example = fs::read_to_string(tests::root().join(".env.example")).unwrap();
+            let issuers = example
+                .lines()
+                .find_map(|line| line.strip_prefix("ISSUERS="));
+            issuers.unwrap().to_owned()
+        }
+        url if url.starts_with("${ERP_URL") || url.starts_with("${WMS_URL") => {
+            "https://backend.example".to_owned()
+        }
+        secret if secret.starts_with("${") => "x".repeat(48),
+        plain => plain.replace("${POSTGRES_PASSWORD}", "secret"),
+    };
+    let file = fs::read_to_string(tests::root().join("compose.yaml")).unwrap();
+    let pairs = file
+        .lines()
+        .filter_map(|line| line.trim().split_once(':'))
+        .filter(|(name, _)| name.starts_with("ORDERWAY_"));
+    pairs
+        .map(|(name, value)| (name.to_owned(), filled(value)))
+        .collect()
+}
+
+#[test]
+fn the_compose_file_is_a_sound_production_configuration() {
+    let (folder, composed) = (folder(), composed());
+    let system: system_apis::config::Config =
+        load(system_apis::LAYER, Some(&folder), &composed).unwrap();
+    let process: process_apis::config::Config =
+        load(process_apis::LAYER, Some(&folder), &composed).unwrap();
+    let experience: experience_apis::config::Config =
+        load(experience_apis::LAYER, Some(&folder), &composed).unwrap();
+    assert!(!system.development && !process.development && !experience.development);
+}

@@ -32,6 +32,7 @@ mod support;
 mod tokens;
 mod trace;
 mod typescript_client;
+mod warehouse_news;
 mod x12_dialects;
 mod x12_exchange;
 mod x12_samples;

@@ -41,7 +41,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let plan = Plan {
         class: options.class,
         quiet_period: Duration::from_millis(300),
-        store: options.store.clone(),
+        store: options.store,
         ..Plan::default()
     }
     .with("ORDERWAY_PROCESS__HOUSEKEEPING__SWEEP_EVERY", "1s")
@@ -60,7 +60,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let run = Run::start(binaries, plan, 0).await?;
     let kind = match options.store {
         StorePlace::Sqlite => "crash-points sqlite",
-        StorePlace::Postgres(_) => "crash-points postgres",
+        StorePlace::Postgres => "crash-points postgres",
     };
     let mut report = Report::new(kind, options.seed);
     let points = points(binaries).await?;

@@ -30,7 +30,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let count = options.orders.unwrap_or(12);
     let plan = Plan {
         class: options.class,
-        store: options.store.clone(),
+        store: options.store,
         ..Plan::default()
     };
     let run = Run::start(binaries, plan, 40).await?;

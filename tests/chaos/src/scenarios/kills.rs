@@ -27,7 +27,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let plan = Plan {
         class: options.class,
         quiet_period,
-        store: options.store.clone(),
+        store: options.store,
         ..Plan::default()
     };
     let run = Run::start(binaries, plan, SCARCE).await?;

@@ -4,6 +4,7 @@ mod crash_points;
 mod flood;
 mod kills;
 mod outage;
+mod postgres;
 mod reservations;
 mod storm;
 mod syscalls;
@@ -53,6 +54,8 @@ pub(crate) enum Scenario {
     Reservations,
     /// The ERP is down, and orders come in.
     Outage,
+    /// `PostgreSQL` crashes and comes back under load.
+    Postgres,
     /// What is acknowledged is on the disk; a disk that fails or is full.
     Syscalls,
 }
@@ -67,6 +70,7 @@ impl Scenario {
             Self::Flood => "flood",
             Self::Reservations => "reservations",
             Self::Outage => "outage",
+            Self::Postgres => "postgres",
             Self::Syscalls => "syscalls",
         }
     }
@@ -78,6 +82,12 @@ impl Scenario {
         options: &Options,
     ) -> anyhow::Result<Report> {
         let begun = Instant::now();
+        let on_postgres = options.store == StorePlace::Postgres || self == Self::Postgres;
+        if on_postgres && tests::needs::postgres_programs().is_none() {
+            let report = Report::skipped(self.name(), "needs postgres");
+            report.tell(options.reports.as_deref())?;
+            return Ok(report);
+        }
         let came = match self {
             Self::CrashPoints => crash_points::run(binaries, options).await,
             Self::Kills => kills::run(binaries, options).await,
@@ -85,6 +95,7 @@ impl Scenario {
             Self::Flood => flood::run(binaries, options).await,
             Self::Reservations => reservations::run(binaries, options).await,
             Self::Outage => outage::run(binaries, options).await,
+            Self::Postgres => postgres::run(binaries, options).await,
             Self::Syscalls => syscalls::run(binaries, options).await,
         };
         // What kept it from being tried is as bad as what it would have found.

@@ -28,7 +28,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let count = rate.saturating_mul(u32::try_from((BEFORE + down).as_secs())?);
     let plan = Plan {
         class: options.class,
-        store: options.store.clone(),
+        store: options.store,
         ..Plan::default()
     };
     let run = Run::start(binaries, plan, 40).await?;

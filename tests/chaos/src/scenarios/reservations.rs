@@ -85,12 +85,16 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     };
     let plan = Plan {
         class: options.class,
-        store: options.store.clone(),
+        store: options.store,
         instances,
         ..Plan::default()
     };
+    let name = match options.store {
+        StorePlace::Sqlite => "reservations sqlite",
+        StorePlace::Postgres => "reservations postgres",
+    };
     let run = Arc::new(Run::start(binaries, plan, STOCK).await?);
-    let mut report = Report::new("reservations", options.seed);
+    let mut report = Report::new(name, options.seed);
     let items: Vec<&'static str> = PLENTIFUL.into_iter().chain(SCARCE).chain(MORE).collect();
     for item in &items {
         run.estate

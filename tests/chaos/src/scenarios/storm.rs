@@ -21,7 +21,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let (count, rate) = (options.orders.unwrap_or(60), options.rate.unwrap_or(10));
     let plan = Plan {
         class: options.class,
-        store: options.store.clone(),
+        store: options.store,
         ..Plan::default()
     }
     .with(
