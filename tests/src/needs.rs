@@ -38,7 +38,7 @@ pub fn strace() -> Option<PathBuf> {
     need("strace", "install strace, and allow ptrace", found)
 }
 
-/// The programs of a PostgreSQL server, to start one of one's own: their folder.
+/// The programs of a `PostgreSQL` server, to start one of one's own: their folder.
 pub fn postgres_programs() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
