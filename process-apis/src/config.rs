@@ -1,6 +1,6 @@
 //! Configuration of the layer: see config/process-apis.toml for every key.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 use service_runtime::{
@@ -10,7 +10,8 @@ use service_runtime::{
 };
 
 use crate::{
-    documents::DocumentsConfig, events::webhooks::WebhooksConfig, sessions::SessionsConfig,
+    documents::DocumentsConfig, events::webhooks::WebhooksConfig, intake::IntakeConfig,
+    sessions::SessionsConfig, store::StoreConfig,
 };
 
 /// What begins a key that stands in a committed file and protects nothing.
@@ -46,6 +47,9 @@ pub struct Config {
     /// What is tidied up.
     #[serde(default)]
     pub housekeeping: HousekeepingConfig,
+    /// How long what has ended is kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// The limits of channel documents.
     #[serde(default)]
     pub documents: DocumentsConfig,
@@ -54,6 +58,9 @@ pub struct Config {
     pub sessions: SessionsConfig,
     /// How webhooks are sent.
     pub webhooks: WebhooksConfig,
+    /// What becomes of news of backends that cannot be applied at once.
+    #[serde(default)]
+    pub intake: IntakeConfig,
 }
 
 fn usual_listen() -> SocketAddr {
@@ -97,22 +104,12 @@ pub struct ContextConfig {
     pub experience_key_previous: Option<Secret>,
     /// Signs contexts for `system-apis`; at least 32 bytes.
     pub system_key: Secret,
-}
-
-/// Where the coordination state is kept.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreConfig {
-    /// The `SQLite` file; made where there is none.
-    pub path: PathBuf,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self {
-            path: PathBuf::from("data/process-apis.sqlite"),
-        }
-    }
+    /// Verifies what `system-apis` deliver from below; at least 32 bytes. Without it nothing is taken from there.
+    #[serde(default)]
+    pub intake_key: Option<Secret>,
+    /// The key before, while keys rotate.
+    #[serde(default)]
+    pub intake_key_previous: Option<Secret>,
 }
 
 /// How effects are done.
@@ -162,6 +159,53 @@ impl Default for HousekeepingConfig {
     }
 }
 
+/// How long what has ended is kept, before `process-apis retention --apply` removes it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Orders that were shipped, rejected or cancelled, with their events and decisions.
+    pub orders: HumanDuration,
+    /// Quotes, from when they ran out.
+    pub quotes: HumanDuration,
+    /// Reservations, from when they ended.
+    pub reservations: HumanDuration,
+    /// Channel documents that nothing is left to do with.
+    pub documents: HumanDuration,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            orders: days(3_650),
+            quotes: days(400),
+            reservations: days(30),
+            documents: days(3_650),
+        }
+    }
+}
+
+const fn days(number: u64) -> HumanDuration {
+    HumanDuration::from_secs(number * 24 * 60 * 60)
+}
+
+impl Validate for RetentionConfig {
+    fn validate(&self, faults: &mut Faults) {
+        let ages = [
+            ("orders", self.orders),
+            ("quotes", self.quotes),
+            ("reservations", self.reservations),
+            ("documents", self.documents),
+        ];
+        for (name, age) in ages {
+            faults.check(
+                age >= days(30),
+                name,
+                "give at least 30d: a shorter time is hard to tell from a slip, and nothing brings it back",
+            );
+        }
+    }
+}
+
 impl Validate for Config {
     fn validate(&self, faults: &mut Faults) {
         faults.check(
@@ -182,7 +226,9 @@ impl Validate for Config {
                 "system-apis",
             ),
         ];
-        for (name, key, layer) in keys {
+        let intake = self.context.intake_key.as_ref();
+        let intake = intake.map(|key| ("context.intake_key", key, "system-apis"));
+        for (name, key, layer) in keys.into_iter().chain(intake) {
             let key = key.expose();
             faults.check(
                 key.len() >= 32,
@@ -196,11 +242,14 @@ impl Validate for Config {
             );
         }
         faults.within("system", &self.system);
+        faults.within("store", &self.store);
         faults.within("effects", &self.effects);
+        faults.within("retention", &self.retention);
         faults.within("documents", &self.documents);
         faults.within("sessions", &self.sessions);
         faults.within("webhooks", &self.webhooks);
         self.webhooks.validate_mode(self.development, faults);
+        faults.within("intake", &self.intake);
         faults.check(
             self.documents.body_limit <= self.requests.max_body,
             "documents.body_limit",
@@ -265,8 +314,11 @@ mod tests {
             (usual.concurrency, usual.lease)
         );
         assert_eq!(config.store.path, StoreConfig::default().path);
+        assert_eq!(config.retention, RetentionConfig::default());
         assert_eq!(config.documents, DocumentsConfig::default());
         assert_eq!(config.sessions, SessionsConfig::default());
+        assert_eq!(config.intake, IntakeConfig::default());
+        assert!(config.context.intake_key.is_some());
     }
 
     #[test]

@@ -42,6 +42,16 @@ pub const DOCUMENT_LEASE: Around = around_commit!("document.lease");
 pub const DOCUMENT_CHANGE: Around = around_commit!("document.change");
 /// A channel's session changes.
 pub const SESSION_CHANGE: Around = around_commit!("session.change");
+/// News of a backend are taken.
+pub const INTAKE_TAKE: Around = around_commit!("intake.take");
+/// News that wait are leased, to be asked about.
+pub const INTAKE_LEASE: Around = around_commit!("intake.lease");
+/// A warehouse is asked how a shipment stands.
+pub const SHIPMENT_PULL: Around = around_call!("intake.shipment");
+/// What it said is taken.
+pub const INTAKE_PULL: Around = around_commit!("intake.pull");
+/// A person decides on news that fit no order.
+pub const NEWS_COMMAND: Around = around_commit!("news.command");
 /// A webhook subscription is made, changed or ended.
 pub const SUBSCRIPTION_CHANGE: Around = around_commit!("subscription.change");
 /// Subscriptions are leased to be served.
@@ -74,6 +84,11 @@ const STEPS: &[Around] = &[
     DOCUMENT_LEASE,
     DOCUMENT_CHANGE,
     SESSION_CHANGE,
+    INTAKE_TAKE,
+    INTAKE_LEASE,
+    SHIPMENT_PULL,
+    INTAKE_PULL,
+    NEWS_COMMAND,
     SUBSCRIPTION_CHANGE,
     WEBHOOK_LEASE,
     WEBHOOK_SEND,

@@ -15,9 +15,11 @@ pub mod events;
 pub mod exceptions;
 mod faults;
 pub mod idempotency;
+pub mod intake;
 pub mod maintenance;
 pub mod operator;
 pub mod orders;
+pub mod outage;
 pub mod policy;
 pub mod pricing;
 pub mod promise;
@@ -47,9 +49,10 @@ use crate::{
     config::Config,
     effects::{housekeeping, worker::Worker},
     events::webhooks::WebhookWorker,
+    intake::pull::Puller,
     policy::Policies,
     state::AppState,
-    store::{Store, sqlite::SqliteStore},
+    store::{Engine, Store},
 };
 
 /// The layer's name in logs, metrics and files.
@@ -93,18 +96,17 @@ pub enum BuildError {
 pub struct Background {
     state: AppState,
     wind_down: CancellationToken,
-    store: Option<Arc<SqliteStore>>,
+    store: Option<Engine>,
 }
 
 impl Background {
     /// Completes when the store has failed for good: nothing is taken any more, and only a restart recovers. The
     /// process is then to end, with [`STORE_FAILED`].
     pub fn store_failed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let failed = self.store.as_ref().map(|store| store.failed());
+        let failed = self.store.as_ref().map(Engine::failed);
         async move {
             match failed {
-                // An error: the writer is gone without a word, which is no better.
-                Some(mut failed) => drop(failed.wait_for(|failed| *failed).await),
+                Some(failed) => failed.await,
                 None => std::future::pending().await,
             }
         }
@@ -123,6 +125,8 @@ impl Background {
             worker.run(wind_down.clone()),
             WebhookWorker::new(&self.state).run(wind_down.clone()),
             housekeeping::run(self.state.clone(), wind_down.clone()),
+            outage::watch(self.state.clone(), wind_down.clone()),
+            Puller::new(&self.state).run(wind_down.clone()),
             async {
                 shutdown.cancelled().await;
                 wind_down.cancel();
@@ -136,12 +140,11 @@ impl Background {
     }
 }
 
-/// Puts the layer together over its `SQLite` file: its routes with all middleware, and what runs beside them. Nothing is
-/// listened on and nothing is started. Blocks while the file is opened.
-pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
-    let store = Arc::new(open_store(&config)?);
-    let shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
-    let (router, background) = build_on(shared, config, deps)?;
+/// Puts the layer together over the store that its configuration names: its routes with all middleware, and what runs
+/// beside them. Nothing is listened on, and no effect is begun.
+pub async fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildError> {
+    let store = open_store(&config).await?;
+    let (router, background) = build_on(store.store(), config, deps)?;
     let store = Some(store);
     Ok((
         router,
@@ -161,13 +164,10 @@ pub fn server_options() -> ServerOptions {
     }
 }
 
-/// Opens the store's file, makes it and its directory where there is none, and brings its schema up.
-pub fn open_store(config: &Config) -> Result<SqliteStore, BuildError> {
-    let path = &config.store.path;
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|error| BuildError::Store(error.into()))?;
-    }
-    SqliteStore::open(path).map_err(BuildError::Store)
+/// Opens the store: makes the file, where it is one, and brings its schema up; refuses a `PostgreSQL` schema that is
+/// older than this release.
+pub async fn open_store(config: &Config) -> Result<Engine, BuildError> {
+    Engine::open(&config.store).await.map_err(BuildError::Store)
 }
 
 /// The same over a store that is open already, and that its owner closes.
@@ -190,6 +190,17 @@ pub fn build_on(
         )],
         deps.clock.clone(),
     );
+    // What comes up from below comes by one door, and opens no other.
+    let below = context.intake_key.as_ref().map(|key| {
+        let keys = ContextKeys::new(key, context.intake_key_previous.as_ref());
+        keys.map(|keys| (LayerIdentity::SystemApis, keys))
+    });
+    let below = below.transpose().map_err(BuildError::Context)?;
+    let intake = ContextVerifier::new(
+        LayerIdentity::ProcessApis,
+        below.into_iter().collect(),
+        deps.clock.clone(),
+    );
     let hop = Hop {
         from: LayerIdentity::ProcessApis,
         to: LayerIdentity::SystemApis,
@@ -201,7 +212,8 @@ pub fn build_on(
         .map_err(BuildError::Webhooks)?;
     register_checks(&state, &deps.readiness);
     deps.readiness.set_started();
-    let router = router::router(&state, verifier, deps.readiness).map_err(BuildError::Contract)?;
+    let router =
+        router::router(&state, [verifier, intake], deps.readiness).map_err(BuildError::Contract)?;
     let background = Background {
         state,
         wind_down: CancellationToken::new(),

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::config::Config;
 
 /// What an operator may do.
-const SCOPES: [&str; 8] = [
+const SCOPES: [&str; 10] = [
     "accounts:read",
     "decisions:read",
     "documents:read",
@@ -24,6 +24,8 @@ const SCOPES: [&str; 8] = [
     "holds:read",
     "holds:release",
     "holds:release:credit",
+    "news:dismiss",
+    "news:read",
     "orders:read",
 ];
 /// As long as a context is believed.

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     LAYER, baskets, catalog, credit, decisions,
     documents::{self, DocumentsConfig},
-    events, exceptions, orders, pricing, promise, quotes,
+    events, exceptions, intake, orders, outage, pricing, promise, quotes,
     sessions::{self, SessionsConfig},
     state::AppState,
 };
@@ -23,20 +23,21 @@ const INFO: ContractInfo = ContractInfo {
     title: "Orderway process-apis",
     version: env!("CARGO_PKG_VERSION"),
     description: "Prices, promises, credit, and orders taken once and brought into the ERP. For experience-apis only: \
-every call carries their signed context, and sees the accounts it names. Errors are application/problem+json.",
+every call carries their signed context, and sees the accounts it names; but for intake, which is for system-apis only. Errors are application/problem+json.",
     security: &[Security::CallContext],
 };
 
 /// The whole layer.
 pub fn router(
     state: &AppState,
-    verifier: ContextVerifier,
+    [above, below]: [ContextVerifier; 2],
     readiness: Readiness,
 ) -> Result<Router, serde_json::Error> {
-    let (routes, contract) =
-        openapi::finish(api(state.config.documents, state.config.sessions), &INFO);
+    let api = api(state.config.documents, state.config.sessions)
+        .route_layer(from_fn_with_state(above, require_context));
+    let door = intake::router().route_layer(from_fn_with_state(below, require_context));
+    let (routes, contract) = openapi::finish(api.merge(door), &INFO);
     let routes: Router = routes
-        .route_layer(from_fn_with_state(verifier, require_context))
         .with_state(state.clone())
         .merge(openapi::routes(&contract)?)
         .merge(health::router(readiness))
@@ -54,7 +55,7 @@ pub fn router(
 /// The published contract of the layer: what is not in it does not exist.
 pub fn contract() -> OpenApi {
     let api = api(DocumentsConfig::default(), SessionsConfig::default());
-    openapi::finish(api, &INFO).1
+    openapi::finish(api.merge(intake::router()), &INFO).1
 }
 
 fn api(documents: DocumentsConfig, sessions: SessionsConfig) -> OpenApiRouter<AppState> {
@@ -67,6 +68,8 @@ fn api(documents: DocumentsConfig, sessions: SessionsConfig) -> OpenApiRouter<Ap
         .merge(quotes::router())
         .merge(orders::router())
         .merge(exceptions::router())
+        .merge(outage::router())
+        .merge(intake::quarantine_router())
         .merge(decisions::router())
         .merge(documents::router(documents))
         .merge(sessions::router(sessions))

@@ -9,6 +9,7 @@ use canonical_model::{CompanyId, SiteId, capabilities::CreateClass};
 use serde::Deserialize;
 use service_runtime::{
     config::{ByteSize, Faults, HumanDuration, Secret, Validate},
+    http_client::HopConfig,
     telemetry::LogConfig,
 };
 
@@ -44,6 +45,9 @@ pub struct Config {
     pub requests: Requests,
     /// The keys of the layer above.
     pub context: ContextConfig,
+    /// The layer above, to which news of backends are delivered.
+    #[serde(default = "usual_process")]
+    pub process: HopConfig,
     /// Who sells, and which backends serve it.
     #[serde(default)]
     pub companies: BTreeMap<CompanyId, CompanyConfig>,
@@ -57,6 +61,10 @@ pub struct Config {
 
 fn usual_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 7001))
+}
+
+fn usual_process() -> HopConfig {
+    HopConfig::new("http://127.0.0.1:7002")
 }
 
 /// The limits of requests to this layer.
@@ -90,6 +98,9 @@ pub struct ContextConfig {
     /// The key before, while keys rotate.
     #[serde(default)]
     pub process_key_previous: Option<Secret>,
+    /// Signs what is delivered to `process-apis`; at least 32 bytes. Needed where news are taken.
+    #[serde(default)]
+    pub intake_key: Option<Secret>,
 }
 
 /// The backends of a company.
@@ -152,10 +163,50 @@ impl Config {
             context: ContextConfig {
                 process_key,
                 process_key_previous: None,
+                intake_key: None,
             },
+            process: usual_process(),
             companies: BTreeMap::from([(backends.company, company)]),
             erp: BTreeMap::from([("main".to_owned(), erp)]),
             wms: BTreeMap::from([(warehouse, wms)]),
+        }
+    }
+}
+
+impl Config {
+    /// What news need: a key to deliver them with, and a site that says whose they are.
+    fn check_news(&self, faults: &mut Faults) {
+        faults.within("process", &self.process);
+        if let Some(key) = &self.context.intake_key {
+            faults.check(
+                key.expose().len() >= 32,
+                "context.intake_key",
+                "give at least 32 bytes, the same as process-apis have",
+            );
+            faults.check(
+                self.development || !key.expose().starts_with(DEVELOPMENT_KEY),
+                "context.intake_key",
+                "this key stands in a public file: give a secret one in the environment",
+            );
+        }
+        for (name, _) in self.wms.iter().filter(|(_, wms)| wms.news.is_some()) {
+            faults.check(
+                self.context.intake_key.is_some(),
+                "context.intake_key",
+                format!("news of [wms.{name}] are delivered with it: give the one that process-apis have"),
+            );
+            let sites = self.companies.values().flat_map(|company| &company.sites);
+            let mut seen = HashSet::new();
+            for (site, _) in sites.filter(|(_, wms)| *wms == name) {
+                faults.check(
+                    seen.insert(site),
+                    &format!("wms.{name}.news"),
+                    format!(
+                        "two companies ship from its site {site}, and its news could not be told apart: give each company \
+                         a block of its own"
+                    ),
+                );
+            }
         }
     }
 }
@@ -179,6 +230,7 @@ impl Validate for Config {
             "context.process_key",
             "this key stands in a public file: give a secret one in the environment",
         );
+        self.check_news(faults);
         for (company, backends) in &self.companies {
             faults.check(
                 self.erp.contains_key(&backends.erp),

@@ -8,6 +8,7 @@ pub mod crash_points;
 pub mod erp;
 pub mod error;
 pub mod guard;
+pub mod intake;
 pub mod router;
 pub mod state;
 pub mod systems;
@@ -22,13 +23,16 @@ use std::time::Duration;
 use axum::Router;
 use service_runtime::{
     clock::Clock,
-    context::{ContextError, ContextKeys, ContextVerifier, LayerIdentity},
+    context::{ContextError, ContextKeys, ContextSigner, ContextVerifier, Hop, LayerIdentity},
     health::Readiness,
+    http_client::HopClient,
 };
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, guard::breaker::BreakerState, state::AppState};
+use crate::{
+    config::Config, guard::breaker::BreakerState, intake::deliver::Upward, state::AppState,
+};
 
 /// The layer's name in logs, metrics and files.
 pub const LAYER: &str = "system-apis";
@@ -119,7 +123,18 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
         vec![(LayerIdentity::ProcessApis, keys)],
         deps.clock.clone(),
     );
-    let state = AppState::new(&config, &deps.clock)?;
+    let upward = context.intake_key.as_ref().map(|key| {
+        let hop = Hop {
+            from: LayerIdentity::SystemApis,
+            to: LayerIdentity::ProcessApis,
+        };
+        let keys = ContextKeys::new(key, None)?;
+        let signer = ContextSigner::new(hop, keys, deps.clock.clone());
+        let hop = HopClient::new(config.process.clone(), signer);
+        Ok(Upward::new(hop, deps.clock.clone()))
+    });
+    let upward = upward.transpose().map_err(BuildError::Context)?;
+    let state = AppState::new(&config, &deps.clock, upward.as_ref())?;
     state.register_checks(&deps.readiness);
     deps.readiness.set_started();
     let router =

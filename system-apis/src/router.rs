@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     LAYER,
     config::{Config, Requests},
-    erp,
+    erp, intake,
     state::AppState,
     systems::Systems,
     wms,
@@ -26,9 +26,10 @@ const INFO: ContractInfo = ContractInfo {
     title: "Orderway system-apis",
     version: env!("CARGO_PKG_VERSION"),
     description: "Facts and orders of the backends of one company, in canonical words, behind a guard that keeps each \
-backend's budget. For process-apis only: every call carries their signed context. Errors are application/problem+json; \
+backend's budget. For process-apis only: every call carries their signed context; but for \
+webhooks, which backends sign. Errors are application/problem+json; \
 their code says what is certain: backend-outcome-unknown is the only one after which a change may have happened.",
-    security: &[Security::CallContext],
+    security: &[Security::CallContext, Security::VendorSignature],
 };
 
 /// The whole layer.
@@ -38,9 +39,10 @@ pub fn router(
     verifier: ContextVerifier,
     readiness: Readiness,
 ) -> Result<Router, serde_json::Error> {
-    let (routes, contract) = openapi::finish(api(), &INFO);
+    // Backends sign in their own way; everything else is for the layer above.
+    let routes = api().route_layer(from_fn_with_state(verifier, require_context));
+    let (routes, contract) = openapi::finish(routes.merge(intake::routes::router()), &INFO);
     let routes: Router = routes
-        .route_layer(from_fn_with_state(verifier, require_context))
         .with_state(state.clone())
         .merge(openapi::routes(&contract)?)
         .merge(health::router(readiness))
@@ -50,7 +52,7 @@ pub fn router(
 
 /// The published contract of the layer: what is not in it does not exist.
 pub fn contract() -> OpenApi {
-    openapi::finish(api(), &INFO).1
+    openapi::finish(api().merge(intake::routes::router()), &INFO).1
 }
 
 fn api() -> OpenApiRouter<AppState> {

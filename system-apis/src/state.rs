@@ -14,9 +14,10 @@ use service_runtime::{
 
 use crate::{
     BuildError,
-    config::Config,
+    config::{CompanyConfig, Config},
     erp::{self, backend::ErpBackend},
     guard::Guard,
+    intake::deliver::Upward,
     systems::{SystemStatus, Systems},
     wms::{self, backend::WmsBackend},
 };
@@ -36,7 +37,31 @@ struct Backend<T> {
     companies: Vec<CompanyId>,
 }
 
+/// A backend that tells news, and where they go.
+pub struct NewsSource {
+    /// The backend.
+    pub backend: Arc<WmsBackend>,
+    /// The way up.
+    pub upward: Upward,
+    /// Its sites, each with its company.
+    sites: BTreeMap<SiteId, CompanyId>,
+    first_company: CompanyId,
+}
+
+impl NewsSource {
+    /// The company that ships from a site.
+    pub fn company_of(&self, site: &SiteId) -> Option<&CompanyId> {
+        self.sites.get(site)
+    }
+
+    /// Whose people look at what says no site.
+    pub fn first_company(&self) -> &CompanyId {
+        &self.first_company
+    }
+}
+
 struct Inner {
+    news: HashMap<String, NewsSource>,
     companies: HashMap<CompanyId, Arc<Company>>,
     erp: Vec<Backend<ErpBackend>>,
     wms: Vec<Backend<WmsBackend>>,
@@ -49,7 +74,11 @@ pub struct AppState(Arc<Inner>);
 
 impl AppState {
     /// Makes every configured backend and its guard.
-    pub(crate) fn new(config: &Config, clock: &Clock) -> Result<Self, BuildError> {
+    pub(crate) fn new(
+        config: &Config,
+        clock: &Clock,
+        upward: Option<&Upward>,
+    ) -> Result<Self, BuildError> {
         let mut erp = BTreeMap::new();
         for (name, instance) in &config.erp {
             let guard = Guard::new(
@@ -101,13 +130,14 @@ impl AppState {
             };
             companies.insert(id.clone(), Arc::new(company));
         }
-        let served = |named: &dyn Fn(&crate::config::CompanyConfig) -> bool| {
+        let served = |named: &dyn Fn(&CompanyConfig) -> bool| {
             let companies = config.companies.iter();
             companies
                 .filter(|(_, backends)| named(backends))
                 .map(|(id, _)| id.clone())
                 .collect()
         };
+        let news = news_sources(config, &wms, upward);
         let erp = erp.into_iter().map(|(name, backend)| Backend {
             backend,
             companies: served(&|company| company.erp == name),
@@ -117,11 +147,22 @@ impl AppState {
             companies: served(&|company| company.sites.values().any(|used| used == name)),
         });
         Ok(Self(Arc::new(Inner {
+            news,
             companies,
             erp: erp.collect(),
             wms: wms.collect(),
             clock: clock.clone(),
         })))
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The backend of this name, if news are taken from it.
+    pub fn news_source(&self, name: &str) -> Option<&NewsSource> {
+        self.0.news.get(name)
     }
 
     /// The company of this number.
@@ -164,6 +205,36 @@ impl AppState {
             })
         });
     }
+}
+
+fn news_sources(
+    config: &Config,
+    wms: &BTreeMap<&str, Arc<WmsBackend>>,
+    upward: Option<&Upward>,
+) -> HashMap<String, NewsSource> {
+    let mut sources = HashMap::new();
+    let telling = wms.iter().filter(|(_, backend)| backend.tells_news());
+    for (name, backend) in telling {
+        let of_company = |(company, backends): (&CompanyId, &CompanyConfig)| {
+            let sites = backends.sites.iter().filter(|(_, wms)| wms == name);
+            let sites = sites.map(|(site, _)| (site.clone(), company.clone()));
+            sites.collect::<Vec<_>>()
+        };
+        let sites: BTreeMap<SiteId, CompanyId> =
+            config.companies.iter().flat_map(of_company).collect();
+        // One that nobody ships from tells nothing of interest.
+        let Some((upward, first_company)) = upward.zip(sites.values().min().cloned()) else {
+            continue;
+        };
+        let source = NewsSource {
+            backend: Arc::clone(backend),
+            upward: upward.clone(),
+            sites,
+            first_company,
+        };
+        sources.insert((*name).to_owned(), source);
+    }
+    sources
 }
 
 fn stopped(system: &SystemStatus) -> Option<String> {

@@ -243,6 +243,18 @@ impl News {
     }
 }
 
+/// What becomes of news that were not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NewsStage {
+    /// Their source is asked.
+    Waiting,
+    /// A person looks.
+    Quarantined,
+    /// A person has put them aside.
+    Dismissed,
+}
+
 /// News that a person has to look at, in the list of all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedNews {
@@ -254,7 +266,9 @@ pub struct QuarantinedNews {
     pub key: String,
     /// The source's version.
     pub version: u64,
-    /// Why they were not applied.
+    /// What becomes of them.
+    pub stage: NewsStage,
+    /// Why they were not applied: a word of `NewsReason`.
     pub reason: String,
     /// What happened and what to do, in a sentence.
     pub detail: String,

@@ -9,13 +9,14 @@ use anyhow::Context as _;
 use axum::Router;
 use process_apis::policy::Policies;
 use sandbox::{
-    RunningSandbox, Sandbox, SandboxConfig,
+    NewsTarget, RunningSandbox, Sandbox, SandboxConfig,
     fault::{FaultConfig, FaultProxy},
 };
 use service_runtime::{
     clock::Clock,
     config::{Environment, load},
     health::Readiness,
+    http_client::{BackendClientConfig, backend_client},
     server::{self, ServerOptions},
     telemetry,
 };
@@ -219,7 +220,14 @@ impl Plan {
     ) -> anyhow::Result<Layers> {
         let (config_dir, clock) = (&self.config_dir, &self.clock);
         let (listener, system_url) = listen(self.addresses.system, "--port-offset").await?;
+        // Calls go down and news come up: each of the two knows where the other is.
+        let (above, process_url) = listen(self.addresses.process, "--port-offset").await?;
         let environment = self.environment(vec![
+            ("ORDERWAY_SYSTEM__PROCESS__BASE_URL", process_url.clone()),
+            (
+                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__NEWS__SECRET",
+                SandboxConfig::WMS_NEWS_SECRET.to_owned(),
+            ),
             ("ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__BASE_URL", erp.url()),
             (
                 "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__API_KEY",
@@ -236,7 +244,12 @@ impl Plan {
         ]);
         let system = start_system(config_dir, &environment, clock.clone(), listener)?;
 
-        let (listener, process_url) = listen(self.addresses.process, "--port-offset").await?;
+        sandbox.wms.send_news_to(Some(NewsTarget {
+            url: format!("{system_url}/v1/webhooks/warehouse"),
+            secret: SandboxConfig::WMS_NEWS_SECRET.to_owned(),
+            http: backend_client(&BackendClientConfig::default())?,
+        }));
+
         let environment = self.environment(vec![
             ("ORDERWAY_PROCESS__SYSTEM__BASE_URL", system_url.clone()),
             ("ORDERWAY_PROCESS__STORE__PATH", path_text(&self.store)?),
@@ -246,7 +259,7 @@ impl Plan {
             &environment,
             self.policies.clone(),
             clock.clone(),
-            listener,
+            above,
         )
         .await?;
 
@@ -404,8 +417,7 @@ async fn start_process(
         ..process_apis::Deps::default()
     };
     let readiness = deps.readiness.clone();
-    let (router, background) =
-        tokio::task::spawn_blocking(move || process_apis::build(config, deps)).await??;
+    let (router, background) = process_apis::build(config, deps).await?;
     Ok(Layer::serve(
         listener,
         router,

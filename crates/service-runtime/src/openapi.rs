@@ -28,12 +28,15 @@ pub enum Security {
     Basic,
     /// The signed context of the layer above.
     CallContext,
+    /// A backend's signature over what it posts, in its own header.
+    VendorSignature,
 }
 
 impl Security {
     pub const BEARER: &'static str = "bearer";
     pub const BASIC: &'static str = "basic";
     pub const CALL_CONTEXT: &'static str = "call_context";
+    pub const VENDOR_SIGNATURE: &'static str = "vendor_signature";
 
     fn scheme(self) -> (&'static str, SecurityScheme) {
         match self {
@@ -51,6 +54,13 @@ impl Security {
             Self::CallContext => (
                 Self::CALL_CONTEXT,
                 SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(CONTEXT_HEADER))),
+            ),
+            Self::VendorSignature => (
+                Self::VENDOR_SIGNATURE,
+                SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                    "x-signature",
+                    "In the header and the form of the backend's own dialect",
+                ))),
             ),
         }
     }

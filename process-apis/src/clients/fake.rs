@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, ErpOrderNumber, ItemNumber, Money, OrderReference, SiteId,
+    AccountId, CompanyId, ErpOrderNumber, ItemNumber, Money, OrderReference, ShipmentNumber,
+    SiteId,
     account::{Account, AccountQuery, Accounts},
     capabilities::{Capabilities, CreateClass, CreditBasis, PriceSource},
     credit::{CreditFact, CreditFacts, CreditQuery},
@@ -19,6 +20,7 @@ use canonical_model::{
     item::{ItemIdentifier, ItemScheme},
     price::{PriceQuery, PriceSchedule, PriceSchedules},
     product::{Product, ProductMatches, ProductPage, ProductQuery, ProductSearch},
+    shipment::ShipmentNews,
     stock::{StockFact, StockFacts, StockQuery},
 };
 use rust_decimal::Decimal;
@@ -36,6 +38,10 @@ pub struct World {
     pub credit: Vec<CreditFact>,
     pub orders: Vec<ErpOrder>,
     pub releases: Vec<WarehouseRelease>,
+    /// As they stand now.
+    pub shipments: Vec<ShipmentNews>,
+    /// Whether prices, stock and credit are what a cache has of a source that does not answer.
+    pub degraded: bool,
     /// Operations that fail, by the name of their method.
     pub failing: BTreeMap<&'static str, SystemError>,
     /// The methods called, oldest first.
@@ -66,6 +72,8 @@ impl Default for World {
             credit: Vec::new(),
             orders: Vec::new(),
             releases: Vec::new(),
+            shipments: Vec::new(),
+            degraded: false,
             failing: BTreeMap::new(),
             calls: Vec::new(),
         }
@@ -190,7 +198,7 @@ impl SystemApis for FakeSystem {
         };
         Ok(PriceSchedules {
             schedules: query.items.iter().filter_map(find).collect(),
-            degraded: false,
+            degraded: world.degraded,
         })
     }
 
@@ -203,7 +211,7 @@ impl SystemApis for FakeSystem {
             .cloned();
         Ok(StockFacts {
             stock: stock.collect(),
-            degraded: false,
+            degraded: world.degraded,
         })
     }
 
@@ -226,7 +234,7 @@ impl SystemApis for FakeSystem {
         };
         Ok(CreditFacts {
             chain: levels.filter_map(find).collect(),
-            degraded: false,
+            degraded: world.degraded,
         })
     }
 
@@ -327,6 +335,18 @@ impl SystemApis for FakeSystem {
         Ok(WarehouseReleases {
             releases: world.releases.iter().filter(wanted).cloned().collect(),
         })
+    }
+
+    async fn shipment(
+        &self,
+        _call: &Call,
+        site: &SiteId,
+        shipment: &ShipmentNumber,
+    ) -> Result<ShipmentNews, SystemError> {
+        let world = self.enter("shipment")?;
+        let named = |news: &&ShipmentNews| news.site == *site && news.shipment == *shipment;
+        let found = world.shipments.iter().find(named);
+        found.cloned().ok_or(SystemError::NotFound)
     }
 
     async fn systems(&self, _call: &Call) -> Result<serde_json::Value, SystemError> {

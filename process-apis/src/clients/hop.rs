@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::http::{HeaderName, Method};
 use canonical_model::{
-    ErpOrderNumber, OrderReference, SiteId,
+    ErpOrderNumber, OrderReference, ShipmentNumber, SiteId,
     account::{AccountQuery, Accounts},
     capabilities::Capabilities,
     credit::{CreditFacts, CreditQuery},
@@ -13,6 +13,7 @@ use canonical_model::{
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleases},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
+    shipment::ShipmentNews,
     stock::{StockFacts, StockQuery},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -324,6 +325,17 @@ impl SystemApis for SystemClient {
             &format!("/warehouse-releases?release_reference={reference}&site={site}"),
         )
         .await
+    }
+
+    async fn shipment(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        shipment: &ShipmentNumber,
+    ) -> Result<ShipmentNews, SystemError> {
+        let (shipment, site) = (encode(shipment.as_str()), encode(site.as_str()));
+        self.get(call, &format!("/shipments/{shipment}?site={site}"))
+            .await
     }
 
     async fn systems(&self, call: &Call) -> Result<serde_json::Value, SystemError> {

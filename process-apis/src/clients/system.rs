@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canonical_model::{
-    CompanyId, ErpOrderNumber, OrderReference, SiteId,
+    CompanyId, ErpOrderNumber, OrderReference, ShipmentNumber, SiteId,
     account::{AccountQuery, Accounts},
     capabilities::Capabilities,
     credit::{CreditFacts, CreditQuery},
@@ -13,6 +13,7 @@ use canonical_model::{
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleases},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
+    shipment::ShipmentNews,
     stock::{StockFacts, StockQuery},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -275,6 +276,13 @@ pub trait SystemApis: Send + Sync + 'static {
         release_reference: &str,
         site: &SiteId,
     ) -> Result<WarehouseReleases, SystemError>;
+    /// A shipment as its warehouse has it now, from the source.
+    async fn shipment(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        shipment: &ShipmentNumber,
+    ) -> Result<ShipmentNews, SystemError>;
     /// The guard state of every backend, as `system-apis` tell it.
     async fn systems(&self, call: &Call) -> Result<serde_json::Value, SystemError>;
 }

@@ -2,10 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
+use axum::http::HeaderMap;
 use canonical_model::{
-    CompanyId, SiteId,
+    CompanyId, ShipmentNumber, SiteId,
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseState},
+    shipment::ShipmentNews,
 };
+use jiff::Timestamp;
 
 use super::{
     config::WmsInstance,
@@ -15,6 +18,7 @@ use crate::{
     connector::ConnectorError,
     crash_points::WMS_CREATE,
     guard::{Guard, GuardError, Kind, Operation, Terms},
+    intake::{NewsConfig, NewsError, Posted, ReadNews},
     systems::{OperationStatus, SystemKind, SystemStatus},
 };
 
@@ -24,6 +28,8 @@ pub struct WmsBackend {
     connector: Arc<dyn WmsConnector>,
     create_release: Arc<Operation>,
     find_releases: Arc<Operation>,
+    shipment: Arc<Operation>,
+    news: Option<NewsConfig>,
 }
 
 /// A release, and whether this call made it.
@@ -47,6 +53,8 @@ impl WmsBackend {
         Self {
             create_release: guard.operation("create_release", Kind::Mutation, write),
             find_releases: guard.operation("find_releases", Kind::Read, read),
+            shipment: guard.operation("shipment", Kind::Read, read),
+            news: instance.news.clone(),
             guard,
             connector,
         }
@@ -155,9 +163,45 @@ impl WmsBackend {
         Ok(releases.filter(|release| release.site == *site).collect())
     }
 
+    /// A shipment as it is now; one that leaves another site looks like none.
+    pub async fn shipment(
+        &self,
+        number: ShipmentNumber,
+        site: &SiteId,
+        terms: Terms,
+    ) -> Result<ShipmentNews, GuardError> {
+        let told = self
+            .call(&self.shipment, terms, move |wms| {
+                let number = number.clone();
+                async move { wms.shipment(&number).await }
+            })
+            .await?;
+        if told.site == *site {
+            Ok(told)
+        } else {
+            Err(GuardError::Connector(Arc::new(ConnectorError::NotFound)))
+        }
+    }
+
+    /// Whether news are taken from it.
+    pub fn tells_news(&self) -> bool {
+        self.news.is_some()
+    }
+
+    /// The news in something that was posted in its name.
+    pub fn read_news(&self, headers: &HeaderMap, body: &[u8], at: Timestamp) -> ReadNews {
+        let config = self.news.as_ref().ok_or(NewsError::Unsigned)?;
+        self.connector.read_news(&Posted {
+            headers,
+            body,
+            at,
+            config,
+        })
+    }
+
     /// The state of its guard.
     pub fn status(&self, companies: Vec<CompanyId>) -> SystemStatus {
-        let operations = [&self.create_release, &self.find_releases];
+        let operations = [&self.create_release, &self.find_releases, &self.shipment];
         SystemStatus::new(
             &self.guard,
             SystemKind::Wms,

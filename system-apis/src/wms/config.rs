@@ -4,7 +4,10 @@ use serde::Deserialize;
 use service_runtime::config::{Faults, HumanDuration, Validate};
 
 use super::connectors::sandbox::config::SandboxWms;
-use crate::guard::policy::{BreakerSettings, BudgetPolicy};
+use crate::{
+    guard::policy::{BreakerSettings, BudgetPolicy},
+    intake::NewsConfig,
+};
 
 /// One WMS.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,6 +27,9 @@ pub struct WmsInstance {
     /// For a change, waiting for its slot included.
     #[serde(default = "usual_write_timeout")]
     pub write_timeout: HumanDuration,
+    /// How it signs its news; without it none are taken.
+    #[serde(default)]
+    pub news: Option<NewsConfig>,
 }
 
 impl WmsInstance {
@@ -35,6 +41,7 @@ impl WmsInstance {
             breaker: BreakerSettings::default(),
             read_timeout: usual_read_timeout(),
             write_timeout: usual_write_timeout(),
+            news: None,
         }
     }
 }
@@ -61,6 +68,9 @@ impl Validate for WmsInstance {
             WmsConnectorConfig::Sandbox(sandbox) => faults.within("connector", sandbox),
         }
         faults.within("breaker", &self.breaker);
+        if let Some(news) = &self.news {
+            faults.within("news", news);
+        }
         faults.check(
             !self.read_timeout.get().is_zero() && !self.write_timeout.get().is_zero(),
             "read_timeout",

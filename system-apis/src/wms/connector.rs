@@ -2,12 +2,16 @@
 
 use async_trait::async_trait;
 use canonical_model::{
-    ItemNumber, Quantity,
+    ItemNumber, Quantity, ShipmentNumber,
     fulfilment::{CreateWarehouseRelease, WarehouseRelease},
+    shipment::ShipmentNews,
 };
 use rust_decimal::Decimal;
 
-use crate::connector::ConnectorError;
+use crate::{
+    connector::ConnectorError,
+    intake::{Posted, ReadNews},
+};
 
 /// What a WMS can do, as its connector states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,4 +88,10 @@ pub trait WmsConnector: Send + Sync + 'static {
         &self,
         release_reference: &str,
     ) -> Result<Vec<ReleaseRecord>, ConnectorError>;
+
+    /// A shipment as it is now.
+    async fn shipment(&self, shipment: &ShipmentNumber) -> Result<ShipmentNews, ConnectorError>;
+
+    /// The news in something that was posted: whether the WMS signed it first, then what it says. Calls nobody.
+    fn read_news(&self, posted: &Posted<'_>) -> ReadNews;
 }

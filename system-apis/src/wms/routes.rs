@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use canonical_model::{
-    SiteId,
+    ShipmentNumber, SiteId,
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleases},
+    shipment::ShipmentNews,
 };
 use serde::Deserialize;
 use service_runtime::{
-    extract::{Json, Query},
+    extract::{Json, Path, Query},
     problem::{FieldError, Problem},
 };
 use utoipa::IntoParams;
@@ -26,7 +27,9 @@ const MOST_LINES: usize = 5_000;
 
 /// The warehouses' routes.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(create_warehouse_release, find_warehouse_releases))
+    OpenApiRouter::new()
+        .routes(routes!(create_warehouse_release, find_warehouse_releases))
+        .routes(routes!(get_shipment))
 }
 
 /// Releases lines of an order to the warehouse that ships them.
@@ -90,6 +93,41 @@ async fn find_warehouse_releases(
         .find_releases(query.release_reference, &query.site, call.terms)
         .await?;
     Ok(Json(WarehouseReleases { releases }))
+}
+
+/// Which shipment is read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ShipmentQuery {
+    /// The site that it leaves.
+    #[param(value_type = String, example = "EAST")]
+    site: SiteId,
+}
+
+/// Reads a shipment as it is now; always from the source.
+#[utoipa::path(
+    get, path = "/v1/companies/{company}/shipments/{shipment}", tag = "shipments", security(("call_context" = [])),
+    params(
+        ("company" = String, Path, description = "The selling company", example = "NWI"),
+        ("shipment" = String, Path, description = "The warehouse's number of it", example = "SH-100001-1"),
+        ShipmentQuery,
+    ),
+    responses(
+        (status = 200, description = "The whole of it", body = ShipmentNews),
+        (status = 404, description = "`backend-not-found`: the warehouse has none of this number at the site", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn get_shipment(
+    call: Call,
+    Path((_company, shipment)): Path<(String, ShipmentNumber)>,
+    Query(query): Query<ShipmentQuery>,
+) -> Result<Json<ShipmentNews>, Problem> {
+    let warehouse = warehouse(&call, &query.site)?;
+    let shipment = warehouse
+        .shipment(shipment, &query.site, call.terms)
+        .await?;
+    Ok(Json(shipment))
 }
 
 fn warehouse<'a>(call: &'a Call, site: &SiteId) -> Result<&'a Arc<WmsBackend>, Problem> {

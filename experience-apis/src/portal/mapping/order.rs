@@ -142,6 +142,7 @@ pub fn order(order: SalesOrder) -> Order {
             .into_iter()
             .map(|line| order_line(line, &named))
             .collect(),
+        shipments: order.shipments,
         total: order.total,
         provisional: order.provisional,
         taken_on: order.taken_on.map(|on| TakenOn {
@@ -225,6 +226,18 @@ fn timeline_event(word: &str) -> Option<(TimelineEvent, &'static str)> {
         "order.released" => (
             TimelineEvent::Released,
             "The order was given to the warehouse.",
+        ),
+        "order.picked" => (
+            TimelineEvent::Picked,
+            "The warehouse has picked some of the order.",
+        ),
+        "order.packed" => (
+            TimelineEvent::Packed,
+            "The warehouse has packed some of the order.",
+        ),
+        "order.shipped" => (
+            TimelineEvent::Shipped,
+            "Goods of the order have left the warehouse.",
         ),
         "order.rejected" => (TimelineEvent::Rejected, "The seller refused the order."),
         "order.cancelled" => (TimelineEvent::Cancelled, "The order was cancelled."),

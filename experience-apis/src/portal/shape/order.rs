@@ -6,6 +6,7 @@ use canonical_model::{
     basket::LineProblem,
     order::{FactAge, LinePolicy, LineQuantities, OrderStatus},
     promise::ScheduleLine,
+    shipment::Shipment,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -182,6 +183,8 @@ pub struct Order {
     pub holds: Vec<Hold>,
     /// Its lines.
     pub lines: Vec<OrderLine>,
+    /// What warehouses pick, pack and ship of it.
+    pub shipments: Vec<Shipment>,
     /// The total of the lines not rejected.
     pub total: Money,
     /// Whether it stands on figures that are looked at again before it goes on, since the seller's system does not answer.
@@ -295,6 +298,12 @@ pub enum TimelineEvent {
     Accepted,
     /// It was given to the warehouse.
     Released,
+    /// Some of it is picked.
+    Picked,
+    /// Some of it is packed.
+    Packed,
+    /// Some of it, or all, has left.
+    Shipped,
     /// The seller refused it.
     Rejected,
     /// It was cancelled.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::PgPool;
 
 use super::{
-    super::{DEAD_LETTERS_KEPT, SESSION_KNOWN_FOR, StoreError},
+    super::{DEAD_LETTERS_KEPT, DISMISSED_NEWS_KEPT, SESSION_KNOWN_FOR, StoreError},
     value::nanoseconds,
 };
 
@@ -19,6 +19,9 @@ pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreErr
         .unwrap_or(Timestamp::MIN);
     let dead = now
         .saturating_sub(DEAD_LETTERS_KEPT)
+        .unwrap_or(Timestamp::MIN);
+    let aside = now
+        .saturating_sub(DISMISSED_NEWS_KEPT)
         .unwrap_or(Timestamp::MIN);
     let mut deleted = 0_u64;
     for (sql, until, limit) in [
@@ -46,6 +49,12 @@ pub(super) async fn sweep(pool: &PgPool, now: Timestamp) -> Result<u64, StoreErr
                 SELECT subscription, position FROM subscription_delivery
                 WHERE state = 'dead' AND dead_since <= $1 ORDER BY dead_since LIMIT $2 FOR UPDATE SKIP LOCKED)",
             dead,
+            SWEEP,
+        ),
+        (
+            "DELETE FROM parked_news WHERE id IN (SELECT id FROM parked_news
+                WHERE closed_at <= $1 ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            aside,
             SWEEP,
         ),
     ] {

@@ -1,13 +1,18 @@
 //! Calls the sandbox's WMS.
 
 use async_trait::async_trait;
-use canonical_model::fulfilment::{CreateWarehouseRelease, WarehouseRelease};
+use canonical_model::{
+    ShipmentNumber,
+    fulfilment::{CreateWarehouseRelease, WarehouseRelease},
+    shipment::ShipmentNews,
+};
 use serde::de::DeserializeOwned;
 use service_runtime::{config::Secret, http_client::backend_client};
 
-use super::{config::SandboxWms, mapping, wire};
+use super::{config::SandboxWms, mapping, news, wire};
 use crate::{
     connector::ConnectorError,
+    intake::{Posted, ReadNews},
     transport::{self, Answer, Effect},
     wms::connector::{Capabilities, ReleaseRecord, WmsConnector},
 };
@@ -17,6 +22,7 @@ use crate::{
 pub struct SandboxWmsConnector {
     http: reqwest::Client,
     pick_requests: String,
+    shipments: String,
     token: Secret,
     unique_reference: bool,
 }
@@ -28,6 +34,7 @@ impl SandboxWmsConnector {
         Ok(Self {
             http: backend_client(&config.http)?,
             pick_requests: format!("{base_url}/wms/v2/pickRequests"),
+            shipments: format!("{base_url}/wms/v2/shipments"),
             token: config.token.clone(),
             unique_reference: config.unique_reference,
         })
@@ -110,5 +117,25 @@ impl WmsConnector for SandboxWmsConnector {
             .collect::<Result<Vec<_>, _>>()?;
         releases.sort_by(|one, other| one.release.number.cmp(&other.release.number));
         Ok(releases)
+    }
+
+    async fn shipment(&self, shipment: &ShipmentNumber) -> Result<ShipmentNews, ConnectorError> {
+        let mut url = reqwest::Url::parse(&self.shipments)
+            .map_err(|error| ConnectorError::Unavailable(error.into()))?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(shipment.as_str());
+        }
+        let row: wire::Shipment = self.send(self.http.get(url), Effect::Reads).await?;
+        let told = mapping::shipment(row).map_err(|error| Effect::Reads.nonsense(error))?;
+        if told.shipment == *shipment {
+            return Ok(told);
+        }
+        Err(ConnectorError::protocol(
+            "the WMS answered for another shipment than it was asked for",
+        ))
+    }
+
+    fn read_news(&self, posted: &Posted<'_>) -> ReadNews {
+        news::read(posted)
     }
 }

@@ -1,8 +1,10 @@
 //! Between the WMS's shapes and canonical ones. No I/O.
 
 use canonical_model::{
-    ItemNumber, Quantity, SiteId, UnitOfMeasure,
+    ErpOrderNumber, ItemNumber, OrderReference, Quantity, ShipmentNumber, SiteId, UnitOfMeasure,
+    decimal,
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseState},
+    shipment::{ShipmentNews, ShipmentNewsLine, Sscc},
 };
 
 use super::wire;
@@ -81,5 +83,67 @@ fn line(row: wire::PickLine) -> Result<ReleasedLine, ConnectorError> {
         order_line: row.line_ref,
         item: ItemNumber::new(row.sku_code).map_err(|_invalid| nonsense("item"))?,
         quantity: Quantity::new(value, unit),
+    })
+}
+
+/// Why a shipment of the WMS cannot be put into our words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("The shipment {shipment} has no {field} that is understood")]
+pub(super) struct NotAShipment {
+    shipment: String,
+    field: &'static str,
+}
+
+/// The shipment as it is. The order's reference is the part of ours before the site.
+pub(super) fn shipment(row: wire::Shipment) -> Result<ShipmentNews, NotAShipment> {
+    let bad = |field| NotAShipment {
+        shipment: row.shipment_id.chars().take(60).collect(),
+        field,
+    };
+    let suffix = format!("-{}", row.site_code);
+    let reference = row.client_ref.strip_suffix(&suffix);
+    let reference = reference.and_then(|text| OrderReference::new(text).ok());
+    let lines = row.lines.iter().map(|line| held(line).map_err(bad));
+    let ssccs = row.ssccs.iter().map(|text| Sscc::new(text.as_str()));
+    Ok(ShipmentNews {
+        shipment: ShipmentNumber::new(row.shipment_id.as_str())
+            .ok()
+            .ok_or_else(|| bad("shipmentId"))?,
+        version: Some(row.version)
+            .filter(|version| *version > 0)
+            .ok_or_else(|| bad("version"))?,
+        order_reference: reference.ok_or_else(|| bad("clientRef"))?,
+        sales_order_number: ErpOrderNumber::new(row.order_ref.as_str()).ok(),
+        release_number: Some(row.pick_request_id.clone()),
+        site: SiteId::new(row.site_code.as_str())
+            .ok()
+            .ok_or_else(|| bad("siteCode"))?,
+        lines: lines.collect::<Result<_, _>>()?,
+        carrier: row.carrier.clone(),
+        tracking_numbers: row.tracking_no.clone().into_iter().collect(),
+        ssccs: ssccs
+            .collect::<Result<_, _>>()
+            .ok()
+            .ok_or_else(|| bad("ssccs"))?,
+        occurred_at: row
+            .updated_at
+            .parse()
+            .ok()
+            .ok_or_else(|| bad("updatedAt"))?,
+    })
+}
+
+fn held(row: &wire::ShipmentLine) -> Result<ShipmentNewsLine, &'static str> {
+    let unit = UnitOfMeasure::from_code(wire::rec20_unit(&row.unit));
+    let quantity = |text: &str, field| decimal::parse(text).ok().ok_or(field);
+    Ok(ShipmentNewsLine {
+        line: row.line_ref.parse().ok().ok_or("lineRef")?,
+        item: ItemNumber::new(row.sku_code.as_str())
+            .ok()
+            .ok_or("skuCode")?,
+        unit: unit.ok().ok_or("unit")?,
+        picked: quantity(&row.qty_picked, "qtyPicked")?,
+        packed: quantity(&row.qty_packed, "qtyPacked")?,
+        shipped: quantity(&row.qty_shipped, "qtyShipped")?,
     })
 }

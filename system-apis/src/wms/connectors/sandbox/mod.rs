@@ -3,6 +3,7 @@
 pub mod client;
 pub mod config;
 mod mapping;
+mod news;
 mod wire;
 
 #[cfg(test)]

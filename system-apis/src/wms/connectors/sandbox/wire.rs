@@ -45,6 +45,44 @@ pub(super) struct PickRequests {
     pub total: u64,
 }
 
+/// What is posted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Told {
+    pub event: String,
+    pub shipment: Shipment,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shipment {
+    pub shipment_id: String,
+    pub pick_request_id: String,
+    pub client_ref: String,
+    pub order_ref: String,
+    pub site_code: String,
+    pub version: u64,
+    pub lines: Vec<ShipmentLine>,
+    #[serde(default)]
+    pub carrier: Option<String>,
+    #[serde(default)]
+    pub tracking_no: Option<String>,
+    #[serde(default)]
+    pub ssccs: Vec<String>,
+    pub updated_at: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShipmentLine {
+    pub line_ref: String,
+    pub sku_code: String,
+    pub unit: String,
+    pub qty_picked: String,
+    pub qty_packed: String,
+    pub qty_shipped: String,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Refusal {

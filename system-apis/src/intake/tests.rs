@@ -1,0 +1,1 @@
+//! The door for backends: who is believed, and what is answered when.
