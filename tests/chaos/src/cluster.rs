@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a run's own: it may be killed, and nobody else's is.
+//! A `PostgreSQL` server of a run's own: it may be killed, and nobody else's is.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! PostgreSQL crashes and comes back, again and again, under load, with two instances of each layer on it.
+//! `PostgreSQL` crashes and comes back, again and again, under load, with two instances of each layer on it.
 
 use std::time::Duration;
 
