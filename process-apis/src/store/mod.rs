@@ -8,6 +8,9 @@ mod channel;
 mod commit;
 mod facts;
 mod ledger;
+mod moving;
+#[cfg(test)]
+mod moving_tests;
 mod news;
 pub mod postgres;
 pub mod sqlite;
@@ -36,6 +39,7 @@ pub use commit::{
     EffectOutcome, IdempotencyAnswer, NewEffect, NewEvent, OrderRow, Owner, QuoteRow,
     ReservationRow, StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
 };
+pub use moving::{Moved, move_store};
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
 pub use news::{CursorMove, DISMISSED_NEWS_KEPT, ParkChange, ParkStage, ParkStageWord, ParkedNews};
 

@@ -27,6 +27,7 @@ use crate::{
     events, exceptions, orders,
     policy::Policies,
     state::AppState,
+    store::Store,
 };
 
 const SCOPES: [&str; 5] = [
@@ -122,7 +123,21 @@ impl Layer {
 
     /// Without a worker, by other rules.
     pub(super) fn by_policies(class: CreateClass, change: impl FnOnce(&mut Policies)) -> Self {
-        let seller = Seller::open();
+        Self::put_together(Seller::open(), class, change)
+    }
+
+    /// Without a worker, over a store of its own.
+    pub(super) fn over(store: Arc<dyn Store>, class: CreateClass) -> Self {
+        let mut seller = Seller::open();
+        seller.sources.store = store;
+        Self::put_together(seller, class, |_policies| {})
+    }
+
+    fn put_together(
+        seller: Seller,
+        class: CreateClass,
+        change: impl FnOnce(&mut Policies),
+    ) -> Self {
         let erp = Arc::new(Erp::new(seller.system, class));
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
         let mut config: Config = load(LAYER, Some(&directory), &Environment::default()).unwrap();

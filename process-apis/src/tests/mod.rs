@@ -4,6 +4,7 @@
 mod erp;
 mod harness;
 mod holds;
+mod moving;
 mod replacing;
 mod replacing_meanwhile;
 mod taking;

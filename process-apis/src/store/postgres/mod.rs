@@ -35,6 +35,7 @@ mod effects;
 mod events;
 mod fault;
 mod idempotency;
+pub(super) mod import;
 mod mailbox;
 mod migrate;
 mod news;
@@ -51,7 +52,7 @@ mod wake;
 #[cfg(test)]
 mod race_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

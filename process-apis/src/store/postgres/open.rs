@@ -95,7 +95,7 @@ async fn prepare(
 }
 
 /// Whether what the server acknowledges is kept.
-async fn check(connection: &mut PgConnection) -> anyhow::Result<()> {
+pub(super) async fn check(connection: &mut PgConnection) -> anyhow::Result<()> {
     let row = sqlx::query(
         "SELECT current_setting('server_version_num')::integer AS version,
             current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync,

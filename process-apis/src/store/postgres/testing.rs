@@ -18,14 +18,14 @@ const SERVER: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
 /// A database of its own, with the schema.
 #[derive(Debug)]
-pub(in super::super) struct TestDatabase {
+pub(crate) struct TestDatabase {
     server: String,
     name: String,
 }
 
 impl TestDatabase {
     /// None = there is no server, which is said aloud, and is a failure where `ORDERWAY_TEST_REQUIRE` lists `postgres`.
-    pub(in super::super) async fn make() -> Option<Self> {
+    pub(crate) async fn make() -> Option<Self> {
         let server = std::env::var("ORDERWAY_TEST_POSTGRES").unwrap_or_else(|_| SERVER.to_owned());
         let mut connection = match connect(&server).await {
             Ok(connection) => connection,
@@ -47,7 +47,7 @@ impl TestDatabase {
     }
 
     /// With short leases: a test does not wait long for a takeover.
-    pub(in super::super) fn options(&self) -> PostgresOptions {
+    pub(crate) fn options(&self) -> PostgresOptions {
         let server = PostgresOptions::new(&self.server).server().unwrap();
         let url = server.database(&self.name).to_url_lossy();
         PostgresOptions {
@@ -58,12 +58,12 @@ impl TestDatabase {
     }
 
     /// An instance on it.
-    pub(in super::super) async fn open(&self) -> Arc<PostgresStore> {
+    pub(crate) async fn open(&self) -> Arc<PostgresStore> {
         Arc::new(PostgresStore::open(&self.options()).await.unwrap())
     }
 
     /// A connection beside the store's own.
-    pub(in super::super) async fn connect(&self) -> PgConnection {
+    pub(crate) async fn connect(&self) -> PgConnection {
         self.options().server().unwrap().connect().await.unwrap()
     }
 }

@@ -10,6 +10,7 @@ mod decisions;
 mod documents;
 mod effects;
 mod events;
+pub(super) mod export;
 mod fault;
 mod idempotency;
 mod mailbox;
