@@ -9,9 +9,10 @@ use process_apis::{
     Deps, LAYER, STORE_FAILED, build,
     config::Config,
     maintenance::{self, Maintenance},
-    open_store, operator,
+    operator,
     policy::Policies,
     router,
+    store::Engine,
 };
 use service_runtime::{
     config::{ConfigError, Environment, load},
@@ -79,7 +80,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Migrate => {
             let (config, _) = read()?;
-            drop(open_store(&config)?);
+            tokio::runtime::Runtime::new()?.block_on(Engine::migrate(&config.store))?;
             print("the schema of the store is up to date\n")?;
         }
         Command::Maintenance(command) => {
@@ -123,7 +124,7 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
     };
     let readiness = deps.readiness.clone();
     let listener = server::bind(listen, "`listen` in process-apis.toml").await?;
-    let (router, background) = tokio::task::spawn_blocking(move || build(config, deps)).await??;
+    let (router, background) = build(config, deps).await?;
     tracing::info!(%listen, "process-apis listen");
     let stop = CancellationToken::new();
     let (failed, has_failed) = (CancellationToken::new(), background.store_failed());

@@ -6,6 +6,8 @@
 mod bounds;
 mod channel;
 mod commit;
+mod config;
+mod engine;
 mod facts;
 mod ledger;
 mod moving;
@@ -13,6 +15,7 @@ mod moving;
 mod moving_tests;
 mod news;
 pub mod postgres;
+mod retention;
 pub mod sqlite;
 mod subscription;
 #[cfg(test)]
@@ -39,9 +42,12 @@ pub use commit::{
     EffectOutcome, IdempotencyAnswer, NewEffect, NewEvent, OrderRow, Owner, QuoteRow,
     ReservationRow, StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
 };
+pub use config::StoreConfig;
+pub use engine::Engine;
 pub use moving::{Moved, move_store};
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
 pub use news::{CursorMove, DISMISSED_NEWS_KEPT, ParkChange, ParkStage, ParkStageWord, ParkedNews};
+pub use retention::{Kept, Outdated};
 
 pub use subscription::{
     DEAD_LETTERS_KEPT, DeliveryDetail, DeliveryFilter, DeliveryRow, DeliveryState,
@@ -472,6 +478,10 @@ pub trait Store: Send + Sync + 'static {
     /// ago, news put aside [`DISMISSED_NEWS_KEPT`] and dead letters [`DEAD_LETTERS_KEPT`] ago, a bounded number at a
     /// time; answers how many. Call it again while it answers more than 0.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// What is no longer kept, by company.
+    async fn outdated(&self, kept: Kept) -> Result<Vec<Outdated>, StoreError>;
+    /// Removes a share of what is no longer kept; answers how many rows. Call it again while it answers more than 0.
+    async fn forget(&self, kept: Kept, limit: u16) -> Result<u64, StoreError>;
     /// Whether it can be written to.
     async fn check(&self) -> Result<(), StoreError>;
 }

@@ -19,14 +19,19 @@ async fn a_drained_layer_has_let_go_of_its_file_though_its_routes_live() {
     let mut config: crate::config::Config =
         service_runtime::config::load(crate::LAYER, Some(&config_dir), &environment).unwrap();
     config.store.path = directory.path().join("data.sqlite");
-    let (_router, background) = crate::build(config.clone(), crate::Deps::default()).unwrap();
+    let (_router, background) = crate::build(config.clone(), crate::Deps::default())
+        .await
+        .unwrap();
     let failed = tokio::spawn(background.store_failed());
-    assert!(crate::open_store(&config).is_err(), "it is this layer's");
+    assert!(
+        crate::open_store(&config).await.is_err(),
+        "it is this layer's"
+    );
     let stop = tokio_util::sync::CancellationToken::new();
     stop.cancel();
     assert!(!failed.is_finished());
     background.run(stop).await;
-    crate::open_store(&config).unwrap();
+    crate::open_store(&config).await.unwrap();
     // A writer that is gone without a word is told too: nothing more is taken.
     failed.await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgExecutor, PgPool, types::Json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -12,7 +12,9 @@ use super::{
     super::{Cause, Commit, Committed, StoreError, StreamKind},
     audit, bounds, credit, decisions, documents, effects,
     fault::{Refusal, lost_connection, refusal, was_overtaken},
-    idempotency, news, sessions, stock, streams, subscriptions,
+    idempotency, news,
+    open::Server,
+    sessions, stock, streams, subscriptions,
     value::{broken, json, nanoseconds},
 };
 
@@ -23,7 +25,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(5);
 /// The same after a lost connection: a server that starts again needs longer.
 const FIRST_WAIT_FOR_SERVER: Duration = Duration::from_millis(100);
 
-/// What of a commit travels beside its JSON, which names it by its number (from 1, as PostgreSQL counts).
+/// What of a commit travels beside its JSON, which names it by its number (from 1, as `PostgreSQL` counts).
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     texts: Vec<String>,
@@ -52,52 +54,84 @@ impl Parts {
     }
 }
 
-/// Applies the commit, or nothing of it. One whose connection is lost on the way is tried again if it brings events:
-/// by their ids it is known, so that it is neither applied twice nor told to have failed where it had not.
-pub(super) async fn commit(pool: &PgPool, commit: &Commit) -> Result<Committed, StoreError> {
-    let mut parts = Parts::default();
-    let given = Json(given(commit, &mut parts)?);
-    let mut uncertain = false;
-    let mut tries = 1;
-    loop {
-        let error = match run(pool, &given, &parts).await {
-            Ok(answer) => return committed(&answer),
-            Err(error) => error,
+/// A commit as the arguments of `orderway_commit`.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    given: Json<Value>,
+    parts: Parts,
+}
+
+impl Arguments {
+    pub(super) fn of(commit: &Commit) -> Result<Self, StoreError> {
+        let mut parts = Parts::default();
+        let given = Json(given(commit, &mut parts)?);
+        Ok(Self { given, parts })
+    }
+
+    pub(super) async fn run(&self, connection: impl PgExecutor<'_>) -> Result<Value, sqlx::Error> {
+        // The answer is complete only when the server is ready again, that is after its commit.
+        sqlx::query_scalar("SELECT orderway_commit($1, $2, $3)")
+            .bind(&self.given)
+            .bind(&self.parts.texts)
+            .bind(&self.parts.contents)
+            .fetch_one(connection)
+            .await
+    }
+
+    /// Whether the commit was applied by an earlier try whose answer was lost.
+    async fn are_written(&self, pool: &PgPool) -> Result<bool, StoreError> {
+        let Some(id) = self.parts.event_id else {
+            return Ok(false);
         };
-        if let Some(refused) = refusal(&error) {
-            if uncertain && is_written(pool, &parts).await? {
-                return written_before(pool, commit).await;
-            }
-            return Err(meaning(pool, commit, refused).await);
-        }
-        let lost = lost_connection(&error);
-        uncertain |= lost;
-        let again = was_overtaken(&error) || lost && parts.event_id.is_some();
-        if !again || tries >= TRIES {
-            if uncertain && is_written(pool, &parts).await? {
-                return written_before(pool, commit).await;
-            }
-            return Err(error.into());
-        }
-        let first = if lost {
-            FIRST_WAIT_FOR_SERVER
-        } else {
-            FIRST_WAIT
-        };
-        let jitter = rand::random_range(0.5..1.5);
-        sleep(first.saturating_mul(1 << (tries - 1)).mul_f64(jitter)).await;
-        tries += 1;
+        let found = sqlx::query_scalar("SELECT EXISTS (SELECT FROM event WHERE id = $1)")
+            .bind(id)
+            .fetch_one(pool)
+            .await?;
+        Ok(found)
     }
 }
 
-async fn run(pool: &PgPool, given: &Json<Value>, parts: &Parts) -> Result<Value, sqlx::Error> {
-    // The answer is complete only when the server is ready again, that is after its commit.
-    sqlx::query_scalar("SELECT orderway_commit($1, $2, $3)")
-        .bind(given)
-        .bind(&parts.texts)
-        .bind(&parts.contents)
-        .fetch_one(pool)
-        .await
+/// Applies the commit, or nothing of it. One whose connection is lost on the way is tried again if it brings events:
+/// by their ids it is known, so that it is neither applied twice nor told to have failed where it had not.
+pub(super) async fn commit(server: &Server, commit: &Commit) -> Result<Committed, StoreError> {
+    let pool = server.pool();
+    let arguments = Arguments::of(commit)?;
+    let mut uncertain = false;
+    let mut tries = 1;
+    loop {
+        let error = match arguments.run(pool).await {
+            Ok(answer) => return committed(&answer),
+            Err(error) => error,
+        };
+        let lost = lost_connection(&error);
+        if lost {
+            server.suspect_all();
+            uncertain = true;
+        }
+        let again = was_overtaken(&error) || lost && arguments.parts.event_id.is_some();
+        if again && tries < TRIES {
+            wait_before(tries, lost).await;
+            tries += 1;
+            continue;
+        }
+        if uncertain && arguments.are_written(pool).await? {
+            return written_before(pool, commit).await;
+        }
+        return Err(match refusal(&error) {
+            Some(refused) => meaning(pool, commit, refused).await,
+            None => error.into(),
+        });
+    }
+}
+
+async fn wait_before(tries: u32, lost: bool) {
+    let first = if lost {
+        FIRST_WAIT_FOR_SERVER
+    } else {
+        FIRST_WAIT
+    };
+    let jitter = rand::random_range(0.5..1.5);
+    sleep(first.saturating_mul(1 << (tries - 1)).mul_f64(jitter)).await;
 }
 
 /// The commit as `orderway_commit` takes it; what is empty is absent.
@@ -168,18 +202,6 @@ fn committed(answer: &Value) -> Result<Committed, StoreError> {
         documents: documents::committed(answer.get("documents"))?,
         sessions: sessions::committed(answer.get("sessions"))?,
     })
-}
-
-/// Whether the commit was applied by an earlier try whose answer was lost.
-async fn is_written(pool: &PgPool, parts: &Parts) -> Result<bool, StoreError> {
-    let Some(id) = parts.event_id else {
-        return Ok(false);
-    };
-    let found = sqlx::query_scalar("SELECT EXISTS (SELECT FROM event WHERE id = $1)")
-        .bind(id)
-        .fetch_one(pool)
-        .await?;
-    Ok(found)
 }
 
 /// What the commit came to, read again.

@@ -1,4 +1,4 @@
-//! What an error of PostgreSQL means for the store.
+//! What an error of `PostgreSQL` means for the store.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

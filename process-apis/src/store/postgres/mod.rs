@@ -1,4 +1,4 @@
-//! The shared store: PostgreSQL, for any number of instances. One round trip a commit: `orderway_commit`, a function in
+//! The shared store: `PostgreSQL`, for any number of instances. One round trip a commit: `orderway_commit`, a function in
 //! the migrations, applies it whole in a transaction of its own.
 //!
 //! How a domain plugs in. In Rust, its file makes of its part of the [`Commit`] a JSON value (`given`), which
@@ -40,6 +40,7 @@ mod mailbox;
 mod migrate;
 mod news;
 mod open;
+mod retention;
 mod sequencer;
 mod sessions;
 mod stock;
@@ -49,6 +50,8 @@ mod sweep;
 mod value;
 mod wake;
 
+#[cfg(test)]
+mod feed_tests;
 #[cfg(test)]
 mod race_tests;
 #[cfg(test)]
@@ -71,18 +74,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub use self::open::PostgresOptions;
-use self::{sequencer::Sequencer, wake::Waker};
+use self::{open::Server, sequencer::Sequencer, wake::Waker};
 use super::{
     AttemptStart, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
     CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
-    IdempotencyAnswer, LeasedEffect, LeasedSubscription, OrderFilter, Owner, ParkedNews,
-    SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError, StoredEvent,
-    StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
+    IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
+    ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
+    StoredEvent, StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
 };
 
-/// A store in a PostgreSQL database.
+/// A store in a `PostgreSQL` database.
 #[derive(Debug)]
 pub struct PostgresStore {
+    server: Server,
     pool: PgPool,
     position: watch::Sender<u64>,
     document_work: watch::Sender<u64>,
@@ -94,7 +98,8 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects; refused where the server could lose what it acknowledges, or the schema is not this release's.
     pub async fn open(options: &PostgresOptions) -> anyhow::Result<Self> {
-        let pool = open::connect(options).await?;
+        let server = open::connect(options).await?;
+        let pool = server.pool().clone();
         migrate::check(&pool).await?;
         let channel = wake::channel(&pool).await?;
         let position = watch::Sender::new(events::newest_position(&pool).await?);
@@ -121,6 +126,7 @@ impl PostgresStore {
         tasks.spawn(async move { hearer.hear(until).await });
         tasks.close();
         Ok(Self {
+            server,
             pool,
             position,
             document_work,
@@ -157,7 +163,7 @@ impl Drop for PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let committed = commit::commit(&self.pool, &commit).await?;
+        let committed = commit::commit(&self.server, &commit).await?;
         if !commit.changes.is_empty() || !commit.audit.is_empty() {
             self.waker.committed();
         }
@@ -179,7 +185,9 @@ impl Store for PostgresStore {
         keys: &[StockKey],
         except: Option<Owner>,
     ) -> Result<Vec<StockPosition>, StoreError> {
-        stock::positions(&self.pool, keys, except).await
+        self.server
+            .read(|| stock::positions(&self.pool, keys, except))
+            .await
     }
 
     async fn install_credit(
@@ -190,7 +198,7 @@ impl Store for PostgresStore {
     }
 
     async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError> {
-        credit::levels(&self.pool, keys).await
+        self.server.read(|| credit::levels(&self.pool, keys)).await
     }
 
     async fn bounds(
@@ -198,7 +206,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         filter: BoundFilter,
     ) -> Result<Vec<BoundSum>, StoreError> {
-        bounds::sums(&self.pool, company, &filter).await
+        self.server
+            .read(|| bounds::sums(&self.pool, company, &filter))
+            .await
     }
 
     async fn idempotency(
@@ -206,7 +216,9 @@ impl Store for PostgresStore {
         scope: &str,
         key: &str,
     ) -> Result<Option<IdempotencyAnswer>, StoreError> {
-        idempotency::find(&self.pool, scope, key).await
+        self.server
+            .read(|| idempotency::find(&self.pool, scope, key))
+            .await
     }
 
     async fn state(
@@ -214,7 +226,9 @@ impl Store for PostgresStore {
         kind: StreamKind,
         id: Uuid,
     ) -> Result<Option<Versioned<serde_json::Value>>, StoreError> {
-        streams::state(&self.pool, kind, id).await
+        self.server
+            .read(|| streams::state(&self.pool, kind, id))
+            .await
     }
 
     async fn stream_ids(
@@ -223,7 +237,9 @@ impl Store for PostgresStore {
         after: Option<Uuid>,
         limit: u16,
     ) -> Result<Vec<Uuid>, StoreError> {
-        streams::ids(&self.pool, kind, after, limit).await
+        self.server
+            .read(|| streams::ids(&self.pool, kind, after, limit))
+            .await
     }
 
     async fn stream(
@@ -233,7 +249,9 @@ impl Store for PostgresStore {
         after: u64,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        streams::stream(&self.pool, kind, id, after, limit).await
+        self.server
+            .read(|| streams::stream(&self.pool, kind, id, after, limit))
+            .await
     }
 
     async fn order_of_purchase_order(
@@ -244,7 +262,11 @@ impl Store for PostgresStore {
         release_number: Option<&str>,
     ) -> Result<Option<OrderId>, StoreError> {
         let number = purchase_order_number;
-        streams::of_purchase_order(&self.pool, company, account, number, release_number).await
+        self.server
+            .read(|| {
+                streams::of_purchase_order(&self.pool, company, account, number, release_number)
+            })
+            .await
     }
 
     async fn orders(
@@ -252,7 +274,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         filter: OrderFilter,
     ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError> {
-        streams::orders(&self.pool, company, &filter).await
+        self.server
+            .read(|| streams::orders(&self.pool, company, &filter))
+            .await
     }
 
     async fn expired_reservations(
@@ -260,7 +284,9 @@ impl Store for PostgresStore {
         now: Timestamp,
         limit: u16,
     ) -> Result<Vec<Uuid>, StoreError> {
-        streams::expired_reservations(&self.pool, now, limit).await
+        self.server
+            .read(|| streams::expired_reservations(&self.pool, now, limit))
+            .await
     }
 
     async fn held_reservations(
@@ -269,15 +295,19 @@ impl Store for PostgresStore {
         account: &AccountId,
         limit: u32,
     ) -> Result<Vec<serde_json::Value>, StoreError> {
-        streams::held_reservations(&self.pool, company, account, limit).await
+        self.server
+            .read(|| streams::held_reservations(&self.pool, company, account, limit))
+            .await
     }
 
     async fn decision(&self, id: Uuid) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError> {
-        decisions::read(&self.pool, id).await
+        self.server.read(|| decisions::read(&self.pool, id)).await
     }
 
     async fn events(&self, filter: EventFilter) -> Result<Vec<CloudEvent>, StoreError> {
-        events::events(&self.pool, &filter).await
+        self.server
+            .read(|| events::events(&self.pool, &filter))
+            .await
     }
 
     fn position(&self) -> watch::Receiver<u64> {
@@ -302,7 +332,7 @@ impl Store for PostgresStore {
     }
 
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        effects::next_due(&self.pool).await
+        self.server.read(|| effects::next_due(&self.pool)).await
     }
 
     async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError> {
@@ -314,7 +344,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         filter: DocumentFilter,
     ) -> Result<Vec<Document>, StoreError> {
-        mailbox::documents(&self.pool, company, &filter).await
+        self.server
+            .read(|| mailbox::documents(&self.pool, company, &filter))
+            .await
     }
 
     async fn document(
@@ -322,7 +354,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         id: DocumentId,
     ) -> Result<Option<Document>, StoreError> {
-        mailbox::find(&self.pool, company, id).await
+        self.server
+            .read(|| mailbox::find(&self.pool, company, id))
+            .await
     }
 
     fn document_work(&self) -> watch::Receiver<u64> {
@@ -336,7 +370,9 @@ impl Store for PostgresStore {
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        sessions::find(&self.pool, company, channel, id, now).await
+        self.server
+            .read(|| sessions::find(&self.pool, company, channel, id, now))
+            .await
     }
 
     async fn sessions(
@@ -344,7 +380,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         filter: SessionFilter,
     ) -> Result<Vec<Session>, StoreError> {
-        sessions::sessions(&self.pool, company, &filter).await
+        self.server
+            .read(|| sessions::sessions(&self.pool, company, &filter))
+            .await
     }
 
     async fn order_of_reference(
@@ -352,15 +390,19 @@ impl Store for PostgresStore {
         company: &CompanyId,
         reference: &OrderReference,
     ) -> Result<Option<OrderId>, StoreError> {
-        streams::of_reference(&self.pool, company, reference).await
+        self.server
+            .read(|| streams::of_reference(&self.pool, company, reference))
+            .await
     }
 
     async fn cursor(&self, reader: &str) -> Result<Option<String>, StoreError> {
-        news::cursor(&self.pool, reader).await
+        self.server.read(|| news::cursor(&self.pool, reader)).await
     }
 
     async fn parked(&self, source: &str, key: &str) -> Result<Option<ParkedNews>, StoreError> {
-        news::parked(&self.pool, source, key).await
+        self.server
+            .read(|| news::parked(&self.pool, source, key))
+            .await
     }
 
     async fn parked_by_id(
@@ -368,7 +410,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         id: Uuid,
     ) -> Result<Option<ParkedNews>, StoreError> {
-        news::parked_by_id(&self.pool, company, id).await
+        self.server
+            .read(|| news::parked_by_id(&self.pool, company, id))
+            .await
     }
 
     async fn quarantined(
@@ -377,7 +421,9 @@ impl Store for PostgresStore {
         after: Option<Uuid>,
         limit: u16,
     ) -> Result<Vec<ParkedNews>, StoreError> {
-        news::quarantined(&self.pool, company, after, limit).await
+        self.server
+            .read(|| news::quarantined(&self.pool, company, after, limit))
+            .await
     }
 
     async fn lease_parked(
@@ -390,7 +436,7 @@ impl Store for PostgresStore {
     }
 
     async fn next_parked_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        news::next_due(&self.pool).await
+        self.server.read(|| news::next_due(&self.pool)).await
     }
 
     async fn subscription(
@@ -398,7 +444,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         id: SubscriptionId,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
-        subscriptions::find(&self.pool, company, id).await
+        self.server
+            .read(|| subscriptions::find(&self.pool, company, id))
+            .await
     }
 
     async fn subscriptions(
@@ -406,7 +454,9 @@ impl Store for PostgresStore {
         company: &CompanyId,
         filter: SubscriptionFilter,
     ) -> Result<Vec<SubscriptionRow>, StoreError> {
-        subscriptions::subscriptions(&self.pool, company, &filter).await
+        self.server
+            .read(|| subscriptions::subscriptions(&self.pool, company, &filter))
+            .await
     }
 
     async fn lease_subscriptions(
@@ -422,6 +472,14 @@ impl Store for PostgresStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         sweep::sweep(&self.pool, now).await
+    }
+
+    async fn outdated(&self, kept: Kept) -> Result<Vec<Outdated>, StoreError> {
+        retention::outdated(&self.pool, &kept).await
+    }
+
+    async fn forget(&self, kept: Kept, limit: u16) -> Result<u64, StoreError> {
+        retention::forget(&self.pool, &kept, limit).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

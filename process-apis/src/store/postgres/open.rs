@@ -1,6 +1,10 @@
 //! Connecting: bounded pools, and a server that keeps what it acknowledges.
 
-use std::{str::FromStr as _, time::Duration};
+use std::{
+    str::FromStr as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use sqlx::{
@@ -8,10 +12,14 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use super::{super::StoreError, fault::lost_connection};
+
 /// What is known to work is 14 and newer; older ones have no support by their makers.
 const OLDEST_SERVER: i32 = 140_000;
 /// A connection that lay idle so long is asked whether it lives before it is used.
 const ASK_AFTER: Duration = Duration::from_secs(5);
+/// A read whose connection is lost is tried so often.
+const READ_TRIES: u32 = 3;
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -40,7 +48,7 @@ impl PostgresOptions {
         }
     }
 
-    pub(super) fn server(&self) -> anyhow::Result<PgConnectOptions> {
+    pub(in super::super) fn server(&self) -> anyhow::Result<PgConnectOptions> {
         // The text may hold a password: it is not repeated.
         let options = PgConnectOptions::from_str(&self.url)
             .map_err(|_hidden| anyhow::Error::msg("`store.url` is not a postgres:// address"))?;
@@ -48,8 +56,64 @@ impl PostgresOptions {
     }
 }
 
+/// The connections, and what is known of them.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    pool: PgPool,
+    losses: Arc<Losses>,
+}
+
+impl Server {
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A connection was lost: those made before are asked whether they live before they are used.
+    pub(super) fn suspect_all(&self) {
+        let mut newest = self.losses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = Some(Instant::now());
+    }
+
+    /// Reads; once more where the connection was lost.
+    pub(super) async fn read<T, F>(&self, read: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut tries = 1;
+        loop {
+            match read().await {
+                Err(StoreError::Failed(error)) if tries < READ_TRIES && is_lost(&error) => {
+                    self.suspect_all();
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+fn is_lost(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<sqlx::Error>()
+        .is_some_and(lost_connection)
+}
+
+/// When a connection was last lost.
+#[derive(Debug, Default)]
+struct Losses(Mutex<Option<Instant>>);
+
+impl Losses {
+    /// Whether a connection of this age was there when another was lost.
+    fn suspect(&self, age: Duration) -> bool {
+        let newest = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.is_some_and(|at| at.elapsed() <= age)
+    }
+}
+
 /// The connections. Each is checked when it is made: a server can be replaced by one that is set otherwise.
-pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<PgPool> {
+pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server> {
+    let losses = Arc::<Losses>::default();
+    let known = Arc::clone(&losses);
     let server = options.server()?;
     let statement_time = options.statement_time;
     let pool = PgPoolOptions::new()
@@ -58,10 +122,9 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<PgPool>
         .acquire_timeout(options.connect_time)
         // A round trip before every statement; `before_acquire` asks only where there is a reason to.
         .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(
-                async move { Ok(about.idle_for < ASK_AFTER || connection.ping().await.is_ok()) },
-            )
+        .before_acquire(move |connection, about| {
+            let ask = about.idle_for >= ASK_AFTER || known.suspect(about.age);
+            Box::pin(async move { Ok(!ask || connection.ping().await.is_ok()) })
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
@@ -74,7 +137,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<PgPool>
         .connect_with(server)
         .await
         .context("PostgreSQL cannot be used; see `store.url`")?;
-    Ok(pool)
+    Ok(Server { pool, losses })
 }
 
 /// Set for the session, so that a pooler in session mode between us and the server does no harm.

@@ -29,7 +29,8 @@ const DECISIONS: &str = "FROM decision AS old WHERE id < $1 AND $2 IS NOT NULL";
 
 pub(super) async fn outdated(pool: &PgPool, kept: &Kept) -> Result<Vec<Outdated>, StoreError> {
     let mut companies: BTreeMap<CompanyId, Outdated> = BTreeMap::new();
-    let kinds: [(&str, Timestamp, fn(&mut Outdated) -> &mut u64); 4] = [
+    type Count = fn(&mut Outdated) -> &mut u64;
+    let kinds: [(&str, Timestamp, Count); 4] = [
         (ORDERS, kept.orders, |of| &mut of.orders),
         (QUOTES, kept.quotes, |of| &mut of.quotes),
         (RESERVATIONS, kept.reservations, |of| &mut of.reservations),

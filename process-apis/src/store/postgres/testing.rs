@@ -26,7 +26,7 @@ pub(crate) struct TestDatabase {
 impl TestDatabase {
     /// None = there is no server, which is said aloud, and is a failure where `ORDERWAY_TEST_REQUIRE` lists `postgres`.
     pub(crate) async fn make() -> Option<Self> {
-        let server = std::env::var("ORDERWAY_TEST_POSTGRES").unwrap_or_else(|_| SERVER.to_owned());
+        let server = variable("ORDERWAY_TEST_POSTGRES").unwrap_or_else(|| SERVER.to_owned());
         let mut connection = match connect(&server).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -97,9 +97,13 @@ async fn connect(server: &str) -> Result<PgConnection, sqlx::Error> {
         .await
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok()
+}
+
 fn skip(error: &sqlx::Error) {
     static SAID: AtomicBool = AtomicBool::new(false);
-    let required = std::env::var("ORDERWAY_TEST_REQUIRE").unwrap_or_default();
+    let required = variable("ORDERWAY_TEST_REQUIRE").unwrap_or_default();
     let is_required = required.split(',').any(|one| one.trim() == "postgres");
     assert!(
         !is_required,

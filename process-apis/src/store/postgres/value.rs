@@ -38,7 +38,7 @@ pub(super) fn word(value: &impl Serialize) -> Result<String, StoreError> {
     }
 }
 
-/// A count of ours as PostgreSQL holds it.
+/// A count of ours as `PostgreSQL` holds it.
 pub(super) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -19,6 +19,7 @@ mod news;
 mod open;
 mod query;
 mod readers;
+mod retention;
 mod sessions;
 mod stock;
 mod streams;
@@ -45,9 +46,9 @@ use self::{open::Place, readers::Readers, writer::Writer};
 use super::{
     AttemptStart, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
     CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
-    IdempotencyAnswer, LeasedEffect, LeasedSubscription, OrderFilter, Owner, ParkedNews,
-    SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError, StoredEvent,
-    StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
+    IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
+    ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
+    StoredEvent, StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
 };
 
 const READERS: usize = 3;
@@ -531,6 +532,18 @@ impl Store for SqliteStore {
             Ok(rows.saturating_add(news::sweep(connection, now)?))
         };
         self.writer.run(sweep).await
+    }
+
+    async fn outdated(&self, kept: Kept) -> Result<Vec<Outdated>, StoreError> {
+        self.readers
+            .run(move |connection| retention::outdated(connection, &kept))
+            .await
+    }
+
+    async fn forget(&self, kept: Kept, limit: u16) -> Result<u64, StoreError> {
+        self.writer
+            .run(move |connection| retention::forget(connection, &kept, limit))
+            .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ pub(super) mod ledger_twins;
 pub(super) mod ledgers;
 pub(super) mod news;
 pub(super) mod races;
+pub(super) mod retention;
 pub(super) mod sending;
 pub(super) mod sessions;
 pub(super) mod streams;
@@ -70,15 +71,15 @@ macro_rules! store_suite {
                 parked_news_are_replaced_by_newer_ones_only, parked_news_that_are_due_are_taken_by_one,
                 quarantined_news_are_listed_until_a_person_puts_them_aside, no_more_news_wait_than_may,
                 an_order_is_found_by_its_reference;
+            retention: what_ended_is_removed_and_what_stands_is_not;
         }
     };
     ($open:expr; $($module:ident: $($name:ident),+;)+) => { $($(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let directory = tempfile::tempdir().unwrap();
-            if let Some((store, kept)) = ($open)(directory.path()).await {
+            if let Some((store, _kept)) = ($open)(directory.path()).await {
                 $crate::store::suite::$module::$name(store).await;
-                drop(kept);
             }
         }
     )+)+ };

@@ -1,0 +1,78 @@
+//! Where the coordination state is kept: configuration.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use service_runtime::config::{Faults, HumanDuration, Secret, Validate};
+
+use super::postgres::PostgresOptions;
+
+/// Where the coordination state is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// The `SQLite` file; made where there is none.
+    pub path: PathBuf,
+    /// A `PostgreSQL` database, for any number of instances; then there is no file.
+    pub url: Option<Secret>,
+    /// The most connections to `PostgreSQL`.
+    pub connections: u32,
+    /// The longest wait for a connection.
+    pub connect_time: HumanDuration,
+    /// The longest that a statement may take.
+    pub statement_time: HumanDuration,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("data/process-apis.sqlite"),
+            url: None,
+            connections: 12,
+            connect_time: HumanDuration::from_secs(10),
+            statement_time: HumanDuration::from_secs(10),
+        }
+    }
+}
+
+impl StoreConfig {
+    /// How to connect to `PostgreSQL`; None = the embedded store.
+    pub(crate) fn postgres(&self) -> Option<PostgresOptions> {
+        let url = self.url.as_ref().filter(|url| !url.is_empty())?;
+        Some(PostgresOptions {
+            connections: self.connections,
+            connect_time: self.connect_time.get(),
+            statement_time: self.statement_time.get(),
+            ..PostgresOptions::new(url.expose())
+        })
+    }
+}
+
+impl Validate for StoreConfig {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            (4..=64).contains(&self.connections),
+            "connections",
+            "give 4 to 64: one hears of news, the others work; more would wait in the server instead of here",
+        );
+        for (name, time) in [
+            ("connect_time", self.connect_time),
+            ("statement_time", self.statement_time),
+        ] {
+            faults.check(
+                (HumanDuration::from_secs(1)..=HumanDuration::from_secs(60)).contains(&time),
+                name,
+                "give 1s to 60s",
+            );
+        }
+        if let Some(options) = self.postgres() {
+            let known =
+                options.url.starts_with("postgres://") || options.url.starts_with("postgresql://");
+            faults.check(
+                known && options.server().is_ok(),
+                "url",
+                "give postgres://user:password@host:5432/database",
+            );
+        }
+    }
+}
