@@ -48,6 +48,7 @@ const SCOPES: &[(&str, &[&str])] = &[
         &["orders:read", "events:read", "accounts:read"],
     ),
     ("orders:write", &["orders:write"]),
+    ("webhooks:write", &["webhooks:write"]),
 ];
 
 /// Admits callers; cheap to clone.
@@ -253,6 +254,8 @@ scopes! {
     OrdersRead = "orders:read";
     /// Places and cancels orders.
     OrdersWrite = "orders:write";
+    /// Has an address told what happens to orders.
+    WebhooksWrite = "webhooks:write";
 }
 
 /// A caller that holds the scope, with all its accounts. Without the scope there is no handler.

@@ -167,20 +167,21 @@ pub enum FailureCause {
 /// Gives a subscription a new secret; `POST /v1/subscriptions/{subscription_id}/rotate-secret`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"overlap_seconds": 86400}))]
 pub struct RotateSecret {
     /// For so many seconds the secrets before sign too, at most 7 days; 0 = they end at once; absent = 24 hours.
     #[serde(default)]
-    #[schema(maximum = 604_800, example = 86_400)]
+    #[schema(maximum = 604_800)]
     pub overlap_seconds: Option<u32>,
 }
 
 /// Sends again what was sent before; `POST /v1/subscriptions/{subscription_id}/replay`. One of the two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"since": "2026-03-02T12:00:00Z"}))]
 pub struct ReplaySubscription {
     /// Everything since this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-03-02T12:00:00Z")]
     pub since: Option<Timestamp>,
     /// Everything after this position in the feed; 0 = everything there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,3 +4,4 @@ pub mod documents;
 pub mod events;
 pub mod process;
 pub mod sessions;
+pub mod subscriptions;

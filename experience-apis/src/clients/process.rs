@@ -318,7 +318,7 @@ pub(super) fn read<T: DeserializeOwned>(answer: Result<HopResponse, HopError>) -
     answer.and_then(|answer| answer.json()).map_err(CallError)
 }
 
-async fn once<T: DeserializeOwned>(call: HopRequest) -> Answer<Once<T>> {
+pub(super) async fn once<T: DeserializeOwned>(call: HopRequest) -> Answer<Once<T>> {
     let answer = call.send().await.map_err(CallError)?;
     let says = |name: &str| answer.header(name) == Some("true");
     Ok(Once {

@@ -160,7 +160,7 @@ async fn receive(
 
 fn subscriber(accounts: &[&str]) -> CallContext {
     CallContext {
-        scopes: vec!["subscriptions:write".to_owned()],
+        scopes: vec!["webhooks:write".to_owned()],
         ..buyer(accounts)
     }
 }

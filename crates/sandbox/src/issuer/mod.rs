@@ -47,6 +47,7 @@ impl IssuerClient {
             "quotes:write",
             "orders:read",
             "orders:write",
+            "webhooks:write",
         ];
         vec![
             Self::new("acme-buyer", &["ACME", "ACME-WEST"], &buyer),

@@ -6,6 +6,7 @@ mod pointer;
 mod price;
 mod product;
 mod request;
+mod webhook;
 
 pub use account::{account, credit};
 pub use order::{hold, order, order_page, receipt, receipt_of_order, timeline};
@@ -13,3 +14,4 @@ pub use pointer::Named;
 pub use price::{basket_check, quote, reservation};
 pub use product::{product, product_page};
 pub use request::{basket_request, order_request, quote_request, reservation_request};
+pub use webhook::{change_subscription, new_subscription, webhook, webhook_page};

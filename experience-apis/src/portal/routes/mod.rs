@@ -9,6 +9,7 @@ mod quotes;
 mod reply;
 mod reservations;
 mod wait;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(orders::cancel_order))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
+        .merge(webhooks::router())
 }
 
 /// For which account the call is.

@@ -9,3 +9,4 @@ pub mod price;
 pub mod product;
 pub mod quote;
 pub mod reservation;
+pub mod webhook;

@@ -16,6 +16,10 @@ fn call(operation: &str, id: &str) -> Call {
         "read_order" => get(&format!("/portal/v1/orders/{id}")),
         "read_order_timeline" => get(&format!("/portal/v1/orders/{id}/timeline")),
         "cancel_order" => act(&format!("/portal/v1/orders/{id}/cancel")),
+        "read_webhook" => get(&format!("/portal/v1/webhooks/{id}")),
+        "test_webhook" => act(&format!("/portal/v1/webhooks/{id}/test")),
+        "list_webhook_deliveries" => get(&format!("/portal/v1/webhooks/{id}/deliveries")),
+        "list_webhook_dead_letters" => get(&format!("/portal/v1/webhooks/{id}/dead-letters")),
         other => panic!("{other} is no operation on an object"),
     };
     call.by(&acme()).key("k-1").header("if-match", "\"v1\"")
@@ -28,6 +32,10 @@ fn call(operation: &str, id: &str) -> Call {
 #[case("read_order", "GET /v1/orders/")]
 #[case("read_order_timeline", "GET /v1/orders/{}/events")]
 #[case("cancel_order", "POST /v1/orders/{}/cancel")]
+#[case("read_webhook", "GET /v1/subscriptions/")]
+#[case("test_webhook", "POST /v1/subscriptions/{}/test")]
+#[case("list_webhook_deliveries", "GET /v1/subscriptions/{}/deliveries")]
+#[case("list_webhook_dead_letters", "GET /v1/subscriptions/{}/dead-letters")]
 #[tokio::test]
 async fn a_foreign_object_is_byte_for_byte_an_absent_one(
     #[case] operation: &str,

@@ -78,7 +78,8 @@ pub(super) fn unsigned_token(claims: &Value) -> String {
     )
 }
 
-pub(super) const ALL_SCOPES: &str = "catalog:read quotes:write orders:read orders:write";
+pub(super) const ALL_SCOPES: &str =
+    "catalog:read quotes:write orders:read orders:write webhooks:write";
 
 /// A buyer of ACME.
 pub(super) fn acme() -> String {

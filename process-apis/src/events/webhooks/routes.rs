@@ -48,7 +48,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// Subscribes an address to what happens to an account's orders, from now on.
 ///
 /// Events are posted to it as `CloudEvents`, signed as Standard Webhooks say. The answer shows the signing secret, once.
-#[utoipa::path(post, path = "/v1/subscriptions", tag = "subscriptions", security(("call_context" = ["subscriptions:write"])),
+#[utoipa::path(post, path = "/v1/subscriptions", tag = "subscriptions", security(("call_context" = ["webhooks:write"])),
     params(("Idempotency-Key" = String, Header, description = "The caller's own name for this request")),
     request_body = NewSubscription,
     responses((status = 201, description = "The subscription, with its secret unless the answer repeats an earlier one", body = Subscription),
@@ -70,7 +70,7 @@ async fn create_subscription(
 }
 
 /// Lists subscriptions, oldest first.
-#[utoipa::path(get, path = "/v1/subscriptions", tag = "subscriptions", security(("call_context" = ["subscriptions:write"])),
+#[utoipa::path(get, path = "/v1/subscriptions", tag = "subscriptions", security(("call_context" = ["webhooks:write"])),
     params(SubscriptionSearch),
     responses((status = 200, description = "The subscriptions of the caller's accounts", body = SubscriptionPage),
         (status = "default", description = "A problem", body = Problem)))]
@@ -85,7 +85,7 @@ async fn list_subscriptions(
 
 /// Reads a subscription, and how delivery goes.
 #[utoipa::path(get, path = "/v1/subscriptions/{subscription_id}", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription")),
     responses((status = 200, description = "The subscription", body = Subscription, headers(("ETag" = String, description = "Its version"))),
         (status = "default", description = "A problem", body = Problem)))]
@@ -100,7 +100,7 @@ async fn read_subscription(
 
 /// Changes a subscription that nobody has changed since it was read.
 #[utoipa::path(put, path = "/v1/subscriptions/{subscription_id}", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription"),
         ("If-Match" = String, Header, description = "The ETag last read")),
     request_body = ChangeSubscription,
@@ -122,7 +122,7 @@ async fn change_subscription(
 
 /// Ends a subscription. What is on its way may still arrive, for as long as one call takes.
 #[utoipa::path(delete, path = "/v1/subscriptions/{subscription_id}", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription"),
         ("If-Match" = String, Header, description = "The ETag last read")),
     responses((status = 204, description = "It is gone"),
@@ -142,7 +142,7 @@ async fn delete_subscription(
 
 /// Gives a subscription a new secret; those before sign too for a time. The answer shows the new one, once.
 #[utoipa::path(post, path = "/v1/subscriptions/{subscription_id}/rotate-secret", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription"),
         ("Idempotency-Key" = String, Header, description = "The caller's own name for this request")),
     request_body = RotateSecret,
@@ -165,7 +165,7 @@ async fn rotate_subscription_secret(
 
 /// Sends a test event, signed, and tells what came of it. It is not retried, and counts for nothing.
 #[utoipa::path(post, path = "/v1/subscriptions/{subscription_id}/test", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription")),
     responses((status = 200, description = "What came of it", body = SubscriptionTest),
         (status = "default", description = "A problem", body = Problem)))]
@@ -180,7 +180,7 @@ async fn test_subscription(
 
 /// Sends again everything since an instant or a position, in order, under the ids it was sent under before.
 #[utoipa::path(post, path = "/v1/subscriptions/{subscription_id}/replay", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription"),
         ("Idempotency-Key" = String, Header, description = "The caller's own name for this request")),
     request_body = ReplaySubscription,
@@ -203,7 +203,7 @@ async fn replay_subscription(
 
 /// Lists the events that failed and are tried again: one an order, nothing later of the order is sent before it.
 #[utoipa::path(get, path = "/v1/subscriptions/{subscription_id}/deliveries", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription"), DeliverySearch),
     responses((status = 200, description = "The events, oldest first", body = DeliveryPage),
         (status = "default", description = "A problem", body = Problem)))]
@@ -220,7 +220,7 @@ async fn list_deliveries(
 
 /// Lists the events that were given up. They are kept for 30 days.
 #[utoipa::path(get, path = "/v1/subscriptions/{subscription_id}/dead-letters", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription"), DeliverySearch),
     responses((status = 200, description = "The events, oldest first", body = DeliveryPage),
         (status = "default", description = "A problem", body = Problem)))]
@@ -237,7 +237,7 @@ async fn list_dead_letters(
 
 /// Sends one event that was given up once more, out of its order. Once taken, it is a dead letter no longer.
 #[utoipa::path(post, path = "/v1/subscriptions/{subscription_id}/dead-letters/{event_id}/replay", tag = "subscriptions",
-    security(("call_context" = ["subscriptions:write"])),
+    security(("call_context" = ["webhooks:write"])),
     params(("subscription_id" = Uuid, Path, description = "The subscription"),
         ("event_id" = Uuid, Path, description = "The event"),
         ("Idempotency-Key" = String, Header, description = "The caller's own name for this request")),

@@ -40,7 +40,7 @@ use crate::{
     },
 };
 
-const SCOPE: &str = "subscriptions:write";
+const SCOPE: &str = "webhooks:write";
 const MOST_TYPES: usize = 20;
 const MOST_DESCRIPTION: usize = 200;
 /// Secrets that sign at a time: one that was rotated twice in a day still works.
