@@ -15,7 +15,7 @@ use crate::callers::Answer;
 
 /// The development key between experience-apis and process-apis.
 const KEY: &str = "development-only-experience-to-process-key";
-const SCOPES: [&str; 10] = [
+const SCOPES: [&str; 11] = [
     "accounts:read",
     "orders:read",
     "orders:write",
@@ -26,6 +26,7 @@ const SCOPES: [&str; 10] = [
     "feed:all",
     "news:read",
     "news:dismiss",
+    "subscriptions:write",
 ];
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 

@@ -60,11 +60,17 @@ pub(crate) enum Action {
     Quoted,
     /// A visit to the shop.
     Visited,
+    /// An order that the warehouse ships.
+    Shipped,
+    /// News of a shipment that fits no order, put aside by a person.
+    Strange,
+    /// An order while somebody is told of all of them.
+    Told,
 }
 
 impl Action {
     /// All of them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Portal,
         Self::Repeat,
         Self::Edi,
@@ -81,6 +87,9 @@ impl Action {
         Self::RunOut,
         Self::Quoted,
         Self::Visited,
+        Self::Shipped,
+        Self::Strange,
+        Self::Told,
     ];
 
     /// Does it, under a number that no other has.
@@ -133,6 +142,9 @@ impl Action {
             Self::RunOut => run_out(run, number, plenty).await,
             Self::Quoted => quoted(run, number, plenty).await,
             Self::Visited => visited(run, number).await,
+            Self::Shipped => shipped(run, &of(Channel::Portal, plenty)).await,
+            Self::Strange => strange(run, number, plenty).await,
+            Self::Told => told(run, &of(Channel::Portal, plenty)).await,
         }
     }
 }
@@ -443,6 +455,78 @@ async fn visited(run: &Run, number: u32) -> anyhow::Result<()> {
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
+}
+
+async fn shipped(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
+    through(run, order).await?;
+    let records = run.estate.outside.records().await?;
+    let numbers = records
+        .orders
+        .iter()
+        .filter(|erp| erp.purchase_order_number == order.number);
+    let numbers: Vec<&str> = numbers.map(|erp| erp.number.as_str()).collect();
+    for pick in records
+        .picks
+        .iter()
+        .filter(|pick| numbers.contains(&pick.order_ref.as_str()))
+    {
+        for step in ["pick", "pack", "ship"] {
+            run.estate.outside.work(&pick.pick_request_id, step).await?;
+        }
+    }
+    standing(run, order, &["shipped"]).await.map(drop)
+}
+
+async fn strange(run: &Run, number: u32, item: &str) -> anyhow::Result<()> {
+    let pick = run.estate.outside.strange_pick(number, item).await?;
+    run.estate.outside.work(&pick, "pick").await?;
+    let operator = run.crowd.turn(0)?.operator();
+    loop {
+        let waiting = operator.get("/v1/news").await;
+        let waiting = waiting.map(|answer| answer.json()).unwrap_or_default();
+        let waiting = waiting
+            .get("items")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let ours = waiting
+            .iter()
+            .find(|news| news.to_string().contains(&format!("{number:010}")));
+        if let Some(id) = ours.and_then(|news| news.get("id")).and_then(Value::as_str) {
+            let path = format!("/v1/news/{id}/dismiss");
+            let body = json!({"note": "It is none of ours."});
+            let done = operator.post(&path, &body).await;
+            if done.is_ok_and(|answer| answer.status.is_success() || answer.status == 404) {
+                return Ok(());
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn told(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
+    let operator = run.crowd.turn(0)?.operator();
+    let url = format!("{}/webhooks", run.estate.site.url);
+    let body = json!({"account": order.account, "url": url, "types": []});
+    while !operator
+        .post("/v1/subscriptions", &body)
+        .await
+        .is_ok_and(|answer| answer.status == 201)
+    {
+        tokio::time::sleep(PAUSE).await;
+    }
+    through(run, order).await?;
+    loop {
+        let posted = run.estate.site.webhooks();
+        let number = order.number.as_bytes();
+        if posted
+            .iter()
+            .any(|body| body.windows(number.len()).any(|part| part == number))
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 impl Callers {

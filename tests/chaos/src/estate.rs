@@ -104,13 +104,13 @@ impl Estate {
         })?;
         let site = Arc::new(Site::start().await?);
         let mut ports = Ports::default();
-        let (sandbox, outside) = start_sandbox(
-            binaries.path(Binary::Sandbox)?,
-            scratch.path(),
-            plan,
-            &mut ports,
-            &http,
-        )?;
+        let system = ports.url()?;
+        let place = Place {
+            folder: scratch.path(),
+            news: format!("{system}/v1/webhooks/warehouse"),
+        };
+        let program = binaries.path(Binary::Sandbox)?;
+        let (sandbox, outside) = start_sandbox(program, &place, plan, &mut ports, &http)?;
         until_up(&http, &format!("{}/erp/control/calls", outside.erp)).await?;
         let mut estate = Self {
             outside,
@@ -127,7 +127,7 @@ impl Estate {
         if plan.store == StorePlace::Postgres {
             estate.start_database(binaries, &mut ports).await?;
         }
-        estate.start_layers(binaries, plan, &mut ports)?;
+        estate.start_layers(binaries, plan, &system, &mut ports)?;
         estate.ready().await?;
         Ok(estate)
     }
@@ -171,24 +171,20 @@ impl Estate {
         &mut self,
         binaries: &Binaries,
         plan: &Plan,
+        system: &str,
         ports: &mut Ports,
     ) -> anyhow::Result<()> {
-        let system = ports.url()?;
         let instances: Vec<String> = (0..plan.instances)
             .map(|_| ports.url())
             .collect::<anyhow::Result<_>>()?;
         let experience: Vec<String> = (0..plan.instances)
             .map(|_| ports.url())
             .collect::<anyhow::Result<_>>()?;
-        self.add(
-            binaries,
-            plan,
-            (Binary::System, 0),
-            &system,
-            self.of_system(plan),
-        )?;
+        let above = instances.first().context("there is an instance")?;
+        let own = self.of_system(plan, above);
+        self.add(binaries, plan, (Binary::System, 0), system, own)?;
         for (number, url) in (0..).zip(&instances) {
-            let own = self.of_process(plan, &system)?;
+            let own = self.of_process(plan, system)?;
             self.add(binaries, plan, (Binary::Process, number), url, own)?;
         }
         for (number, (url, below)) in (0..).zip(experience.iter().zip(&instances)) {
@@ -242,12 +238,16 @@ impl Estate {
         Ok(())
     }
 
-    fn of_system(&self, plan: &Plan) -> Vec<(String, String)> {
+    fn of_system(&self, plan: &Plan, above: &str) -> Vec<(String, String)> {
         let erp = "ORDERWAY_SYSTEM__ERP__MAIN";
         let wms = "ORDERWAY_SYSTEM__WMS__WAREHOUSE";
         let (erp_proxy, wms_proxy) = (&self.outside.erp_proxy.url, &self.outside.wms_proxy.url);
         let quiet = milliseconds(plan.quiet_period);
         let mut own = vec![
+            (
+                "ORDERWAY_SYSTEM__PROCESS__BASE_URL".to_owned(),
+                above.to_owned(),
+            ),
             (format!("{erp}__CONNECTOR__BASE_URL"), erp_proxy.clone()),
             (
                 format!("{erp}__CONNECTOR__CREATE_CLASS"),
@@ -409,9 +409,15 @@ fn text(path: &Path) -> anyhow::Result<String> {
     text.with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
+/// Where the outside world writes its log, and where its warehouse posts its news.
+struct Place<'a> {
+    folder: &'a Path,
+    news: String,
+}
+
 fn start_sandbox(
     program: &Path,
-    folder: &Path,
+    place: &Place<'_>,
     plan: &Plan,
     ports: &mut Ports,
     http: &Client,
@@ -420,6 +426,8 @@ fn start_sandbox(
         program.to_owned(),
         "--create-class".into(),
         word(plan.class).into(),
+        "--wms-news-url".into(),
+        place.news.clone().into(),
     ];
     let mut urls = Vec::new();
     for option in [
@@ -454,7 +462,7 @@ fn start_sandbox(
         name: "sandbox".to_owned(),
         command,
         environment: BTreeMap::new(),
-        log: folder.join("sandbox.log"),
+        log: place.folder.join("sandbox.log"),
     });
     let outside = Outside {
         http: http.clone(),

@@ -52,9 +52,10 @@ pub(crate) struct Judgment {
 }
 
 impl Judgment {
-    /// Whether nothing is left to come.
+    /// Whether nothing is left to come. What is lost now may only not have been taken yet: a document is acknowledged
+    /// when it is stored.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unsettled.is_empty() && self.unanswered == 0
+        self.unsettled.is_empty() && self.unanswered == 0 && self.lost == 0
     }
 }
 

@@ -42,7 +42,7 @@ fn order(number: &str, po: &str, quantity: &str) -> Value {
 
 fn pick(id: &str, order: &str, quantity: &str) -> Value {
     json!({
-        "client_ref": id, "clientRef": id, "orderRef": order, "siteCode": "EAST", "status": "NEW", "createdAt": AT,
+        "pickRequestId": id, "clientRef": id, "orderRef": order, "siteCode": "EAST", "status": "NEW", "createdAt": AT,
         "lines": [{"skuCode": "SKU-0023", "qty": quantity}],
     })
 }

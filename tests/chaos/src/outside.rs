@@ -4,9 +4,15 @@ use anyhow::Context as _;
 use jiff::{Timestamp, civil::Date};
 use reqwest::{Client, Method};
 use rust_decimal::Decimal;
-use sandbox::fault::{CallRecord, FaultPlan, LogPage, Stats};
+use sandbox::{
+    SandboxConfig,
+    fault::{CallRecord, FaultPlan, LogPage, Stats},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+/// What begins the reference of a pick request that is none of Orderway's.
+const STRANGER: &str = "STRANGER-";
 
 /// A sales order of the ERP.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +49,7 @@ pub(crate) struct ErpLine {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pick {
+    pub(crate) pick_request_id: String,
     pub(crate) client_ref: String,
     /// The ERP's number of the order.
     pub(crate) order_ref: String,
@@ -148,14 +155,37 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    /// What both have.
+    /// What both have of Orderway.
     pub(crate) async fn records(&self) -> anyhow::Result<Records> {
         let orders = format!("{}/erp/control/orders", self.erp);
         let picks = format!("{}/wms/control/pickRequests", self.wms);
+        let mut picks: Vec<Pick> = get(&self.http, &picks).await?;
+        picks.retain(|pick| !pick.client_ref.starts_with(STRANGER));
         Ok(Records {
             orders: get(&self.http, &orders).await?,
-            picks: get(&self.http, &picks).await?,
+            picks,
         })
+    }
+
+    /// The floor does its work on a pick request: `pick`, `pack` or `ship`, all of it.
+    pub(crate) async fn work(&self, pick: &str, step: &str) -> anyhow::Result<()> {
+        let url = format!("{}/wms/control/pickRequests/{pick}/{step}", self.wms);
+        self.http.post(url).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Somebody else's pick request, of an order that Orderway never had; its id.
+    pub(crate) async fn strange_pick(&self, number: u32, item: &str) -> anyhow::Result<String> {
+        let body = json!({
+            "clientRef": format!("{STRANGER}{number}"), "orderRef": format!("{number:010}"), "siteCode": "EAST",
+            "lines": [{"lineRef": "1", "skuCode": item, "qty": "1", "unit": "EACH"}],
+        });
+        let url = format!("{}/wms/v2/pickRequests", self.wms);
+        let request = self.http.post(url).bearer_auth(SandboxConfig::WMS_TOKEN);
+        let answer = request.json(&body).send().await?.error_for_status()?;
+        let answer: Value = answer.json().await?;
+        let id = answer.get("pickRequestId").and_then(Value::as_str);
+        Ok(id.context("a pick request has an id")?.to_owned())
     }
 
     /// What is on the shelf, in both systems.

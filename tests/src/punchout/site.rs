@@ -1,5 +1,5 @@
 //! The buyer's own web site: pages that lead to the shop, the addresses to which carts come back, and the one to which
-//! ConfirmationRequests are sent.
+//! ConfirmationRequests and events are sent.
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +38,7 @@ impl Posted {
 struct Kept {
     carts: Vec<Posted>,
     confirmations: Vec<Vec<u8>>,
+    webhooks: Vec<Vec<u8>>,
     /// Answers still to be given before the first 200.
     refusals: Vec<u16>,
 }
@@ -62,6 +63,7 @@ impl Site {
             .route("/cart", post(cart))
             .route("/oci/cart", post(cart))
             .route("/confirmations", post(confirmation))
+            .route("/webhooks", post(webhook))
             .with_state(Arc::clone(&kept));
         let serving = tokio::spawn(async move {
             drop(axum::serve(listener, routes).await);
@@ -102,6 +104,11 @@ impl Site {
     /// The ConfirmationRequests that came, oldest first, those that were not taken too.
     pub fn confirmations(&self) -> Vec<Vec<u8>> {
         self.with(|kept| kept.confirmations.clone())
+    }
+
+    /// The events that were posted to it, oldest first.
+    pub fn webhooks(&self) -> Vec<Vec<u8>> {
+        self.with(|kept| kept.webhooks.clone())
     }
 
     /// What the next ConfirmationRequests are answered with, before they are taken again.
@@ -160,6 +167,11 @@ async fn cart(
     };
     locked(&kept, |kept| kept.carts.push(posted));
     page("<p>The cart is back.</p>")
+}
+
+async fn webhook(State(kept): State<Arc<Mutex<Kept>>>, body: Bytes) -> StatusCode {
+    locked(&kept, |kept| kept.webhooks.push(body.to_vec()));
+    StatusCode::NO_CONTENT
 }
 
 async fn confirmation(

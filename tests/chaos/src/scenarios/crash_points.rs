@@ -45,6 +45,9 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         ..Plan::default()
     }
     .with("ORDERWAY_PROCESS__HOUSEKEEPING__SWEEP_EVERY", "1s")
+    // News that fit no order are asked about soon, and soon left to a person.
+    .with("ORDERWAY_PROCESS__INTAKE__PULL_AFTER", "100ms")
+    .with("ORDERWAY_PROCESS__INTAKE__PATIENCE", "1s")
     // Backends fail on purpose here, each now and then: nobody is to keep away from them for that.
     .with(
         "ORDERWAY_SYSTEM__ERP__MAIN__BREAKER__MINIMUM_CALLS",

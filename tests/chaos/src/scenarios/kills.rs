@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use sandbox::CreateClass;
+
 use crate::{
     binaries::Binaries,
     estate::{Plan, word},
@@ -36,12 +38,12 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     run.estate
         .outside
         .erp_proxy
-        .set(&backends(options.seed))
+        .set(&backends(options.seed, options.class))
         .await?;
     run.estate
         .outside
         .wms_proxy
-        .set(&backends(options.seed ^ 1))
+        .set(&backends(options.seed ^ 1, CreateClass::Staged))
         .await?;
     let lasting = count.checked_div(rate).unwrap_or(0);
     let faults = options.faults.unwrap_or(usize::try_from(lasting / 2)?);
