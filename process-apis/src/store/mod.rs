@@ -253,6 +253,17 @@ pub struct EventFilter {
     pub types: Vec<String>,
 }
 
+/// What is on its way into an ERP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Orders whose creation there was written and is not done; those that wait for a person do not count.
+    pub awaiting_erp: u64,
+    /// When the oldest of those was written.
+    pub oldest_since: Option<Timestamp>,
+    /// Owners that take of a bound.
+    pub provisional: u64,
+}
+
 /// An effect that a worker holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeasedEffect {
@@ -386,6 +397,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes effects due that wait until [`PARKED`], some at a time, oldest first: those of a company's orders, or all;
     /// answers how many. Call it again while it answers more than 0.
     async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError>;
+    /// What is on its way into an ERP.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
     /// When the next effect is due, if any waits.
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError>;
 

@@ -5,6 +5,7 @@ mod erp;
 mod harness;
 mod holds;
 mod moving;
+mod outage;
 mod replacing;
 mod replacing_meanwhile;
 mod taking;

@@ -7,7 +7,7 @@ use sqlx::{PgPool, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    super::{AttemptStart, EffectChange, EffectOutcome, LeasedEffect, PARKED, StoreError},
+    super::{AttemptStart, Backlog, EffectChange, EffectOutcome, LeasedEffect, PARKED, StoreError},
     commit::Parts,
     value::{Columns as _, json, nanoseconds},
 };
@@ -185,4 +185,28 @@ pub(super) async fn wake(pool: &PgPool, company: Option<&CompanyId>) -> Result<u
     .execute(pool)
     .await?;
     Ok(woken.rows_affected())
+}
+
+/// What is on its way into an ERP.
+pub(super) async fn backlog(pool: &PgPool) -> Result<Backlog, StoreError> {
+    let row = sqlx::query(
+        "SELECT count(*) AS awaiting, min(created_at) AS oldest,
+            (SELECT count(DISTINCT owner_id) FROM bound_movement) AS provisional
+         FROM (SELECT created_at FROM effect WHERE state = 'pending' AND NOT awake AND kind = $1
+            UNION ALL SELECT created_at FROM effect
+                WHERE state = 'pending' AND awake AND serial_key IS NULL AND kind = $1
+            UNION ALL SELECT created_at FROM effect
+                WHERE state = 'pending' AND awake AND serial_key IS NOT NULL AND kind = $1
+            UNION ALL SELECT created_at FROM effect WHERE state = 'leased' AND kind = $1) AS awaiting_erp",
+    )
+    .bind(EffectKind::CreateErpOrder.word())
+    .fetch_one(pool)
+    .await?;
+    let (awaiting, provisional): (i64, i64) =
+        (row.try_get("awaiting")?, row.try_get("provisional")?);
+    Ok(Backlog {
+        awaiting_erp: u64::try_from(awaiting).unwrap_or(0),
+        oldest_since: row.maybe_at("oldest")?,
+        provisional: u64::try_from(provisional).unwrap_or(0),
+    })
 }

@@ -76,7 +76,7 @@ use uuid::Uuid;
 pub use self::open::PostgresOptions;
 use self::{open::Server, sequencer::Sequencer, wake::Waker};
 use super::{
-    AttemptStart, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
+    AttemptStart, Backlog, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
     CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
     IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
     ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
@@ -329,6 +329,10 @@ impl Store for PostgresStore {
 
     async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError> {
         effects::wake(&self.pool, company).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.server.read(|| effects::backlog(&self.pool)).await
     }
 
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AttemptStart, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
+        AttemptStart, Backlog, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
         StoreError,
     },
     value::{At, Id, Json, broken},
@@ -360,4 +360,28 @@ pub(super) fn wake(
         )?
         .execute(params![At(PARKED), company.map(CompanyId::as_str), most])?;
     Ok(u64::try_from(woken).unwrap_or(u64::MAX))
+}
+
+/// What is on its way into an ERP.
+pub(super) fn backlog(connection: &Connection) -> Result<Backlog, StoreError> {
+    let create = EffectKind::CreateErpOrder.word();
+    let (awaiting, oldest): (i64, Option<At>) = connection
+        .prepare_cached(
+            "SELECT count(*), min(created_at) FROM (
+                SELECT created_at FROM effect WHERE state = 'pending' AND awake = 0 AND due_at > 0 AND kind = ?1
+                UNION ALL SELECT created_at FROM effect
+                    WHERE state = 'pending' AND awake = 1 AND serial_key IS NULL AND background >= 0 AND kind = ?1
+                UNION ALL SELECT created_at FROM effect
+                    WHERE state = 'pending' AND awake = 1 AND serial_key > '' AND kind = ?1
+                UNION ALL SELECT created_at FROM effect WHERE state = 'leased' AND lease_until > 0 AND kind = ?1)",
+        )?
+        .query_row([create], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let provisional: i64 = connection
+        .prepare_cached("SELECT count(DISTINCT owner_id) FROM bound_movement")?
+        .query_row((), |row| row.get(0))?;
+    Ok(Backlog {
+        awaiting_erp: u64::try_from(awaiting).unwrap_or(0),
+        oldest_since: oldest.map(|at| at.0),
+        provisional: u64::try_from(provisional).unwrap_or(0),
+    })
 }

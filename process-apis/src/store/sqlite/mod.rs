@@ -44,7 +44,7 @@ use uuid::Uuid;
 
 use self::{open::Place, readers::Readers, writer::Writer};
 use super::{
-    AttemptStart, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
+    AttemptStart, Backlog, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
     CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
     IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
     ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
@@ -348,6 +348,10 @@ impl Store for SqliteStore {
         self.writer
             .run(move |connection| effects::wake(connection, company.as_ref(), SWEEP))
             .await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.readers.run(effects::backlog).await
     }
 
     async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {

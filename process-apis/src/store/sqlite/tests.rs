@@ -304,6 +304,13 @@ async fn hot_reads_go_by_an_index() {
         ("SELECT * FROM event WHERE position > 0 AND stream_id = x'00' ORDER BY position LIMIT 10", "stream_id=?"),
         ("SELECT * FROM event WHERE position > 0 AND company = 'A' AND account = 'B' ORDER BY position LIMIT 10", "event_of_account"),
         ("SELECT min(lease_until) FROM effect WHERE state = 'leased'", "effect_leased"),
+        ("SELECT created_at FROM effect WHERE state = 'pending' AND awake = 0 AND due_at > 0 AND kind = 'k'", "effect_asleep"),
+        ("SELECT created_at FROM effect WHERE state = 'pending' AND awake = 1 AND serial_key IS NULL AND background >= 0
+            AND kind = 'k'", "effect_awake"),
+        ("SELECT created_at FROM effect WHERE state = 'pending' AND awake = 1 AND serial_key > '' AND kind = 'k'",
+            "effect_queue"),
+        ("SELECT created_at FROM effect WHERE state = 'leased' AND lease_until > 0 AND kind = 'k'", "effect_leased"),
+        ("SELECT 1 FROM effect WHERE state = 'pending' AND awake = 0 AND due_at = 9 LIMIT 1", "effect_asleep"),
         ("SELECT id FROM reservation WHERE expires_at <= 9 ORDER BY expires_at LIMIT 1", "reservation_expiring"),
         ("SELECT state FROM sales_order WHERE company = 'A' AND account = 'B' ORDER BY id DESC LIMIT 9", "sales_order_of_account"),
         ("SELECT state FROM sales_order WHERE company = 'A' AND holds <> '' ORDER BY id DESC LIMIT 9", "sales_order_held"),

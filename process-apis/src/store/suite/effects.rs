@@ -6,11 +6,12 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AttemptStart, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
-        StoreError,
+        AttemptStart, Backlog, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect,
+        PARKED, StoreError,
     },
     Shared, at, company, empty, order,
 };
+use crate::effects::EffectKind;
 
 async fn add(store: &Shared, order: u128, due: i64, serial_key: Option<&str>) {
     let effect = NewEffect {
@@ -287,4 +288,38 @@ pub(in super::super) async fn what_is_parked_waits_until_it_is_woken_oldest_firs
     assert_eq!(store.wake_parked(Some(&company())).await.unwrap(), 2);
     assert_eq!(store.wake_parked(None).await.unwrap(), 0);
     assert_eq!(orders(&lease(&store, 50).await), [1, 2, 3, 4]);
+}
+
+pub(in super::super) async fn what_is_on_its_way_into_an_erp_is_counted(store: Shared) {
+    assert_eq!(store.backlog().await.unwrap(), Backlog::default());
+    let new = |second, kind: EffectKind, serial_key: Option<&str>| Commit {
+        effects: vec![EffectChange::New(NewEffect {
+            kind: kind.word(),
+            order_id: OrderId(Uuid::from_u128(1)),
+            payload: json!({}),
+            due_at: at(second),
+            serial_key: serial_key.map(str::to_owned),
+        })],
+        ..empty(second)
+    };
+    for (second, kind, key) in [
+        (3, EffectKind::CreateErpOrder, None),
+        (4, EffectKind::CreateErpOrder, Some("A")),
+        (5, EffectKind::CreateErpOrder, Some("A")),
+        (1, EffectKind::ReleaseToWarehouse, None),
+    ] {
+        store.commit(new(second, kind, key)).await.unwrap();
+    }
+    let waiting = |awaiting_erp, second| Backlog {
+        awaiting_erp,
+        oldest_since: Some(at(second)),
+        provisional: 0,
+    };
+    assert_eq!(store.backlog().await.unwrap(), waiting(3, 3));
+    let held = lease(&store, 10).await;
+    assert_eq!(store.backlog().await.unwrap(), waiting(3, 3));
+    for held in held {
+        end(&store, done(&held)).await.unwrap();
+    }
+    assert_eq!(store.backlog().await.unwrap(), waiting(1, 5));
 }
