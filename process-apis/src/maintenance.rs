@@ -18,7 +18,8 @@ use crate::{
     effects::{EffectKind, create_order},
     orders::replay::{Summary, replay, replay_all},
     store::{
-        AuditEntry, Cause, Commit, Engine, Kept, Outdated, Store,
+        AuditEntry, Cause, Commit, Engine, Kept, Outdated, Store, move_store,
+        postgres::PostgresOptions,
         sqlite::{SqliteStore, backup},
     },
 };
@@ -43,6 +44,13 @@ pub enum Maintenance {
         /// The file to write; never overwritten.
         #[arg(long)]
         to: PathBuf,
+    },
+    /// Moves the embedded store into an empty `PostgreSQL` database, and compares every row. The process must be
+    /// stopped; the file is only read.
+    MoveStore {
+        /// The database; `store.url` unless said, which keeps its password out of the list of processes.
+        #[arg(long)]
+        to: Option<String>,
     },
     /// Tells what is older than `retention` in the configuration says, and with --apply removes it.
     Retention {
@@ -100,8 +108,38 @@ pub async fn run(
             opened.close().await;
             done
         }
+        Maintenance::MoveStore { to } => move_to_postgres(to, config, out).await,
         Maintenance::Restore { from } => restore(&from, &data_file(config)?, out),
     }
+}
+
+async fn move_to_postgres(
+    to: Option<String>,
+    config: &Config,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let to = match to {
+        Some(url) => Some(PostgresOptions::new(url)),
+        None => config.store.postgres(),
+    };
+    let to = to.context("say where to: --to postgres://user@host:5432/database, or `store.url`")?;
+    let path = &config.store.path;
+    let moved = move_store(path, &to).await?;
+    for (table, rows) in moved.rows.iter().filter(|(_, rows)| **rows > 0) {
+        writeln!(out, "{rows:>12} {table}")?;
+    }
+    writeln!(
+        out,
+        "every row is the same, the audit trail is whole, and the feed goes on behind position {}",
+        moved.position
+    )?;
+    writeln!(
+        out,
+        "next: set `store.url`, run `process-apis replay`, start process-apis, and put {} away: were it served again, \
+         orders would be taken and created twice. docs/runbooks/move-to-postgresql.md",
+        path.display()
+    )?;
+    Ok(true)
 }
 
 /// The store as the configuration names it; a data file is only read, and may be at work.

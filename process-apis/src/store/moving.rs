@@ -102,6 +102,15 @@ impl Digest {
 ///
 /// Refused while a process has the file, or works on the database.
 pub async fn move_store(path: &Path, to: &PostgresOptions) -> anyhow::Result<Moved> {
+    let (target, moved) = fill(path, to).await.context("nothing was moved")?;
+    target
+        .commit()
+        .await
+        .context("the commit was not answered; see whether the database is still empty")?;
+    Ok(moved)
+}
+
+async fn fill(path: &Path, to: &PostgresOptions) -> anyhow::Result<(Target, Moved)> {
     let file = path.to_owned();
     let mut source = tokio::task::spawn_blocking(move || Source::open(&file)).await??;
     let mut target = Target::begin(to).await?;
@@ -115,8 +124,7 @@ pub async fn move_store(path: &Path, to: &PostgresOptions) -> anyhow::Result<Mov
         rows.insert(table.name, moved);
     }
     let position = target.go_on(source.sequences()?).await?;
-    target.commit().await?;
-    Ok(Moved { rows, position })
+    Ok((target, Moved { rows, position }))
 }
 
 /// The tables of the file as the server has them, each behind those that it refers to.

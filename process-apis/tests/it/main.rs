@@ -3,4 +3,5 @@
 
 mod commands;
 mod drain;
+mod moving;
 mod support;

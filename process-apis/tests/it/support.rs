@@ -42,11 +42,16 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_by(binary(folder)).await
+    }
+
+    /// The same, of a binary that was told more.
+    pub(crate) async fn start_by(mut binary: Command) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap();
-        let child = binary(folder)
+        let child = binary
             .env("ORDERWAY_PROCESS__LISTEN", address.to_string())
             .env("ORDERWAY_PROCESS__DEVELOPMENT", "false")
             .env(
@@ -57,6 +62,15 @@ impl Serving {
                 "ORDERWAY_PROCESS__CONTEXT__SYSTEM_KEY",
                 "a-key-of-the-test-of-forty-bytes-for-it-2",
             )
+            .env(
+                "ORDERWAY_PROCESS__CONTEXT__INTAKE_KEY",
+                "a-key-of-the-test-of-forty-bytes-for-it-3",
+            )
+            .env(
+                "ORDERWAY_PROCESS__WEBHOOKS__SECRET_KEY",
+                "a-key-of-the-test-of-forty-bytes-for-it-4",
+            )
+            .env("ORDERWAY_PROCESS__WEBHOOKS__ALLOW_LOOPBACK", "false")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

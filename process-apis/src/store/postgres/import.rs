@@ -204,14 +204,14 @@ impl Target {
         if let Some(line) = broken {
             bail!("line {line} of the audit trail does not follow from the one before");
         }
+        // The planner knows nothing yet of tables that were filled at once.
+        self.run("ANALYZE".to_owned()).await?;
         Ok(position)
     }
 
     /// Makes it so. Before this, nothing of it is there for anybody.
     pub(in super::super) async fn commit(mut self) -> anyhow::Result<()> {
-        self.run("COMMIT".to_owned()).await?;
-        // The planner knows nothing of tables that were filled at once.
-        self.run("ANALYZE".to_owned()).await
+        self.run("COMMIT".to_owned()).await
     }
 
     async fn run(&mut self, sql: String) -> anyhow::Result<()> {
