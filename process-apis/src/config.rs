@@ -1,7 +1,8 @@
 //! Configuration of the layer: see config/process-apis.toml for every key.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use service_runtime::{
     config::{ByteSize, Faults, HumanDuration, Secret, Validate},
@@ -10,8 +11,11 @@ use service_runtime::{
 };
 
 use crate::{
-    documents::DocumentsConfig, events::webhooks::WebhooksConfig, intake::IntakeConfig,
-    sessions::SessionsConfig, store::StoreConfig,
+    documents::DocumentsConfig,
+    events::{bus::BusConfig, webhooks::WebhooksConfig},
+    intake::IntakeConfig,
+    sessions::SessionsConfig,
+    store::StoreConfig,
 };
 
 /// What begins a key that stands in a committed file and protects nothing.
@@ -58,6 +62,9 @@ pub struct Config {
     pub sessions: SessionsConfig,
     /// How webhooks are sent.
     pub webhooks: WebhooksConfig,
+    /// Where events are published.
+    #[serde(default)]
+    pub bus: BusConfig,
     /// What becomes of news of backends that cannot be applied at once.
     #[serde(default)]
     pub intake: IntakeConfig,
@@ -124,8 +131,18 @@ pub struct EffectsConfig {
     pub call_time: HumanDuration,
     /// How often to look for what other instances have written.
     pub poll: HumanDuration,
-    /// How long after an unknown outcome a warehouse's search may miss a release.
-    pub warehouse_quiet_period: HumanDuration,
+    /// After so long a person is asked, whatever it is that does not come to an end.
+    pub settle_within: HumanDuration,
+    /// When to look for what else the ERP has of an order, after it was accepted or has ended; each later than the one
+    /// before.
+    pub ghost_sweep: Vec<HumanDuration>,
+}
+
+impl EffectsConfig {
+    /// When to look for what else the ERP has of an order.
+    pub fn ghost_sweep(&self) -> Arc<[SignedDuration]> {
+        self.ghost_sweep.iter().map(|after| after.signed()).collect()
+    }
 }
 
 impl Default for EffectsConfig {
@@ -135,7 +152,10 @@ impl Default for EffectsConfig {
             lease: HumanDuration::from_secs(15),
             call_time: HumanDuration::from_secs(10),
             poll: HumanDuration::from_secs(1),
-            warehouse_quiet_period: HumanDuration::from_secs(5),
+            settle_within: HumanDuration::from_secs(72 * 3600),
+            ghost_sweep: [60, 300, 900, 3600, 24 * 3600]
+                .map(HumanDuration::from_secs)
+                .to_vec(),
         }
     }
 }
@@ -248,6 +268,7 @@ impl Validate for Config {
         faults.within("documents", &self.documents);
         faults.within("sessions", &self.sessions);
         faults.within("webhooks", &self.webhooks);
+        faults.within("bus", &self.bus);
         self.webhooks.validate_mode(self.development, faults);
         faults.within("intake", &self.intake);
         faults.check(
@@ -288,6 +309,18 @@ impl Validate for EffectsConfig {
             "poll",
             "give at least 10ms",
         );
+        faults.check(
+            self.settle_within >= HumanDuration::from_secs(60),
+            "settle_within",
+            "give at least 1m",
+        );
+        let mut after = HumanDuration::from_secs(0);
+        let later = |look: &HumanDuration| *look > std::mem::replace(&mut after, *look);
+        faults.check(
+            self.ghost_sweep.len() <= 20 && self.ghost_sweep.iter().all(later),
+            "ghost_sweep",
+            "give at most 20 times, each later than the one before",
+        );
     }
 }
 
@@ -318,6 +351,8 @@ mod tests {
         assert_eq!(config.documents, DocumentsConfig::default());
         assert_eq!(config.sessions, SessionsConfig::default());
         assert_eq!(config.intake, IntakeConfig::default());
+        let bus = BusConfig::default();
+        assert_eq!(format!("{:?}", config.bus), format!("{bus:?}"));
         assert!(config.context.intake_key.is_some());
     }
 

@@ -48,7 +48,7 @@ use crate::{
     clients::hop::SystemClient,
     config::Config,
     effects::{housekeeping, worker::Worker},
-    events::webhooks::WebhookWorker,
+    events::{bus::Publisher, webhooks::WebhookWorker},
     intake::pull::Puller,
     policy::Policies,
     state::AppState,
@@ -92,9 +92,10 @@ pub enum BuildError {
     Contract(#[source] serde_json::Error),
 }
 
-/// What runs beside the requests: effects, and what is tidied up.
+/// What runs beside the requests: effects, what is told outside, and what is tidied up.
 pub struct Background {
     state: AppState,
+    bus: Option<Publisher>,
     wind_down: CancellationToken,
     store: Option<Engine>,
 }
@@ -124,6 +125,11 @@ impl Background {
         tokio::join!(
             worker.run(wind_down.clone()),
             WebhookWorker::new(&self.state).run(wind_down.clone()),
+            async {
+                if let Some(bus) = self.bus {
+                    bus.run(wind_down.clone()).await;
+                }
+            },
             housekeeping::run(self.state.clone(), wind_down.clone()),
             outage::watch(self.state.clone(), wind_down.clone()),
             Puller::new(&self.state).run(wind_down.clone()),
@@ -210,19 +216,29 @@ pub fn build_on(
     let system = SystemClient::new(HopClient::new(config.system.clone(), signer));
     let state = AppState::new(store, Arc::new(system), deps.clock, deps.policies, config)
         .map_err(BuildError::Webhooks)?;
-    register_checks(&state, &deps.readiness);
+    let bus = Publisher::new(
+        Arc::clone(&state.store),
+        state.clock.clone(),
+        &state.config.bus,
+    );
+    register_checks(&state, bus.as_ref(), &deps.readiness);
     deps.readiness.set_started();
     let router =
         router::router(&state, [verifier, intake], deps.readiness).map_err(BuildError::Contract)?;
     let background = Background {
         state,
+        bus,
         wind_down: CancellationToken::new(),
         store: None,
     };
     Ok((router, background))
 }
 
-fn register_checks(state: &AppState, readiness: &Readiness) {
+fn register_checks(state: &AppState, bus: Option<&Publisher>, readiness: &Readiness) {
+    if let Some(bus) = bus {
+        let check = bus.check();
+        readiness.register("bus", move || std::future::ready(check()));
+    }
     let store = Arc::clone(&state.store);
     readiness.register("store", move || {
         let store = Arc::clone(&store);
