@@ -9,6 +9,7 @@ use std::{
     io::Write as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -43,6 +44,12 @@ pub(crate) enum Verdict {
 }
 
 impl Course {
+    /// From its first sending to the answer that settled it.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        let end = self.end.as_ref()?;
+        Duration::try_from(end.at.duration_since(self.invoked_at)).ok()
+    }
+
     /// Account and number.
     pub(crate) fn key(&self) -> (String, String) {
         (self.order.account.to_owned(), self.order.number.clone())

@@ -41,6 +41,10 @@ pub(crate) struct Plan {
     pub(crate) instances: usize,
     /// Settings laid over all others.
     pub(crate) settings: Vec<(String, String)>,
+    /// Lines of the policies, and what stands in their place.
+    pub(crate) policies: Vec<(&'static str, &'static str)>,
+    /// Whether the buyer's site is posted every event.
+    pub(crate) subscribed: bool,
 }
 
 /// Where the store is.
@@ -60,6 +64,8 @@ impl Default for Plan {
             store: StorePlace::Sqlite,
             instances: 1,
             settings: Vec::new(),
+            policies: Vec::new(),
+            subscribed: false,
         }
     }
 }
@@ -103,6 +109,7 @@ impl Estate {
             ..BackendClientConfig::default()
         })?;
         let site = Arc::new(Site::start().await?);
+        copy_config(&scratch.path().join("config"), plan)?;
         let mut ports = Ports::default();
         let system = ports.url()?;
         let place = Place {
@@ -144,7 +151,7 @@ impl Estate {
         let database = starting.await??;
         let migrated = tokio::process::Command::new(binaries.path(Binary::Process)?)
             .arg("--config-dir")
-            .arg(tests::root().join("config"))
+            .arg(self.config())
             .arg("migrate")
             .env("ORDERWAY_PROCESS__STORE__URL", database.url())
             .output()
@@ -224,7 +231,7 @@ impl Estate {
             command: vec![
                 binaries.path(binary)?.to_owned(),
                 "--config-dir".into(),
-                tests::root().join("config"),
+                self.config(),
             ],
             environment,
             log: self.scratch.path().join(format!("{name}.log")),
@@ -384,10 +391,33 @@ impl Estate {
             .collect()
     }
 
+    fn config(&self) -> PathBuf {
+        self.scratch.path().join("config")
+    }
+
     /// Where the store's file and the logs are.
     pub(crate) fn folder(&self) -> &Path {
         self.scratch.path()
     }
+}
+
+/// The committed configuration, with its policies changed as the plan says: a file of the run's own, so that nobody
+/// changes it under a layer that starts again.
+fn copy_config(to: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let from = tests::root().join("config");
+    std::fs::create_dir_all(to.join("policies"))?;
+    for entry in std::fs::read_dir(&from)?.flatten() {
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    let mut policies = std::fs::read_to_string(from.join("policies/default.toml"))?;
+    for (old, new) in &plan.policies {
+        anyhow::ensure!(policies.contains(old), "the policies have no {old}");
+        policies = policies.replace(old, new);
+    }
+    std::fs::write(to.join("policies/default.toml"), policies)?;
+    Ok(())
 }
 
 /// What the connector's configuration calls it.

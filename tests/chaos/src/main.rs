@@ -9,6 +9,7 @@ mod binaries;
 mod callers;
 mod cluster;
 mod estate;
+mod events;
 mod faults;
 mod judge;
 mod linear;

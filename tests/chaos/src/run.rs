@@ -1,10 +1,14 @@
 //! One run: an estate, its callers, the log of what was acknowledged, and the wait until everything is settled.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
-use serde_json::Value;
+use serde_json::{Value, json};
 use service_runtime::clock::Clock;
 use tokio::time::Instant;
 
@@ -13,6 +17,7 @@ use crate::{
     binaries::Binaries,
     callers::{Crowd, USERS},
     estate::{Estate, Plan},
+    events,
     judge::{Case, Judgment, Key, judge},
     orders::{PLENTIFUL, SCARCE, SCARCE_LEAD_DAYS, SITE},
     outside::Records,
@@ -23,9 +28,22 @@ use crate::{
 /// What there is of what there is plenty of.
 const PLENTY: u64 = 1_000_000;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After the orders are settled.
+const POSTED_WITHIN: Duration = Duration::from_secs(90);
 /// Orders and lines of logs that are told when a run does not settle.
 const TOLD: usize = 8;
 const TOLD_LINES: usize = 12;
+
+/// Has the buyer's site posted every event of every account.
+async fn subscribe(estate: &Estate, crowd: &Crowd) -> anyhow::Result<()> {
+    for (account, _) in USERS {
+        let body = json!({"account": account, "url": format!("{}/webhooks", estate.site.url)});
+        let operator = crowd.turn(0)?.operator();
+        let made = operator.post("/v1/subscriptions", &body).await?;
+        anyhow::ensure!(made.status == 201, "no subscription: {}", made.text);
+    }
+    Ok(())
+}
 
 /// One run.
 pub(crate) struct Run {
@@ -57,6 +75,9 @@ impl Run {
             stock.insert(item.to_owned(), scarce);
         }
         let crowd = Crowd::of(&estate).await?;
+        if plan.subscribed {
+            subscribe(&estate, &crowd).await?;
+        }
         let log = Arc::new(AckLog::new(&estate.folder().join("acknowledged.jsonl"))?);
         Ok(Self {
             estate,
@@ -147,6 +168,34 @@ impl Run {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Waits until every event has been posted that is in the feed, and judges both.
+    pub(crate) async fn judge_events(
+        &self,
+        report: &mut Report,
+        records: &Records,
+    ) -> anyhow::Result<()> {
+        let accepted = records
+            .orders
+            .iter()
+            .filter(|order| !order.blocked && order.status != crate::outside::ErpStatus::Cancelled);
+        let accepted = accepted
+            .map(|order| (order.account.clone(), order.purchase_order_number.clone()))
+            .collect();
+        let begun = Instant::now();
+        while self.plan.subscribed && begun.elapsed() < POSTED_WITHIN {
+            let came: BTreeSet<String> = events::posted(self)?
+                .into_iter()
+                .map(|event| event.id)
+                .collect();
+            let feed = events::feed(self).await?;
+            if feed.iter().all(|event| came.contains(&event.id)) {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        events::judge(self, report, &accepted).await
     }
 
     /// Notes what a judgment found.

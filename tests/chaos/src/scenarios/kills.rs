@@ -6,6 +6,7 @@ use std::time::Duration;
 use sandbox::CreateClass;
 
 use crate::{
+    ack_log::Course,
     binaries::Binaries,
     estate::{Plan, word},
     faults::{LATEST_DELIVERY, Rhythm, backends, in_flight, strike},
@@ -30,6 +31,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         class: options.class,
         quiet_period,
         store: options.store,
+        subscribed: true,
         ..Plan::default()
     };
     let run = Run::start(binaries, plan, SCARCE).await?;
@@ -85,18 +87,13 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         .chain(&wms)
         .filter(|call| call.repeat_of.is_some());
     report.note("requests delivered late or twice", late.count());
-    let times = courses
-        .iter()
-        .filter_map(|course| {
-            let end = course.end.as_ref()?;
-            Duration::try_from(end.at.duration_since(course.invoked_at)).ok()
-        })
-        .collect();
+    let times = courses.iter().filter_map(Course::took).collect();
     report.note("99 of 100 acknowledged within, ms", percentile(times, 99));
     run.note(&mut report, &found, took);
     report.must(share >= LEAST_SHARE, || {
         format!("{share} % of the faults hit orders under way: {LEAST_SHARE} % are wanted")
     });
+    run.judge_events(&mut report, &records).await?;
     run.finish(&mut report, &found).await;
     Ok(report)
 }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sandbox::fault::{Fault, FaultPlan, FaultRule};
-use tokio::time::Instant;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    ack_log::Course,
     binaries::Binaries,
     estate::Plan,
     load::Load,
     orders::{Mix, planned},
+    outside::Records,
     report::{Report, percentile},
     run::Run,
     scenarios::Options,
@@ -19,6 +22,8 @@ use crate::{
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 /// Before the ERP fails: what buyers look at is known then.
 const BEFORE: Duration = Duration::from_secs(3);
+/// Orders beyond a bound.
+const BEYOND: usize = 3;
 /// How much more memory a layer may take at the end of an outage than at its beginning.
 const GROWTH_KIB: u64 = 64 * 1024;
 
@@ -29,56 +34,73 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let plan = Plan {
         class: options.class,
         store: options.store,
+        subscribed: true,
+        // What is tried is that orders within the bounds are taken, however many: the bounds of sums are far away.
+        policies: vec![
+            (
+                "max_account_value = \"25000\"",
+                "max_account_value = \"100000000\"",
+            ),
+            (
+                "max_item_quantity = \"1000\"",
+                "max_item_quantity = \"1000000\"",
+            ),
+        ],
         ..Plan::default()
     };
     let run = Run::start(binaries, plan, 40).await?;
     let mut report = Report::new("outage", options.seed);
+    report.note("orders a second", rate);
+    report.note("the ERP was down, s", down.as_secs());
     let orders = planned(options.seed, &format!("O{}", options.seed), count, Mix::ALL);
     let mut load = Load::start(&run.crowd, &run.log, orders, rate);
     tokio::time::sleep(BEFORE).await;
-    let refused = Fault::Status {
+    outage(&run, down, &mut report).await?;
+
+    let returned_at = run.clock.now();
+    let had = run.estate.outside.records().await?.orders.len();
+    let (sent, unanswered) = run.log.counts();
+    run.estate.outside.erp_proxy.heal().await?;
+    load.settled(SETTLED_WITHIN).await;
+    let (found, records, took) = run.settle(SETTLED_WITHIN).await?;
+    let backlog = sent.saturating_sub(had);
+    report.note("orders it did not have when it came back", backlog);
+    report.note("without an answer when it came back", unanswered);
+    drained(&mut report, &records, returned_at, backlog)?;
+    let courses = run.log.courses();
+    let times = courses.iter().filter_map(Course::took).collect();
+    report.note("99 of 100 acknowledged within, ms", percentile(times, 99));
+    run.note(&mut report, &found, took);
+    report.must(found.refused == 0, || {
+        format!("{} orders within the policy were refused", found.refused)
+    });
+    run.judge_events(&mut report, &records).await?;
+    run.finish(&mut report, &found).await;
+    Ok(report)
+}
+
+/// The ERP is down for a time; what lies beyond a bound of the policy is refused meanwhile, and no layer grows.
+async fn outage(run: &Run, down: Duration, report: &mut Report) -> anyhow::Result<()> {
+    let fault = Fault::Status {
         status: 503,
         retry_after_s: None,
     };
-    let plan = FaultPlan::of_rules(vec![FaultRule::new("", refused)]);
+    let plan = FaultPlan::of_rules(vec![FaultRule::new("", fault)]);
     run.estate.outside.erp_proxy.set(&plan).await?;
     let over = CancellationToken::new();
-    let watching = watch_memory(&run, over.clone());
     let waiting = async {
-        tokio::time::sleep(down).await;
+        tokio::time::sleep(down / 2).await;
+        let refused = too_much(run).await;
+        tokio::time::sleep(down / 2).await;
         over.cancel();
+        refused
     };
-    let (memory, ()) = tokio::join!(watching, waiting);
-    let before = run.estate.outside.records().await?;
-    let (sent, unanswered) = run.log.counts();
-    run.estate.outside.erp_proxy.heal().await?;
-    let back = Instant::now();
-    let returned_at = run.clock.now();
-    load.settled(SETTLED_WITHIN).await;
-    let (found, records, took) = run.settle(SETTLED_WITHIN).await?;
-
-    let backlog = sent.saturating_sub(before.orders.len());
-    let drained = records.orders.iter().map(|order| order.created_at).max();
-    let drained =
-        drained.and_then(|last| Duration::try_from(last.duration_since(returned_at)).ok());
-    let drained = drained.unwrap_or_else(|| back.elapsed());
-    let courses = run.log.courses();
-    let times = courses
-        .iter()
-        .filter_map(|course| {
-            let end = course.end.as_ref()?;
-            Duration::try_from(end.at.duration_since(course.invoked_at)).ok()
-        })
-        .collect();
-    report.note("orders a second", rate);
-    report.note("the ERP was down, s", down.as_secs());
-    report.note("orders it did not have when it came back", backlog);
-    report.note("without an answer when it came back", unanswered);
-    report.note("until it had the last of them, s", drained.as_secs());
-    let milliseconds = usize::try_from(drained.as_millis())?.max(1);
-    let a_second = backlog.saturating_mul(1_000).checked_div(milliseconds);
-    report.note("drained a second", a_second.unwrap_or(0));
-    report.note("99 of 100 acknowledged within, ms", percentile(times, 99));
+    let (memory, refused) = tokio::join!(watch_memory(run, over.clone()), waiting);
+    let refused = refused?;
+    report.note("orders beyond a bound, refused", refused);
+    report.must(refused == BEYOND, || {
+        format!("{refused} of {BEYOND} orders beyond a bound were refused")
+    });
     for (name, first, last) in &memory {
         report.note(
             &format!("memory of {name}, KiB"),
@@ -88,12 +110,42 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
             format!("{name} grew from {first} to {last} KiB: {GROWTH_KIB} KiB are allowed")
         });
     }
-    run.note(&mut report, &found, took);
-    report.must(found.refused == 0, || {
-        format!("{} orders within the policy were refused", found.refused)
-    });
-    run.finish(&mut report, &found).await;
-    Ok(report)
+    Ok(())
+}
+
+/// How fast the ERP was given what it had missed.
+fn drained(
+    report: &mut Report,
+    records: &Records,
+    returned_at: Timestamp,
+    backlog: usize,
+) -> anyhow::Result<()> {
+    let last = records.orders.iter().map(|order| order.created_at).max();
+    let took = last.map(|last| last.duration_since(returned_at));
+    let took = took
+        .and_then(|took| Duration::try_from(took).ok())
+        .unwrap_or_default();
+    report.note("until it had the last of them, s", took.as_secs());
+    let milliseconds = usize::try_from(took.as_millis())?.max(1);
+    let a_second = backlog.saturating_mul(1_000).checked_div(milliseconds);
+    report.note("drained a second", a_second.unwrap_or(0));
+    Ok(())
+}
+
+/// Orders of more than the policy takes while the ERP is down: how many are refused by that bound. Nobody sends them
+/// again, so that they must not be in the ERP in the end.
+async fn too_much(run: &Run) -> anyhow::Result<usize> {
+    let user = run.crowd.turn(0)?.user("ACME")?;
+    let mut refused: usize = 0;
+    for number in 0..BEYOND {
+        let line = json!({"item": "SKU-0001", "quantity": {"value": "20000", "unit": "EA"}});
+        let number = format!("BEYOND-{number}");
+        let body = json!({"purchase_order_number": number, "lines": [line]});
+        let answer = user.post("/orders", &number, &body).await?;
+        let named = answer.at("/code") == "outage-limit" && answer.at("/bound") == "order_value";
+        refused = refused.saturating_add(usize::from(answer.status == 503 && named));
+    }
+    Ok(refused)
 }
 
 /// The memory of each layer when it begins and when it is over.

@@ -29,6 +29,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         class: options.class,
         store: StorePlace::Postgres,
         instances: 2,
+        subscribed: true,
         ..Plan::default()
     };
     let run = Run::start(binaries, plan, 40).await?;
@@ -47,11 +48,12 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         crashes = crashes.saturating_add(1);
     }
     load.settled(SETTLED_WITHIN).await;
-    let (found, _, took) = run.settle(SETTLED_WITHIN).await?;
+    let (found, records, took) = run.settle(SETTLED_WITHIN).await?;
     report.note("orders a second", rate);
     report.note("instances of each layer", 2);
     report.note("crashes of the server", crashes);
     run.note(&mut report, &found, took);
+    run.judge_events(&mut report, &records).await?;
     run.finish(&mut report, &found).await;
     Ok(report)
 }
