@@ -3,7 +3,7 @@
 mod partners;
 mod tour;
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -74,6 +74,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let offset = arguments.port_offset;
     let mut sandbox = SandboxConfig::new(Seed::default_world(clock.today(&TimeZone::UTC)));
     sandbox.create_class = arguments.create_class;
+    // Whoever looks around afterwards sees the orders leave.
+    sandbox.wms_floor = (!arguments.once).then_some(Duration::from_secs(5));
     sandbox.erp_address = loopback(7101 + offset);
     sandbox.wms_address = loopback(7102 + offset);
     sandbox.issuer_address = loopback(7103 + offset);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
 };
 use canonical_model::{
@@ -13,7 +13,10 @@ use canonical_model::{
     shipment::ShipmentNews,
 };
 use jiff::Timestamp;
-use service_runtime::{extract::Path, problem::Problem};
+use service_runtime::{
+    extract::Path,
+    problem::{Problem, codes},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{NewsError, deliver::not_taken};
@@ -54,8 +57,9 @@ async fn take_backend_news(
     State(state): State<AppState>,
     Path(system): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
+    let body = body.map_err(|rejection| unread(&rejection))?;
     let source = state.news_source(&system).ok_or_else(Problem::not_found)?;
     let now = state.clock().now();
     let deliveries = match read(&source.backend, &headers, &body, now) {
@@ -77,6 +81,14 @@ async fn take_backend_news(
             .map_err(|error| not_taken(&error))?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn unread(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("Send at most {MOST_BYTES} bytes at a time.");
+        return Problem::new(codes::PAYLOAD_TOO_LARGE, detail);
+    }
+    Problem::invalid_request("The body did not come to its end; send it again.")
 }
 
 fn read(

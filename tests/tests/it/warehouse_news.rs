@@ -285,8 +285,6 @@ async fn what_the_warehouse_has_not_signed_now_is_not_looked_at() -> anyhow::Res
             before["version"].as_u64().map(|before| before + 1)
         );
     }
-    let huge = "x".repeat(300 * 1024);
-    expect(&released.post(&signed(&huge), &huge).await?, 413);
     released.world.stop().await
 }
 
@@ -382,8 +380,9 @@ async fn a_source_may_deliver_its_own_news_and_nothing_else() -> anyhow::Result<
             continue;
         }
         let path = operation.path.replace(['{', '}'], "");
-        let method = reqwest::Method::from_bytes(operation.method.to_uppercase().as_bytes())?;
-        let answer = source.call(method, &path, &json!({})).await?;
+        let answer = source
+            .call(operation.method.clone(), &path, &json!({}))
+            .await?;
         assert_eq!(answer.status, 401, "{}: {}", operation.id, answer.text);
         closed += 1;
     }
