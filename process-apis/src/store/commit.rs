@@ -354,7 +354,8 @@ pub struct AuditEntry {
 /// What a commit came to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Committed {
-    /// Feed position of its last event; None = it had none.
+    /// Feed position of its last event; None = it had none, or the store gives positions after the commit, as
+    /// `PostgreSQL` does: wait for [`position`](super::Store::position).
     pub position: Option<u64>,
     /// The documents it stored or owes, as they are now.
     pub documents: Vec<Document>,

@@ -382,7 +382,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Events in feed order.
     async fn events(&self, filter: EventFilter) -> Result<Vec<CloudEvent>, StoreError>;
-    /// The newest feed position; changes with every commit that brings events, and wakes who waits.
+    /// The newest feed position; changes with, or soon after, every commit that brings events, and wakes who waits.
     fn position(&self) -> watch::Receiver<u64>;
 
     /// Leases due effects, oldest first; of effects with one serial key at most one is leased at a time.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Row as _,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -115,6 +115,13 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
     let losses = Arc::<Losses>::default();
     let known = Arc::clone(&losses);
     let server = options.server()?;
+    // Once outside the pool, which would try again in silence what is refused for a reason.
+    let mut first = server
+        .connect()
+        .await
+        .context("PostgreSQL cannot be used; see `store.url`")?;
+    check(&mut first).await?;
+    first.close().await?;
     let statement_time = options.statement_time;
     let pool = PgPoolOptions::new()
         .max_connections(options.connections)
@@ -134,9 +141,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
                     .map_err(|error| sqlx::Error::Configuration(error.into()))
             })
         })
-        .connect_with(server)
-        .await
-        .context("PostgreSQL cannot be used; see `store.url`")?;
+        .connect_lazy_with(server);
     Ok(Server { pool, losses })
 }
 
