@@ -25,6 +25,7 @@ openapi:
     cargo run -p system-apis -- openapi > openapi/system-apis.json
     cargo run -p process-apis -- openapi > openapi/process-apis.json
     cargo run -p experience-apis -- openapi > openapi/experience-apis.json
+    cargo run -p experience-apis -- asyncapi > openapi/asyncapi.json
 
 # Starts the sandbox and the three layers.
 up *args:

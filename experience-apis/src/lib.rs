@@ -2,6 +2,7 @@
 //! credit and orders are the business of `process-apis` below, and nothing is kept here.
 
 pub mod admission;
+pub mod asyncapi;
 mod body;
 pub mod clients;
 pub mod config;

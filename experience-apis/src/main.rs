@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use experience_apis::{Deps, LAYER, build, config::Config, router};
+use experience_apis::{Deps, LAYER, asyncapi, build, config::Config, router};
 use service_runtime::{
     config::{Environment, load},
     openapi, secret_hash, server, telemetry,
@@ -37,6 +37,8 @@ enum Command {
     CheckConfig,
     /// Prints the contract (`OpenAPI` 3.1).
     Openapi,
+    /// Prints the contract of the events (`AsyncAPI` 3.0).
+    Asyncapi,
     /// Reads a partner's secret from standard input, and prints the hash for its profile.
     HashSecret,
 }
@@ -64,6 +66,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             print("the configuration is sound\n")
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?),
+        Command::Asyncapi => print(&asyncapi::text()),
         Command::HashSecret => hash_secret(),
     }
 }

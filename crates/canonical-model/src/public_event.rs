@@ -255,7 +255,7 @@ impl From<HoldKind> for HoldCause {
             HoldKind::Credit => Self::CreditReview,
             HoldKind::PriceMismatch => Self::PriceReview,
             HoldKind::Review => Self::OrderReview,
-            HoldKind::Allocation => Self::OrderReview,
+            HoldKind::Allocation => Self::AvailabilityReview,
             HoldKind::ErpUnknown | HoldKind::ErpRejected => Self::OrderEntryReview,
             HoldKind::Warehouse => Self::WarehouseReview,
         }
