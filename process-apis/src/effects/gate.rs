@@ -1,5 +1,6 @@
-//! Whether an ERP takes calls: while it does not, one effect looks, and the rest wait without a timer of their own. When
-//! it answers again all are due at once, oldest first, and the budget of `system-apis` paces them.
+//! Whether an ERP takes calls: while it does not, one effect looks, and the rest wait without a timer of their own.
+//!
+//! When it answers again all are due at once, oldest first, and the budget of `system-apis` paces them.
 //!
 //! A gate is closed by an answer that says that the ERP was not reached, so whoever waits has burnt nothing. It is kept in
 //! memory; what waits is in the store, and [`Gates::nothing_closed`] lets every instance wake what another left behind.

@@ -63,10 +63,9 @@ impl Worker {
             }
             let (call, _) = self.in_time(held, &state, &progress).await?;
             if state.provisional.is_some() && state.cancelling.is_none() {
-                match self
-                    .revalidate(held, &state, &call, &written(&progress)?)
-                    .await?
-                {
+                let progress_now = written(&progress)?;
+                let again = self.revalidate(held, &state, &call, &progress_now);
+                match Box::pin(again).await? {
                     Revalidated::GoesOn => continue,
                     Revalidated::Held => return Ok(()),
                     Revalidated::Wait(error) => {

@@ -9,7 +9,10 @@ use rust_decimal::Decimal;
 
 use super::{
     acknowledgment::owed_id,
-    event::{Accepted, OrderEvent, Received, ReceivedLine, Recorded},
+    event::{
+        Accepted, Held, OrderEvent, ProvisionallyAccepted, Received, ReceivedLine, Recorded,
+        Revalidated,
+    },
     shipment,
     state::{
         CreateStage, OrderState, ReleaseStage, SCHEMA_FIRST, SCHEMA_PROVISIONAL, SCHEMA_REPLACED,
@@ -96,33 +99,9 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
     match event {
         // A second one would be another order's: the stream begins once.
         OrderEvent::Received(_) => {}
-        OrderEvent::ProvisionallyAccepted(taken) => {
-            state.schema = state.schema.max(SCHEMA_PROVISIONAL);
-            state.provisional = Some(taken.taken_on.clone());
-            state.bounded = !taken.bounds.is_empty();
-        }
-        OrderEvent::Revalidated(revalidated) => {
-            state.provisional = None;
-            if revalidated.held {
-                state.create = CreateStage::Waiting;
-            }
-            if revalidated.credit_held {
-                state.order.credit.claimed = false;
-            }
-        }
-        OrderEvent::Held(held) => {
-            let last = held
-                .holds
-                .iter()
-                .map(|hold| hold.hold)
-                .max()
-                .unwrap_or_default();
-            state.holds_placed = state.holds_placed.max(last);
-            state.holds.extend(held.holds.iter().cloned());
-            if let Some(site) = &held.not_released {
-                set_stage(state, site, ReleaseStage::Waiting);
-            }
-        }
+        OrderEvent::ProvisionallyAccepted(taken) => take_provisionally(state, taken),
+        OrderEvent::Revalidated(revalidated) => revalidate(state, revalidated),
+        OrderEvent::Held(held) => hold(state, held),
         OrderEvent::HoldReleased(released) => {
             state.holds.retain(|hold| hold.hold != released.hold);
             if state.holds.is_empty() {
@@ -195,6 +174,36 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
             state.replacement = None;
             state.replaced_by = Some(replaced.order_id);
         }
+    }
+}
+
+fn take_provisionally(state: &mut OrderState, taken: &ProvisionallyAccepted) {
+    state.schema = state.schema.max(SCHEMA_PROVISIONAL);
+    state.provisional = Some(taken.taken_on.clone());
+    state.bounded = !taken.bounds.is_empty();
+}
+
+fn revalidate(state: &mut OrderState, revalidated: &Revalidated) {
+    state.provisional = None;
+    if revalidated.held {
+        state.create = CreateStage::Waiting;
+    }
+    if revalidated.credit_held {
+        state.order.credit.claimed = false;
+    }
+}
+
+fn hold(state: &mut OrderState, held: &Held) {
+    let last = held
+        .holds
+        .iter()
+        .map(|hold| hold.hold)
+        .max()
+        .unwrap_or_default();
+    state.holds_placed = state.holds_placed.max(last);
+    state.holds.extend(held.holds.iter().cloned());
+    if let Some(site) = &held.not_released {
+        set_stage(state, site, ReleaseStage::Waiting);
     }
 }
 

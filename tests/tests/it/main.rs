@@ -9,6 +9,7 @@ mod channels_agree;
 mod config_files;
 mod contract_quality;
 mod contracts;
+mod erp_down;
 mod error_pages;
 mod findings;
 mod holds;
