@@ -7,6 +7,7 @@ pub mod needs;
 mod operator;
 mod polling;
 pub mod punchout;
+mod receiver;
 mod source;
 mod terms;
 #[cfg(feature = "world")]
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use callers::{Answer, EdiPartner, PortalUser};
 pub use operator::Operator;
 pub use polling::until;
+pub use receiver::{Delivered, WebhookReceiver};
 pub use source::Source;
 pub use terms::{LineTerms, Medium, Part, Terms, differences, texts};
 #[cfg(feature = "world")]

@@ -33,6 +33,7 @@ mod support;
 mod tokens;
 mod trace;
 mod typescript_client;
+mod webhooks;
 mod warehouse_news;
 mod x12_dialects;
 mod x12_exchange;
