@@ -297,7 +297,7 @@ impl<'a> Draft<'a> {
             news: serde_json::to_value(news)?,
             reason: reason.word().to_owned(),
             detail: detail(news, reason),
-            parked_at: since.map_or(self.now(), |since| since.parked_at),
+            parked_at: since.map_or_else(|| self.now(), |since| since.parked_at),
             stage,
         };
         self.put(parked);

@@ -1,5 +1,6 @@
-//! Takes a delivery: judged, and committed together with the source's cursor. Another instance may be first with the
-//! cursor, and the orders may have changed meanwhile: the one is told to the caller, the other is judged again.
+//! Takes a delivery: judged, and committed together with the source's cursor.
+//!
+//! Another instance may be first with the cursor, and the orders may have changed meanwhile: the one is told to the caller, the other is judged again.
 
 use std::sync::Arc;
 

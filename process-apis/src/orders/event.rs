@@ -54,6 +54,9 @@ macro_rules! order_events {
         }
 
         impl OrderEvent {
+            /// Every type word with the version that this release writes.
+            pub const TYPES: &'static [(&'static str, u16)] = &[$(($word, $version),)*];
+
             /// Its type word.
             pub fn word(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $word,)* }
@@ -104,6 +107,8 @@ order_events! {
     Retried(Retried) = "order.retried", 1;
     /// Of the ERP's orders with our reference, this is the one.
     ErpOrderChosen(ErpOrderChosen) = "order.erp_order_chosen", 1;
+    /// Whether the ERP has it is not known: a create was not answered.
+    ErpOutcomeUnknown(ErpOutcomeUnknown) = "order.erp_outcome_unknown", 1;
     /// The ERP has it.
     Accepted(Accepted) = "order.accepted", 1;
     /// The warehouse is about to be told: from here on it cannot be cancelled.
@@ -326,6 +331,13 @@ pub struct Retried {
 pub struct ErpOrderChosen {
     /// Its number.
     pub sales_order_number: ErpOrderNumber,
+}
+
+/// A create was not answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErpOutcomeUnknown {
+    /// Since when it is not known what became of it.
+    pub since: Timestamp,
 }
 
 /// The ERP has it.

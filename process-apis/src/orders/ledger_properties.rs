@@ -1,5 +1,6 @@
-//! What holds over any sequence of news and commands: the ledger of every line balances, what has ended stays so, and
-//! after all news the order is what the newest version of each shipment says, however they came.
+//! What holds over any sequence of news and commands: the ledger of every line balances, and what has ended stays so.
+//!
+//! After all news the order is what the newest version of each shipment says, however they came.
 
 use std::collections::BTreeMap;
 

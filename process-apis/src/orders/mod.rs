@@ -8,6 +8,8 @@ pub mod decide;
 pub mod event;
 pub mod evolve;
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod ledger_properties;
 pub mod projection;
 pub mod provisional;

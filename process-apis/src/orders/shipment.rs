@@ -228,11 +228,11 @@ fn lines(
         }
     }
     let earlier = find(state, source, &news.shipment);
-    let reduced = earlier.into_iter().flat_map(|earlier| &earlier.lines);
-    let reduced = reduced.filter(|before| {
-        of_line(&lines, before.line).is_none_or(|now| now.shipped < before.shipped)
-    });
-    if reduced.into_iter().any(|before| !before.shipped.is_zero()) {
+    let before = earlier.into_iter().flat_map(|earlier| &earlier.lines);
+    let mut left = before.filter(|before| !before.shipped.is_zero());
+    let reduced = left
+        .any(|before| of_line(&lines, before.line).is_none_or(|now| now.shipped < before.shipped));
+    if reduced {
         return Err(NewsReason::ShippedReduced);
     }
     Ok(lines)

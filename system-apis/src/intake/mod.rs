@@ -1,5 +1,7 @@
 //! News that backends send: their signature checked over the bytes as they came, put into canonical words by their
-//! connector, and delivered upward. A backend is told that they are taken only once that delivery is durable.
+//! connector, and delivered upward.
+//!
+//! A backend is told that they are taken only once that delivery is durable.
 
 pub mod deliver;
 pub mod routes;
