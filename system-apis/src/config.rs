@@ -26,6 +26,8 @@ use crate::{
 
 /// What begins a key that stands in a committed file and protects nothing.
 const DEVELOPMENT_KEY: &str = "development-only";
+/// What begins a secret of the sandbox, which is as public.
+const SANDBOX_SECRET: &str = "sandbox-";
 
 /// The configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -189,7 +191,15 @@ impl Config {
                 "this key stands in a public file: give a secret one in the environment",
             );
         }
-        for (name, _) in self.wms.iter().filter(|(_, wms)| wms.news.is_some()) {
+        let telling = self.wms.iter();
+        let telling = telling.filter_map(|(name, wms)| Some((name, wms.news.as_ref()?)));
+        for (name, news) in telling {
+            let public = |secret: &Secret| secret.expose().starts_with(SANDBOX_SECRET);
+            faults.check(
+                self.development || !news.secrets().any(public),
+                &format!("wms.{name}.news.secret"),
+                "this secret stands in a public file: give the one that the backend signs with in the environment",
+            );
             faults.check(
                 self.context.intake_key.is_some(),
                 "context.intake_key",
@@ -286,7 +296,13 @@ mod tests {
     fn public_keys_and_open_addresses_are_refused() {
         let production = Environment::from([("ORDERWAY_SYSTEM__DEVELOPMENT", "false")]);
         let faults = committed(&production).unwrap_err().to_string();
-        assert!(faults.contains("context.process_key"), "{faults}");
+        for key in [
+            "context.process_key",
+            "context.intake_key",
+            "wms.warehouse.news.secret",
+        ] {
+            assert!(faults.contains(key), "{key}: {faults}");
+        }
 
         let open = Environment::from([("ORDERWAY_SYSTEM__LISTEN", "0.0.0.0:7001")]);
         let faults = committed(&open).unwrap_err().to_string();
