@@ -23,6 +23,8 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
+/// An ERP that does not answer is back by then.
+const OUTAGE: Duration = Duration::from_secs(5);
 const ONE_CALL: Duration = Duration::from_secs(10);
 
 /// Something that somebody does.
@@ -66,11 +68,13 @@ pub(crate) enum Action {
     Strange,
     /// An order while somebody is told of all of them.
     Told,
+    /// An order that is taken while the ERP does not answer.
+    Provisional,
 }
 
 impl Action {
     /// All of them.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Portal,
         Self::Repeat,
         Self::Edi,
@@ -90,6 +94,7 @@ impl Action {
         Self::Shipped,
         Self::Strange,
         Self::Told,
+        Self::Provisional,
     ];
 
     /// Does it, under a number that no other has.
@@ -144,6 +149,7 @@ impl Action {
             Self::Visited => visited(run, number).await,
             Self::Shipped => shipped(run, &of(Channel::Portal, plenty)).await,
             Self::Strange => strange(run, number, plenty).await,
+            Self::Provisional => provisional(run, &of(Channel::Portal, plenty)).await,
             Self::Told => told(run, &of(Channel::Portal, plenty)).await,
         }
     }
@@ -481,27 +487,52 @@ async fn strange(run: &Run, number: u32, item: &str) -> anyhow::Result<()> {
     let pick = run.estate.outside.strange_pick(number, item).await?;
     run.estate.outside.work(&pick, "pick").await?;
     let operator = run.crowd.turn(0)?.operator();
+    let mut asked = false;
     loop {
-        let waiting = operator.get("/v1/news").await;
-        let waiting = waiting.map(|answer| answer.json()).unwrap_or_default();
-        let waiting = waiting
-            .get("items")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let ours = waiting
-            .iter()
-            .find(|news| news.to_string().contains(&format!("{number:010}")));
-        if let Some(id) = ours.and_then(|news| news.get("id")).and_then(Value::as_str) {
-            let path = format!("/v1/news/{id}/dismiss");
-            let body = json!({"note": "It is none of ours."});
-            let done = operator.post(&path, &body).await;
-            if done.is_ok_and(|answer| answer.status.is_success() || answer.status == 404) {
+        tokio::time::sleep(PAUSE).await;
+        let answer = operator.get("/v1/news").await;
+        let Some(answer) = answer.ok().filter(|answer| answer.status == 200) else {
+            continue;
+        };
+        let listed = answer.json();
+        let listed = listed.get("items").and_then(Value::as_array);
+        let ours = listed.into_iter().flatten().find(|news| {
+            let text = news.to_string();
+            text.contains(&format!("{number:010}"))
+        });
+        let id = ours.and_then(|news| news.get("id")).and_then(Value::as_str);
+        let Some(id) = id else {
+            if asked {
+                // It was put aside, and the answer was lost.
                 return Ok(());
             }
+            continue;
+        };
+        asked = true;
+        let path = format!("/v1/news/{id}/dismiss");
+        let body = json!({"note": "It is none of ours."});
+        let done = operator.post(&path, &body).await;
+        if done.is_ok_and(|answer| answer.status.is_success() || answer.status == 404) {
+            return Ok(());
         }
-        tokio::time::sleep(PAUSE).await;
     }
+}
+
+async fn provisional(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
+    let erp = &run.estate.outside.erp_proxy;
+    let fault = Fault::Status {
+        status: 503,
+        retry_after_s: None,
+    };
+    erp.set(&FaultPlan::of_rules(vec![FaultRule::new("", fault)]))
+        .await?;
+    // Where it is not taken so, it is taken once the ERP is back: that is soon in any case.
+    let taken = tokio::time::timeout(OUTAGE, placed(run, order)).await;
+    erp.heal().await?;
+    if taken.is_err() {
+        placed(run, order).await?;
+    }
+    standing(run, order, &["released", "held"]).await.map(drop)
 }
 
 async fn told(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {

@@ -71,6 +71,12 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// Leases and times of calls as they usually are, where nobody dies: short ones are for a run that waits for them.
+    pub(crate) fn usual_times(self) -> Self {
+        self.with("ORDERWAY_PROCESS__EFFECTS__LEASE", "15s")
+            .with("ORDERWAY_PROCESS__EFFECTS__CALL_TIME", "10s")
+    }
+
     /// Lays a setting over the files.
     pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.settings.push((name.to_owned(), value.to_string()));

@@ -41,19 +41,21 @@ pub(crate) fn short(options: &Options) -> Vec<Vec<Step>> {
     vec![
         vec![
             (Scenario::CrashPoints, plain()),
-            (Scenario::Flood, plain()),
-            (Scenario::Reservations, plain()),
-            (Scenario::Syscalls, plain()),
             (Scenario::CrashPoints, on_postgres(options)),
         ],
         vec![
             (Scenario::Kills, of(CreateClass::Staged, 300)),
             (Scenario::Kills, of(CreateClass::Unique, 150)),
             (Scenario::Kills, of(CreateClass::Searchable, 100)),
-            (Scenario::Storm, plain()),
-            (Scenario::Outage, plain()),
             (Scenario::Postgres, plain()),
             (Scenario::Reservations, on_postgres(options)),
+        ],
+        vec![
+            (Scenario::Outage, plain()),
+            (Scenario::Storm, plain()),
+            (Scenario::Flood, plain()),
+            (Scenario::Reservations, plain()),
+            (Scenario::Syscalls, plain()),
         ],
     ]
 }

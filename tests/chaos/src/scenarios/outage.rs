@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reqwest::Method;
 use sandbox::fault::{Fault, FaultPlan, FaultRule};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -10,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ack_log::Course,
     binaries::Binaries,
+    callers::USERS,
     estate::Plan,
     load::Load,
-    orders::{Mix, planned},
+    orders::{Mix, PLENTIFUL, SCARCE, planned},
     outside::Records,
     report::{Report, percentile},
     run::Run,
@@ -22,6 +24,8 @@ use crate::{
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 /// Before the ERP fails: what buyers look at is known then.
 const BEFORE: Duration = Duration::from_secs(3);
+/// The seconds for which an order may wait for its answer.
+const STILL_ASKING: u32 = 3;
 /// Orders beyond a bound.
 const BEYOND: usize = 3;
 /// How much more memory a layer may take at the end of an outage than at its beginning.
@@ -47,11 +51,13 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
             ),
         ],
         ..Plan::default()
-    };
+    }
+    .usual_times();
     let run = Run::start(binaries, plan, 40).await?;
     let mut report = Report::new("outage", options.seed);
     report.note("orders a second", rate);
     report.note("the ERP was down, s", down.as_secs());
+    looked_at(&run).await?;
     let orders = planned(options.seed, &format!("O{}", options.seed), count, Mix::ALL);
     let mut load = Load::start(&run.crowd, &run.log, orders, rate);
     tokio::time::sleep(BEFORE).await;
@@ -66,6 +72,11 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let backlog = sent.saturating_sub(had);
     report.note("orders it did not have when it came back", backlog);
     report.note("without an answer when it came back", unanswered);
+    // What was sent in the last seconds may still wait for its answer.
+    let most = usize::try_from(rate.saturating_mul(STILL_ASKING))?;
+    report.must(unanswered <= most, || {
+        format!("{unanswered} orders within the policy were not taken while the ERP was down")
+    });
     drained(&mut report, &records, returned_at, backlog)?;
     let courses = run.log.courses();
     let times = courses.iter().filter_map(Course::took).collect();
@@ -77,6 +88,21 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     run.judge_events(&mut report, &records).await?;
     run.finish(&mut report, &found).await;
     Ok(report)
+}
+
+/// Every buyer has looked at everything: an order stands on what is known, and what nobody ever asked for is not.
+async fn looked_at(run: &Run) -> anyhow::Result<()> {
+    let callers = run.crowd.turn(0)?;
+    for (account, _) in USERS {
+        for item in PLENTIFUL.iter().chain(&SCARCE) {
+            let line = json!({"item": item, "quantity": {"value": "1", "unit": "EA"}});
+            let user = callers.user(account)?;
+            let request = user.request(Method::POST, "/basket-checks");
+            let seen = user.send(request.json(&json!({"lines": [line]}))).await?;
+            anyhow::ensure!(seen.status == 200, "{}", seen.text);
+        }
+    }
+    Ok(())
 }
 
 /// The ERP is down for a time; what lies beyond a bound of the policy is refused meanwhile, and no layer grows.

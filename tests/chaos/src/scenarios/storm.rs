@@ -1,6 +1,6 @@
 //! The ERP allows a few calls a second and answers 429 beyond; ten times as many are wanted.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sandbox::fault::{FaultPlan, RateLimit};
 
@@ -18,7 +18,7 @@ const ALLOWED: usize = 5;
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 
 pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Result<Report> {
-    let (count, rate) = (options.orders.unwrap_or(60), options.rate.unwrap_or(10));
+    let (count, rate) = (options.orders.unwrap_or(30), options.rate.unwrap_or(10));
     let plan = Plan {
         class: options.class,
         store: options.store,
@@ -28,7 +28,8 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         "ORDERWAY_SYSTEM__ERP__MAIN__BUDGET__CALLS_PER_SECOND",
         ALLOWED,
     )
-    .with("ORDERWAY_SYSTEM__ERP__MAIN__READ_TIMEOUT", "20s");
+    .with("ORDERWAY_SYSTEM__ERP__MAIN__READ_TIMEOUT", "20s")
+    .usual_times();
     let run = Run::start(binaries, plan, 40).await?;
     let mut report = Report::new("storm", options.seed);
     let proxy = &run.estate.outside.erp_proxy;
@@ -64,6 +65,12 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let stats = proxy.stats(1_000, "").await?;
     report.note("calls a second that the ERP allows", ALLOWED);
     report.note("calls that the ERP did", done);
+    let mut functions: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in &calls {
+        let count = functions.entry(&call.path).or_default();
+        *count = count.saturating_add(1);
+    }
+    report.note("calls by function", functions);
     report.note(
         "calls that it refused with 429",
         calls.len().saturating_sub(done),
