@@ -26,7 +26,7 @@ const SCOPES: [&str; 11] = [
     "feed:all",
     "news:read",
     "news:dismiss",
-    "subscriptions:write",
+    "webhooks:write",
 ];
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
