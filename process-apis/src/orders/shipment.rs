@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::{OrderEvent, ReceivedLine, Released},
-    state::{OrderState, ReleaseStage},
+    state::{OrderState, ReleaseStage, SCHEMA_SHIPPED},
 };
 
 /// Digits behind the point that a quantity has at most.
@@ -309,6 +309,7 @@ fn add(line: &mut ShipmentLine, more: &ShipmentLine) {
 /// The state with the shipment as it now stands: of each line, what it held before goes back to `released`, and what it
 /// holds now is taken from there.
 pub fn record(state: &mut OrderState, recorded: &ShipmentRecorded) {
+    state.schema = state.schema.max(SCHEMA_SHIPPED);
     let same = |known: &ShipmentRecorded| {
         known.source == recorded.source && known.shipment == recorded.shipment
     };
