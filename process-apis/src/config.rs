@@ -141,7 +141,10 @@ pub struct EffectsConfig {
 impl EffectsConfig {
     /// When to look for what else the ERP has of an order.
     pub fn ghost_sweep(&self) -> Arc<[SignedDuration]> {
-        self.ghost_sweep.iter().map(|after| after.signed()).collect()
+        self.ghost_sweep
+            .iter()
+            .map(|after| after.signed())
+            .collect()
     }
 }
 

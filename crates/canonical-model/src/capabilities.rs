@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ids::SiteId;
+
 /// How prices come from the ERP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -35,6 +37,30 @@ pub enum CreditBasis {
     Invoice,
 }
 
+/// What a warehouse does about a second release with the same reference, and so what follows an unknown outcome. A
+/// second release ships twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseClass {
+    /// It refuses a second one: retry freely.
+    Unique,
+    /// It can be searched by reference: wait out the quiet period, search twice, at most one more attempt.
+    Searchable,
+    /// Neither: one attempt, then a person.
+    Blind,
+}
+
+/// What the warehouse of a site can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WarehouseCapabilities {
+    /// The site.
+    pub site: SiteId,
+    /// What a second release does.
+    pub release_class: ReleaseClass,
+    /// How long after an unknown outcome its search may still miss the release, in milliseconds.
+    pub quiet_period_ms: u64,
+}
+
 /// What the ERP of a company can do; `GET /v1/companies/{company}/capabilities`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Capabilities {
@@ -61,6 +87,9 @@ pub struct Capabilities {
     /// Whether it takes orders now: false while they are not even tried, since too many failed.
     #[serde(default = "taken_for_granted")]
     pub taking_orders: bool,
+    /// What the warehouses of its sites can do.
+    #[serde(default)]
+    pub warehouses: Vec<WarehouseCapabilities>,
 }
 
 const fn taken_for_granted() -> bool {

@@ -166,6 +166,8 @@ pub enum HoldKind {
     ErpUnknown,
     /// The ERP refused what a person may put right.
     ErpRejected,
+    /// The ERP has more of it than one order: a person looks.
+    ErpDuplicate,
     /// The warehouse did not take the release.
     Warehouse,
 }
@@ -340,6 +342,10 @@ pub struct SalesOrder {
     /// again before the order is created there, and a difference becomes a hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
+    /// Since when it is not known whether the ERP has it: a create was not answered. Absent once that is known; a hold of
+    /// kind `erp_unknown` says that a person has to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_unknown_since: Option<Timestamp>,
     /// How old they were, while it is provisional.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_on: Option<TakenOn>,

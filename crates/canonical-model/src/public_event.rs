@@ -256,7 +256,9 @@ impl From<HoldKind> for HoldCause {
             HoldKind::PriceMismatch => Self::PriceReview,
             HoldKind::Review => Self::OrderReview,
             HoldKind::Allocation => Self::AvailabilityReview,
-            HoldKind::ErpUnknown | HoldKind::ErpRejected => Self::OrderEntryReview,
+            HoldKind::ErpUnknown | HoldKind::ErpRejected | HoldKind::ErpDuplicate => {
+                Self::OrderEntryReview
+            }
             HoldKind::Warehouse => Self::WarehouseReview,
         }
     }

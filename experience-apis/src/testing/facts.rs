@@ -83,6 +83,7 @@ pub(crate) fn taken(request: &SalesOrderRequest, channel: &str) -> SalesOrder {
         total: Money::new(dec!(150.00), Currency::USD),
         provisional: false,
         taken_on: None,
+        erp_unknown_since: None,
         received_at: NOW.parse().unwrap(),
         accepted_at: None,
         decision_id: Uuid::nil(),

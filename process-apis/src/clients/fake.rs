@@ -11,7 +11,9 @@ use canonical_model::{
     AccountId, CompanyId, ErpOrderNumber, ItemNumber, Money, OrderReference, ShipmentNumber,
     SiteId,
     account::{Account, AccountQuery, Accounts},
-    capabilities::{Capabilities, CreateClass, CreditBasis, PriceSource},
+    capabilities::{
+        Capabilities, CreateClass, CreditBasis, PriceSource, ReleaseClass, WarehouseCapabilities,
+    },
     credit::{CreditFact, CreditFacts, CreditQuery},
     erp_order::{CreateErpOrder, ErpOrder, ErpOrderState, ErpOrders},
     fulfilment::{
@@ -62,6 +64,13 @@ impl Default for World {
             stock_lag_ms: 2_000,
             serialize_creates_by_account: false,
             taking_orders: true,
+            warehouses: ["EAST", "WEST"]
+                .map(|site| WarehouseCapabilities {
+                    site: SiteId::new(site).unwrap(),
+                    release_class: ReleaseClass::Searchable,
+                    quiet_period_ms: 1_000,
+                })
+                .to_vec(),
         };
         Self {
             capabilities,

@@ -7,7 +7,7 @@ use std::{
 
 use canonical_model::{
     CompanyId, ErpOrderNumber, OrderReference, Quantity, SiteId,
-    capabilities::Capabilities,
+    capabilities::{Capabilities, ReleaseClass},
     erp_order::{CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState, ErpOrders},
     fulfilment::{
         CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseLine, WarehouseReleases,
@@ -17,7 +17,7 @@ use canonical_model::{
 use jiff::{SignedDuration, Timestamp};
 use service_runtime::clock::Clock;
 
-use super::{cancel_order, create_order, release_warehouse};
+use super::{cancel_order, create_order, release_warehouse, sweep_order};
 use crate::{
     clients::{Call, SystemApis, SystemError},
     orders::OrderState,
@@ -126,6 +126,18 @@ pub fn create_request(state: &OrderState, capabilities: &Capabilities) -> Create
         currency: order.currency,
         lines: lines.collect(),
     }
+}
+
+/// What the warehouse of a site does about a second release, and how long its search may miss one. Where nothing is
+/// said of it, a person looks.
+pub fn warehouse(capabilities: &Capabilities, site: &SiteId) -> (ReleaseClass, SignedDuration) {
+    let warehouses = &capabilities.warehouses;
+    warehouses
+        .iter()
+        .find(|warehouse| warehouse.site == *site)
+        .map_or((ReleaseClass::Blind, SignedDuration::ZERO), |can| {
+            (can.release_class, millis(can.quiet_period_ms))
+        })
 }
 
 /// The key of what ships from a site.
@@ -247,6 +259,50 @@ pub fn surplus_cancel_observed(
         Came::NotDone(retry_after) => Observation::Failed { retry_after },
         Came::Done(_) | Came::Unknown => Observation::Failed { retry_after: None },
     }
+}
+
+/// What a look for other orders came to.
+pub fn ghosts_observed(answer: Result<ErpOrders, SystemError>) -> sweep_order::Observation {
+    use sweep_order::Observation;
+    match came(answer) {
+        Came::Done(found) => Observation::Listed(found.orders),
+        Came::NotDone(retry_after) => Observation::Failed { retry_after },
+        Came::Refused(_) | Came::Conflict | Came::Unknown => {
+            Observation::Failed { retry_after: None }
+        }
+    }
+}
+
+/// What the cancellation of another order came to.
+pub fn ghost_cancel_observed(
+    ghost: ErpOrder,
+    answer: Result<ErpOrder, SystemError>,
+) -> sweep_order::Observation {
+    use sweep_order::Observation;
+    match came(answer) {
+        Came::Done(order) if order.state == ErpOrderState::Cancelled => {
+            Observation::CancelDone(ghost.number)
+        }
+        Came::Refused(detail) => Observation::CancelRefused(ghost, detail),
+        Came::Conflict => Observation::CancelRefused(ghost, IN_ANOTHER_STATE.to_owned()),
+        Came::NotDone(retry_after) => Observation::Failed { retry_after },
+        Came::Done(_) | Came::Unknown => Observation::Failed { retry_after: None },
+    }
+}
+
+/// What a person finds an order by in the ERP.
+pub fn about_order(state: &OrderState) -> String {
+    let order = &state.order;
+    format!(
+        "reference {}, account {}, purchase order {}",
+        order.reference, order.account, order.purchase_order_number
+    )
+}
+
+/// What a person finds a release by in the warehouse.
+pub fn about_release(state: &OrderState, site: &SiteId) -> String {
+    let reference = release_reference(state, site);
+    format!("release {reference} ({})", about_order(state))
 }
 
 /// What the cancellation of an accepted order came to.

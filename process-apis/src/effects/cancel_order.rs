@@ -6,10 +6,10 @@ use canonical_model::{
     ErpOrderNumber,
     erp_order::{ErpOrder, ErpOrderState},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::backoff::Pause;
+use super::{backoff::Pause, tries::Tries};
 
 /// What the doer writes down.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,10 @@ pub struct Progress {
     pub refusal: Option<String>,
     /// Calls in a row that came to nothing.
     pub failures: u32,
+    /// How often a person had it tried again.
+    pub retries_seen: u32,
+    /// What was tried since then.
+    pub tries: Tries,
 }
 
 /// What was seen last.
@@ -60,15 +64,30 @@ pub enum Step {
     Finished,
 }
 
-/// What to do next, and what to write down with it. `number` is that of the order, as long as it is to be cancelled.
-pub fn next_step(
-    number: Option<&ErpOrderNumber>,
-    mut p: Progress,
-    observation: Observation,
-) -> (Step, Progress) {
-    let Some(number) = number else {
+/// What is known besides the progress.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The ERP's number of the order, as long as it is to be cancelled.
+    pub number: Option<&'a ErpOrderNumber>,
+    /// What a person looks for: its reference, account and purchase order.
+    pub about: &'a str,
+    /// After so long a person is asked.
+    pub settle_within: SignedDuration,
+    /// How often a person had it tried again.
+    pub retries: u32,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What to do next, and what to write down with it.
+pub fn next_step(s: Situation<'_>, mut p: Progress, observation: Observation) -> (Step, Progress) {
+    let Some(number) = s.number else {
         return (Step::Finished, p);
     };
+    if p.retries_seen < s.retries {
+        p.retries_seen = s.retries;
+        p.tries = Tries::default();
+    }
     let step = match observation {
         Observation::Fresh if p.begun => Step::Read(number.clone()),
         Observation::Fresh => cancel(number, &mut p),
@@ -85,14 +104,21 @@ pub fn next_step(
                 (ErpOrderState::Open | ErpOrderState::Blocked, None) => cancel(number, &mut p),
             }
         }
-        Observation::NotThere => Step::Unknown(format!(
-            "The order is to be cancelled, but the ERP does not show {number}. Look there, then cancel it again."
-        )),
+        Observation::NotThere => {
+            p.tries.note(s.now, "look: not there");
+            ask(s, &p, number, "the ERP does not show it")
+        }
         Observation::Refused(detail) => {
+            p.tries.note(s.now, format!("cancel: refused ({detail})"));
             p.refusal = Some(detail);
             Step::Read(number.clone())
         }
         Observation::Failed { retry_after } => {
+            p.tries.note(s.now, "no answer");
+            if p.tries.took_longer_than(s.settle_within, s.now) {
+                let why = "it could not be settled in the time it may take";
+                return (ask(s, &p, number, why), p);
+            }
             p.failures = p.failures.saturating_add(1);
             Step::Wait(Pause::BackOff {
                 failures: p.failures,
@@ -101,6 +127,15 @@ pub fn next_step(
         }
     };
     (step, p)
+}
+
+/// All that a person needs.
+fn ask(s: Situation<'_>, p: &Progress, number: &ErpOrderNumber, why: &str) -> Step {
+    Step::Unknown(format!(
+        "The order is to be cancelled, but {why}: look in the ERP for {number} ({}).{} Cancel it there. If you then retry \
+         or cancel the order, it is looked at again, and ends here once it is cancelled there.",
+        s.about, p.tries
+    ))
 }
 
 fn cancel(number: &ErpOrderNumber, p: &mut Progress) -> Step {

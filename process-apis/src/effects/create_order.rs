@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::backoff::Pause;
+use super::{backoff::Pause, tries::Tries};
 
 /// Creates of unknown outcome after which a `staged` ERP is left to a person: each may leave a blocked order behind.
 const STAGED_UNKNOWNS: u32 = 5;
@@ -56,6 +56,8 @@ pub struct Progress {
     pub retries_seen: u32,
     /// Whether a person was asked to look since then.
     pub person_asked: bool,
+    /// What was tried since then.
+    pub tries: Tries,
 }
 
 /// What is known of a create that may have gone further than was written down, because the store was set back: a call may
@@ -108,6 +110,8 @@ pub struct Situation<'a> {
     pub chosen: Option<&'a ErpOrderNumber>,
     /// How often a person had it tried again.
     pub retries: u32,
+    /// After so long a person is asked, whatever it is that does not come to an end.
+    pub settle_within: SignedDuration,
     /// Now.
     pub now: Timestamp,
 }
@@ -213,6 +217,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn step(&mut self, observation: Observation) -> Step {
         let in_flight = self.p.in_flight.take();
+        self.note_try(in_flight.as_ref(), &observation);
         match observation {
             Observation::Fresh => {
                 self.heed_person();
@@ -280,6 +285,7 @@ impl Planner<'_> {
             searches: 0,
             failures: 0,
             refusal: None,
+            tries: Tries::default(),
             unknown_since: if looked_at {
                 None
             } else {
@@ -291,6 +297,42 @@ impl Planner<'_> {
         };
     }
 
+    fn note_try(&mut self, in_flight: Option<&InFlight>, observation: &Observation) {
+        let call = match in_flight.map(|begun| begun.call) {
+            Some(Mutation::Create) => "create",
+            Some(Mutation::Release) => "release",
+            Some(Mutation::Cancel) => "cancel",
+            None => "search",
+        };
+        let (at, what) = match (observation, in_flight) {
+            (Observation::Fresh, Some(begun)) => (begun.until, format!("{call}: broken off")),
+            (Observation::NotDone { .. }, _) => (self.s.now, "create: not done".to_owned()),
+            (Observation::Refused(why), _) => (self.s.now, format!("create: refused ({why})")),
+            (Observation::Conflict, _) => (self.s.now, "create: there already".to_owned()),
+            (Observation::Unknown, _) => (self.s.now, "create: no answer".to_owned()),
+            (Observation::Listed(orders), _) => {
+                let found = orders.len();
+                (self.s.now, format!("search: {found} found"))
+            }
+            (Observation::ReleaseRefused(why), _) => {
+                (self.s.now, format!("release: refused ({why})"))
+            }
+            (Observation::CancelRefused(_, why), _) => {
+                (self.s.now, format!("cancel: refused ({why})"))
+            }
+            (Observation::Failed { .. }, _) => (self.s.now, format!("{call}: no answer")),
+            (
+                Observation::Fresh
+                | Observation::Created(_)
+                | Observation::Chosen
+                | Observation::Released(_)
+                | Observation::CancelDone(_),
+                _,
+            ) => return,
+        };
+        self.p.tries.note(at, what);
+    }
+
     fn note_unknown(&mut self, since: Timestamp) {
         self.p.unknowns = self.p.unknowns.saturating_add(1);
         self.p.unknown_since = Some(since);
@@ -300,11 +342,27 @@ impl Planner<'_> {
     }
 
     fn back_off(&mut self, retry_after: Option<SignedDuration>) -> Step {
+        if self
+            .p
+            .tries
+            .took_longer_than(self.s.settle_within, self.s.now)
+        {
+            return self.give_up();
+        }
         self.p.failures = self.p.failures.saturating_add(1);
         Step::Wait(Pause::BackOff {
             failures: self.p.failures,
             retry_after,
         })
+    }
+
+    fn give_up(&mut self) -> Step {
+        if self.s.accepted {
+            // What is left stays blocked, and the sweep looks at it.
+            self.p.surplus.clear();
+            return Step::Finished;
+        }
+        Step::Unknown(self.tell("it could not be settled in the time it may take"))
     }
 
     /// What to do with nothing but what is written down.
@@ -640,9 +698,34 @@ impl Planner<'_> {
             account,
             ..
         } = self.s.asked;
+        let next = match (self.s.class, self.s.wanted) {
+            (CreateClass::Unique, true) => {
+                "If you retry the order, it is created again, and what is there already is taken for it."
+            }
+            (CreateClass::Staged | CreateClass::Searchable, true) => {
+                "If you retry the order, it is looked for again, and created where it is not there."
+            }
+            (CreateClass::Blind, true) => {
+                "Cancel there what you find; if you then retry the order, it is created again."
+            }
+            (CreateClass::Blind, false) => {
+                "Cancel there what you find; if you then retry the order, it ends as cancelled."
+            }
+            (_, false) => {
+                "If you retry the order, it is looked for again, and what is there is cancelled."
+            }
+        };
+        let cancel = match (self.s.wanted, self.s.class) {
+            (false, _) => "",
+            (true, CreateClass::Blind) => {
+                " If you cancel the order, it ends here; what the ERP has of it is yours to cancel there."
+            }
+            (true, _) => " If you cancel the order, what the ERP has of it is cancelled too.",
+        };
+        let tries = &self.p.tries;
         format!(
             "{what}. Look in the ERP for the reference {reference} (account {account}, purchase order \
-             {purchase_order_number}); then retry the order, or cancel it.",
+             {purchase_order_number}).{tries} {next}{cancel}",
         )
     }
 }

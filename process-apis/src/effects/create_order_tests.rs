@@ -91,6 +91,7 @@ impl Doer {
             accepted: self.accepted,
             chosen: self.chosen.as_ref(),
             retries: self.retries,
+            settle_within: SignedDuration::from_hours(72),
             now: self.now,
         };
         let (step, progress) = next_step(situation, self.progress.clone(), observation);

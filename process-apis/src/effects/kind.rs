@@ -17,6 +17,8 @@ pub enum EffectKind {
     ReleaseToWarehouse,
     /// Takes the order that takes the place of one that has ended.
     TakeReplacement,
+    /// Looks for what the ERP has of an order besides the one it was accepted as.
+    SweepErpOrder,
 }
 
 /// Under which key effects of a kind run one at a time.
@@ -72,6 +74,10 @@ pub mod calls {
     pub const TELL_WAREHOUSE: Around = around_call!("effect.release_to_warehouse.create");
     /// The search in a warehouse.
     pub const SEARCH_WAREHOUSE: Around = around_call!("effect.release_to_warehouse.search");
+    /// The list of what else the ERP has of an order.
+    pub const LIST_GHOSTS: Around = around_call!("effect.sweep_erp_order.list");
+    /// The cancellation of what else it has.
+    pub const CANCEL_GHOST: Around = around_call!("effect.sweep_erp_order.cancel");
     /// The facts on which a replacement is decided.
     pub const FACTS: Around = around_call!("effect.take_replacement.facts");
 }
@@ -95,11 +101,12 @@ macro_rules! points {
 
 impl EffectKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::CreateErpOrder,
         Self::CancelErpOrder,
         Self::ReleaseToWarehouse,
         Self::TakeReplacement,
+        Self::SweepErpOrder,
     ];
 
     /// As the store has it.
@@ -109,6 +116,7 @@ impl EffectKind {
             Self::CancelErpOrder => "cancel_erp_order",
             Self::ReleaseToWarehouse => "release_to_warehouse",
             Self::TakeReplacement => "take_replacement",
+            Self::SweepErpOrder => "sweep_erp_order",
         }
     }
 
@@ -121,7 +129,10 @@ impl EffectKind {
     pub const fn serial(self) -> Serial {
         match self {
             Self::CreateErpOrder => Serial::ByAccountWhereAsked,
-            Self::CancelErpOrder | Self::ReleaseToWarehouse | Self::TakeReplacement => Serial::No,
+            Self::CancelErpOrder
+            | Self::ReleaseToWarehouse
+            | Self::TakeReplacement
+            | Self::SweepErpOrder => Serial::No,
         }
     }
 
@@ -145,6 +156,7 @@ impl EffectKind {
             | Self::CancelErpOrder
             | Self::ReleaseToWarehouse
             | Self::TakeReplacement => false,
+            Self::SweepErpOrder => true,
         }
     }
 
@@ -167,6 +179,9 @@ impl EffectKind {
                 [calls::TELL_WAREHOUSE, calls::SEARCH_WAREHOUSE]
             ),
             Self::TakeReplacement => points!("take_replacement", only[calls::FACTS]),
+            Self::SweepErpOrder => {
+                points!("sweep_erp_order", [calls::LIST_GHOSTS, calls::CANCEL_GHOST])
+            }
         }
     }
 }

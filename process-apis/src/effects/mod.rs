@@ -11,7 +11,10 @@ pub mod kind;
 mod perform;
 pub mod release_warehouse;
 mod revalidate;
+mod sweep;
+pub mod sweep_order;
 mod take_replacement;
+pub mod tries;
 pub mod worker;
 
 pub use kind::EffectKind;

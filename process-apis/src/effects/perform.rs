@@ -28,7 +28,7 @@ struct ReleasePayload {
     site: SiteId,
 }
 
-fn written(progress: &impl Serialize) -> Result<Value, EffectError> {
+pub(super) fn written(progress: &impl Serialize) -> Result<Value, EffectError> {
     Ok(serde_json::to_value(progress)?)
 }
 
@@ -86,10 +86,12 @@ impl Worker {
                 accepted: state.accepted_at.is_some(),
                 chosen: state.sales_order_number.as_ref(),
                 retries: state.retries,
+                settle_within: self.settle_within(),
                 now: self.clock.now(),
             };
             let (step, next) = create_order::next_step(situation, progress, observation);
             progress = next;
+            self.tell_doubt(held, &state, &progress).await?;
             observation = match self
                 .ask_erp(held, &state, &asked, &mut progress, step)
                 .await?
@@ -103,6 +105,23 @@ impl Worker {
                 }
             };
         }
+    }
+
+    /// Whoever reads the order sees that it is not known whether the ERP has it, and since when.
+    async fn tell_doubt(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        progress: &create_order::Progress,
+    ) -> Result<(), EffectError> {
+        let told = state.erp_unknown_since.is_some() || state.accepted_at.is_some();
+        if let Some(since) = progress.unknown_since.filter(|_| !told) {
+            let (now, value) = (self.clock.now(), written(progress)?);
+            let command = Command::ErpOutcomeUnknown { since };
+            self.settle(held, &command, |_| held.later(now, value.clone(), true))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Takes a step that is a call.
@@ -237,7 +256,7 @@ impl Worker {
     }
 
     pub(super) async fn cancel_order(&self, held: &mut Held) -> Result<(), EffectError> {
-        use cancel_order::{Observation, Step};
+        use cancel_order::{Observation, Situation, Step};
         let mut progress: cancel_order::Progress = held.progress()?;
         let mut observation = Observation::Fresh;
         loop {
@@ -245,8 +264,15 @@ impl Worker {
                 return Ok(());
             };
             let wanted = state.cancelling.is_none() || state.accepted_at.is_none();
-            let number = state.sales_order_number.as_ref().filter(|_| !wanted);
-            let (step, next) = cancel_order::next_step(number, progress, observation);
+            let about = backend::about_order(&state);
+            let situation = Situation {
+                number: state.sales_order_number.as_ref().filter(|_| !wanted),
+                about: &about,
+                settle_within: self.settle_within(),
+                retries: state.retries,
+                now: self.clock.now(),
+            };
+            let (step, next) = cancel_order::next_step(situation, progress, observation);
             progress = next;
             observation = match step {
                 Step::Cancel(number) => {
@@ -297,11 +323,21 @@ impl Worker {
             let Some(state) = self.open_order(held).await? else {
                 return Ok(());
             };
+            let (call, _) = self.in_time(held, &state, &progress).await?;
+            let capabilities = match self.capabilities(&call).await {
+                Ok(capabilities) => capabilities,
+                Err(error) => return self.come_again(held, &error, &progress).await,
+            };
+            let (class, quiet_period) = backend::warehouse(&capabilities, &site);
+            let about = backend::about_release(&state, &site);
             let situation = Situation {
+                class,
+                about: &about,
                 stage: state.release_stage(&site),
                 wanted: state.cancelling.is_none(),
-                quiet_period: self.warehouse_quiet_period(),
+                quiet_period,
                 retries: state.retries,
+                settle_within: self.settle_within(),
                 now: self.clock.now(),
             };
             let (step, next) = release_warehouse::next_step(situation, progress, observation);
@@ -356,7 +392,8 @@ impl Worker {
                         certain,
                         retries: state.retries,
                     };
-                    return self.stop(held, &command, &progress, &progress).await;
+                    let stopped = release_warehouse::stopped(progress.clone());
+                    return self.stop(held, &command, &stopped, &progress).await;
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
                 Step::Finished => return self.write(held, held.done()).await,
@@ -437,7 +474,7 @@ impl Worker {
 
     /// A person is needed: the effect waits, with `stopped` written down, until the order is retried or cancelled.
     /// Where that has happened meanwhile, it goes on at once, from `progress`.
-    async fn stop<P: Serialize + Sync>(
+    pub(super) async fn stop<P: Serialize + Sync>(
         &self,
         held: &Held,
         command: &Command,

@@ -1,17 +1,25 @@
 //! Releases what ships from one site to its warehouse, once: what to do next, given what is known. Pure.
 //!
-//! The release reference (the order's reference and the site) is the search key: after anything but a clear answer the
-//! warehouse is searched before it is told again.
+//! A second release ships twice, so what follows an unknown outcome depends on what the warehouse can do. `unique`: it
+//! refuses a second one, so try again. `searchable`: wait out the quiet period, search by the release reference (the
+//! order's reference and the site) twice, try once more at most. `blind`: a person looks.
 
-use canonical_model::fulfilment::{WarehouseRelease, WarehouseReleaseState};
+use canonical_model::{
+    capabilities::ReleaseClass,
+    fulfilment::{WarehouseRelease, WarehouseReleaseState},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::backoff::Pause;
+use super::{backoff::Pause, tries::Tries};
 use crate::orders::state::ReleaseStage;
 
-/// Attempts of unknown outcome after which a person looks.
-const UNKNOWNS: u32 = 3;
+/// Releases of unknown outcome after which a person looks: each may have been made.
+const UNKNOWNS: u32 = 2;
+/// Searches in a row that must find nothing before it is told again.
+const SEARCHES: u32 = 2;
+/// The longest time between the two.
+const SEARCH_GAP: SignedDuration = SignedDuration::from_mins(1);
 
 /// What the doer writes down.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,11 +39,21 @@ pub struct Progress {
     pub refusal: Option<String>,
     /// How often a person had it tried again.
     pub retries_seen: u32,
+    /// Whether a person was asked to look since then.
+    pub person_asked: bool,
+    /// Searches in a row that found nothing.
+    pub searches: u32,
+    /// What was tried since then.
+    pub tries: Tries,
 }
 
 /// What is known besides the progress.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation {
+pub struct Situation<'a> {
+    /// What the warehouse does about a second release.
+    pub class: ReleaseClass,
+    /// What a person looks for: the release, the order, its account and purchase order.
+    pub about: &'a str,
     /// Where the release stands in the order; None = the order has none at this site.
     pub stage: Option<ReleaseStage>,
     /// Whether the order is still wanted.
@@ -44,6 +62,8 @@ pub struct Situation {
     pub quiet_period: SignedDuration,
     /// How often a person had it tried again.
     pub retries: u32,
+    /// After so long a person is asked, whatever it is that does not come to an end.
+    pub settle_within: SignedDuration,
     /// Now.
     pub now: Timestamp,
 }
@@ -99,136 +119,238 @@ pub enum Step {
 
 /// What to do next, and what to write down with it.
 pub fn next_step(
-    situation: Situation,
-    mut p: Progress,
+    situation: Situation<'_>,
+    progress: Progress,
     observation: Observation,
 ) -> (Step, Progress) {
-    let step = step(situation, &mut p, observation);
-    (step, p)
+    let mut planner = Planner {
+        s: situation,
+        p: progress,
+    };
+    let step = planner.step(observation);
+    (step, planner.p)
 }
 
-fn step(s: Situation, p: &mut Progress, observation: Observation) -> Step {
-    let in_flight = p.in_flight.take();
-    match observation {
-        Observation::Fresh => {
-            if p.retries_seen < s.retries {
-                let taken = std::mem::take(p);
-                *p = Progress {
-                    retries_seen: s.retries,
-                    unknowns: 0,
-                    failures: 0,
-                    refusal: None,
-                    ..taken
-                };
-            }
-            if let Some(until) = in_flight {
-                note_unknown(p, until);
-            }
-            resume(s, p)
-        }
-        Observation::Created(release) => Step::Released(release.number),
-        Observation::NotDone { retry_after } | Observation::SearchFailed { retry_after } => {
-            back_off(p, retry_after)
-        }
-        Observation::Refused(detail) if p.unknown_since.is_some() => {
-            p.refusal = Some(detail);
-            Step::Search
-        }
-        Observation::Refused(detail) => refused(p, detail),
-        Observation::Unknown => {
-            note_unknown(p, s.now);
-            resume(s, p)
-        }
-        Observation::Found(releases) => found(s, p, releases),
+/// Notes that the effect stops and a person is asked to look.
+pub fn stopped(progress: Progress) -> Progress {
+    Progress {
+        person_asked: true,
+        ..progress
     }
 }
 
-fn note_unknown(p: &mut Progress, since: Timestamp) {
-    p.unknowns = p.unknowns.saturating_add(1);
-    p.unknown_since = Some(since);
+struct Planner<'a> {
+    s: Situation<'a>,
+    p: Progress,
 }
 
-fn back_off(p: &mut Progress, retry_after: Option<SignedDuration>) -> Step {
-    p.failures = p.failures.saturating_add(1);
-    Step::Wait(Pause::BackOff {
-        failures: p.failures,
-        retry_after,
-    })
-}
-
-fn refused(p: &mut Progress, detail: String) -> Step {
-    p.begun = false;
-    p.unknown_since = None;
-    let detail = format!(
-        "The warehouse did not take it: {detail} Put that right and retry the order, or cancel it."
-    );
-    Step::Failed {
-        detail,
-        certain: true,
-    }
-}
-
-fn resume(s: Situation, p: &mut Progress) -> Step {
-    match s.stage {
-        None | Some(ReleaseStage::Released) => Step::Finished,
-        Some(ReleaseStage::Waiting) if s.wanted => {
-            p.begun = true;
-            Step::Begin
-        }
-        Some(ReleaseStage::Waiting) => Step::Finished,
-        // Another effect began it, and sees to it.
-        Some(ReleaseStage::Begun) if !p.begun => Step::Finished,
-        Some(ReleaseStage::Begun) => match p.unknown_since {
-            None => Step::Create,
-            Some(since) => {
-                let quiet = since
-                    .saturating_add(s.quiet_period)
-                    .unwrap_or(Timestamp::MAX);
-                if s.now < quiet {
-                    Step::Wait(Pause::Until(quiet))
-                } else {
-                    Step::Search
+impl Planner<'_> {
+    fn step(&mut self, observation: Observation) -> Step {
+        let in_flight = self.p.in_flight.take();
+        self.note_try(in_flight, &observation);
+        match observation {
+            Observation::Fresh => {
+                self.heed_person();
+                if let Some(until) = in_flight {
+                    self.note_unknown(until);
+                }
+                self.resume()
+            }
+            Observation::Created(release) => Step::Released(release.number),
+            Observation::NotDone { retry_after } | Observation::SearchFailed { retry_after } => {
+                self.back_off(retry_after)
+            }
+            Observation::Refused(detail) => self.refused(detail),
+            Observation::Unknown => {
+                self.note_unknown(self.s.now);
+                match self.s.class {
+                    ReleaseClass::Unique => self.back_off(None),
+                    ReleaseClass::Searchable | ReleaseClass::Blind => self.resume(),
                 }
             }
-        },
+            Observation::Found(releases) => self.found(releases),
+        }
     }
-}
 
-fn found(s: Situation, p: &mut Progress, releases: Vec<WarehouseRelease>) -> Step {
-    p.failures = 0;
-    let mut live: Vec<String> = releases
-        .into_iter()
-        .filter(|release| release.state != WarehouseReleaseState::Cancelled)
-        .map(|release| release.number)
-        .collect();
-    if live.len() > 1 {
-        let numbers = live.join(", ");
-        let detail = format!(
-            "The warehouse has it more than once ({numbers}): cancel all but one there, then retry the order."
-        );
-        return Step::Failed {
-            detail,
-            certain: false,
+    fn note_try(&mut self, in_flight: Option<Timestamp>, observation: &Observation) {
+        let now = self.s.now;
+        let (at, what) = match (observation, in_flight) {
+            (Observation::Fresh, Some(until)) => (until, "release: broken off".to_owned()),
+            (Observation::NotDone { .. }, _) => (now, "release: not done".to_owned()),
+            (Observation::Refused(why), _) => (now, format!("release: refused ({why})")),
+            (Observation::Unknown, _) => (now, "release: no answer".to_owned()),
+            (Observation::Found(found), _) => (now, format!("search: {} found", found.len())),
+            (Observation::SearchFailed { .. }, _) => (now, "search: no answer".to_owned()),
+            (Observation::Fresh | Observation::Created(_), _) => return,
+        };
+        self.p.tries.note(at, what);
+    }
+
+    /// A person had it tried again: what was counted against it counts no more. A blind warehouse was looked at by that
+    /// person, since nobody else can.
+    fn heed_person(&mut self) {
+        if self.p.retries_seen >= self.s.retries {
+            return;
+        }
+        let looked_at = self.s.class == ReleaseClass::Blind && self.p.person_asked;
+        self.p = Progress {
+            retries_seen: self.s.retries,
+            person_asked: false,
+            unknowns: 0,
+            searches: 0,
+            failures: 0,
+            refusal: None,
+            tries: Tries::default(),
+            unknown_since: self.p.unknown_since.filter(|_| !looked_at),
+            ..std::mem::take(&mut self.p)
         };
     }
-    if let Some(number) = live.pop() {
-        return Step::Released(number);
+
+    fn note_unknown(&mut self, since: Timestamp) {
+        self.p.unknowns = self.p.unknowns.saturating_add(1);
+        self.p.unknown_since = Some(since);
+        self.p.searches = 0;
     }
-    if let Some(detail) = p.refusal.take() {
-        return refused(p, detail);
+
+    fn back_off(&mut self, retry_after: Option<SignedDuration>) -> Step {
+        if self
+            .p
+            .tries
+            .took_longer_than(self.s.settle_within, self.s.now)
+        {
+            return self.ask("It could not be settled with the warehouse in the time it may take");
+        }
+        self.p.failures = self.p.failures.saturating_add(1);
+        Step::Wait(Pause::BackOff {
+            failures: self.p.failures,
+            retry_after,
+        })
     }
-    if p.unknowns >= UNKNOWNS {
+
+    /// What to do with nothing but what is written down.
+    fn resume(&mut self) -> Step {
+        match self.s.stage {
+            None | Some(ReleaseStage::Released) => Step::Finished,
+            Some(ReleaseStage::Waiting) if self.s.wanted => {
+                self.p.begun = true;
+                Step::Begin
+            }
+            Some(ReleaseStage::Waiting) => Step::Finished,
+            // Another effect began it, and sees to it.
+            Some(ReleaseStage::Begun) if !self.p.begun => Step::Finished,
+            Some(ReleaseStage::Begun) => match (self.p.unknown_since, self.s.class) {
+                (None, _) => Step::Create,
+                (Some(_), ReleaseClass::Unique) if self.p.refusal.is_none() => Step::Create,
+                (Some(since), ReleaseClass::Unique | ReleaseClass::Searchable) => {
+                    self.search_when_quiet(since)
+                }
+                (Some(_), ReleaseClass::Blind) => {
+                    self.ask("The warehouse did not answer, and cannot be searched")
+                }
+            },
+        }
+    }
+
+    fn search_when_quiet(&self, since: Timestamp) -> Step {
+        let quiet = since
+            .saturating_add(self.s.quiet_period)
+            .unwrap_or(Timestamp::MAX);
+        if self.s.now < quiet {
+            Step::Wait(Pause::Until(quiet))
+        } else {
+            Step::Search
+        }
+    }
+
+    fn refused(&mut self, detail: String) -> Step {
+        let Some(since) = self.p.unknown_since else {
+            return self.certainly_refused(&detail);
+        };
+        // It may have been refused because an earlier release was made after all.
+        if self.s.class == ReleaseClass::Blind {
+            return self.ask(&format!(
+                "The warehouse refused it ({detail}) after not answering before"
+            ));
+        }
+        self.p.refusal = Some(detail);
+        self.search_when_quiet(since)
+    }
+
+    fn certainly_refused(&mut self, detail: &str) -> Step {
+        self.p.begun = false;
+        self.p.unknown_since = None;
         let detail = format!(
-            "The warehouse did not answer {} times, and does not show the release. Look there, then retry the order.",
-            p.unknowns,
+            "The warehouse did not take it: {detail} ({}).{} Put that right and retry the order, or cancel it.",
+            self.s.about, self.p.tries
         );
-        return Step::Failed {
+        Step::Failed {
+            detail,
+            certain: true,
+        }
+    }
+
+    fn found(&mut self, releases: Vec<WarehouseRelease>) -> Step {
+        self.p.failures = 0;
+        let mut live: Vec<String> = releases
+            .into_iter()
+            .filter(|release| release.state != WarehouseReleaseState::Cancelled)
+            .map(|release| release.number)
+            .collect();
+        if live.len() > 1 {
+            let numbers = live.join(", ");
+            return self.ask(&format!(
+                "The warehouse has it more than once ({numbers}): cancel all but one there"
+            ));
+        }
+        if let Some(number) = live.pop() {
+            return Step::Released(number);
+        }
+        self.found_none()
+    }
+
+    fn found_none(&mut self) -> Step {
+        self.p.searches = self.p.searches.saturating_add(1);
+        if self.p.searches < SEARCHES {
+            let gap = self.s.quiet_period.min(SEARCH_GAP);
+            let again = self.s.now.saturating_add(gap).unwrap_or(Timestamp::MAX);
+            return Step::Wait(Pause::Until(again));
+        }
+        if let Some(detail) = self.p.refusal.take() {
+            return self.certainly_refused(&detail);
+        }
+        if self.s.class != ReleaseClass::Unique && self.p.unknowns >= UNKNOWNS {
+            let times = self.p.unknowns;
+            return self.ask(&format!(
+                "The warehouse did not answer {times} times, and does not show the release"
+            ));
+        }
+        self.p.unknown_since = None;
+        self.resume()
+    }
+
+    /// All that a person needs.
+    fn ask(&self, what: &str) -> Step {
+        let next = match self.s.class {
+            ReleaseClass::Unique => {
+                "If you retry the order, it is released again, and what is there already is taken for it."
+            }
+            ReleaseClass::Searchable => {
+                "If you retry the order, it is looked for again, and released where it is not there."
+            }
+            ReleaseClass::Blind => {
+                "Cancel there what you find; if you then retry the order, it is released again."
+            }
+        };
+        let Situation { about, .. } = self.s;
+        let detail = format!(
+            "{what}. Look in the warehouse for {about}.{} {next} It cannot be cancelled while the warehouse may have it.",
+            self.p.tries
+        );
+        Step::Failed {
             detail,
             certain: false,
-        };
+        }
     }
-    p.unknown_since = None;
-    resume(s, p)
 }
 
 #[cfg(test)]
@@ -239,9 +361,12 @@ mod tests {
         "2026-03-01T12:00:00Z".parse().unwrap()
     }
 
-    fn at(stage: ReleaseStage) -> Situation {
+    fn at(stage: ReleaseStage) -> Situation<'static> {
         let quiet_period = SignedDuration::from_secs(5);
         Situation {
+            class: ReleaseClass::Searchable,
+            about: "release OW1-EAST of order OW1 (account ACME, purchase order PO-1)",
+            settle_within: SignedDuration::from_hours(72),
             stage: Some(stage),
             wanted: true,
             quiet_period,
@@ -250,7 +375,7 @@ mod tests {
         }
     }
 
-    fn later(situation: Situation, seconds: i64) -> Situation {
+    fn later(situation: Situation<'_>, seconds: i64) -> Situation<'_> {
         Situation {
             now: now() + SignedDuration::from_secs(seconds),
             ..situation
@@ -333,8 +458,15 @@ mod tests {
             next_step(situation, progress.clone(), there).0,
             Step::Released("R-1".to_owned())
         );
-        let gone = Observation::Found(vec![release(WarehouseReleaseState::Cancelled)]);
-        assert_eq!(next_step(situation, progress, gone).0, Step::Create);
+        let gone = || Observation::Found(vec![release(WarehouseReleaseState::Cancelled)]);
+        let (step, progress) = next_step(situation, progress, gone());
+        assert!(
+            matches!(step, Step::Wait(Pause::Until(_))),
+            "it is searched twice"
+        );
+        let (step, progress) = next_step(later(situation, 10), progress, Observation::Fresh);
+        assert_eq!(step, Step::Search);
+        assert_eq!(next_step(situation, progress, gone()).0, Step::Create);
         // A crash during the call is an unknown outcome too.
         let crashed = Progress {
             in_flight: Some(now()),
@@ -397,30 +529,37 @@ mod tests {
             ..begun
         };
         let (step, progress) = next_step(at(ReleaseStage::Begun), doubtful, refused());
-        assert_eq!(step, Step::Search);
-        let (step, _) = next_step(
-            at(ReleaseStage::Begun),
-            progress,
-            Observation::Found(Vec::new()),
-        );
+        assert!(matches!(step, Step::Wait(Pause::Until(_))));
+        let none = || Observation::Found(Vec::new());
+        let situation = later(at(ReleaseStage::Begun), 5);
+        let (_, progress) = next_step(situation, progress, none());
+        let (step, _) = next_step(situation, progress, none());
         assert!(matches!(step, Step::Failed { certain: true, .. }));
     }
 
     #[test]
-    fn three_unknown_outcomes_are_left_to_a_person_who_may_have_it_tried_again() {
+    fn two_unknown_outcomes_are_left_to_a_person_who_may_have_it_tried_again() {
         let mut progress = Progress {
             begun: true,
             ..Progress::default()
         };
         let mut situation = at(ReleaseStage::Begun);
-        for round in 1..=3_i64 {
+        let none = || Observation::Found(Vec::new());
+        for round in 1..=2_i64 {
             progress = next_step(situation, progress, Observation::Unknown).1;
             situation = later(situation, 10 * round);
-            let (step, after) = next_step(situation, progress, Observation::Found(Vec::new()));
-            assert_eq!(
-                matches!(step, Step::Failed { certain: false, .. }),
-                round == 3
-            );
+            progress = next_step(situation, progress, none()).1;
+            let (step, after) = next_step(situation, progress, none());
+            match (round, step) {
+                (1, Step::Create) => {}
+                (2, Step::Failed { detail, certain }) => {
+                    assert!(!certain);
+                    for needed in ["OW1-EAST", "ACME", "PO-1", "release: no answer", "retry"] {
+                        assert!(detail.contains(needed), "{needed}: {detail}");
+                    }
+                }
+                (_, other) => panic!("{other:?}"),
+            }
             progress = after;
         }
         let retried = Situation {
@@ -428,8 +567,69 @@ mod tests {
             ..later(situation, 60)
         };
         assert_eq!(
-            next_step(retried, progress, Observation::Fresh).0,
+            next_step(retried, stopped(progress), Observation::Fresh).0,
             Step::Search
         );
+    }
+
+    #[test]
+    fn a_warehouse_that_refuses_a_second_release_is_simply_told_again() {
+        let unique = Situation {
+            class: ReleaseClass::Unique,
+            ..at(ReleaseStage::Begun)
+        };
+        let begun = Progress {
+            begun: true,
+            ..Progress::default()
+        };
+        let (step, progress) = next_step(unique, begun, Observation::Unknown);
+        assert!(matches!(step, Step::Wait(Pause::BackOff { .. })));
+        assert_eq!(
+            next_step(unique, progress, Observation::Fresh).0,
+            Step::Create
+        );
+    }
+
+    #[test]
+    fn a_blind_warehouse_is_told_once_and_again_when_a_person_has_looked() {
+        let blind = Situation {
+            class: ReleaseClass::Blind,
+            ..at(ReleaseStage::Begun)
+        };
+        let begun = Progress {
+            begun: true,
+            ..Progress::default()
+        };
+        let (step, progress) = next_step(blind, begun, Observation::Unknown);
+        assert!(
+            matches!(step, Step::Failed { certain: false, .. }),
+            "{step:?}"
+        );
+        let retried = Situation {
+            retries: 1,
+            ..blind
+        };
+        let (step, _) = next_step(retried, stopped(progress.clone()), Observation::Fresh);
+        assert_eq!(step, Step::Create);
+        // A retry of something else, before anybody was asked about this.
+        let (step, _) = next_step(retried, progress, Observation::Fresh);
+        assert!(matches!(step, Step::Failed { .. }), "{step:?}");
+    }
+
+    #[test]
+    fn what_does_not_come_to_an_end_is_a_person_s_after_its_time() {
+        let mut progress = Progress {
+            begun: true,
+            ..Progress::default()
+        };
+        let away = || Observation::NotDone { retry_after: None };
+        let (step, after) = next_step(at(ReleaseStage::Begun), progress, away());
+        assert!(matches!(step, Step::Wait(_)));
+        progress = after;
+        let days = later(at(ReleaseStage::Begun), 72 * 3600);
+        assert!(matches!(
+            next_step(days, progress, away()).0,
+            Step::Failed { certain: false, .. }
+        ));
     }
 }

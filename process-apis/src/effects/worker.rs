@@ -95,6 +95,7 @@ pub struct Worker {
     pub(super) capabilities: CapabilityCache,
     pub(super) policies: Arc<Policies>,
     pub(super) gates: Gates,
+    ghost_sweep: Arc<[SignedDuration]>,
     config: EffectsConfig,
 }
 
@@ -108,6 +109,7 @@ impl Worker {
             capabilities: state.capabilities.clone(),
             policies: Arc::clone(&state.policies),
             gates: Gates::default(),
+            ghost_sweep: state.config.effects.ghost_sweep(),
             config: state.config.effects.clone(),
         }
     }
@@ -336,6 +338,7 @@ impl Worker {
             EffectKind::CancelErpOrder => self.cancel_order(held).await,
             EffectKind::ReleaseToWarehouse => self.release_warehouse(held).await,
             EffectKind::TakeReplacement => self.take_replacement(held).await,
+            EffectKind::SweepErpOrder => self.sweep_order(held).await,
         }
     }
 
@@ -481,9 +484,14 @@ impl Worker {
             .await
     }
 
-    /// How long a warehouse's search may miss a release.
-    pub(super) fn warehouse_quiet_period(&self) -> SignedDuration {
-        self.config.warehouse_quiet_period.signed()
+    /// After so long a person is asked.
+    pub(super) fn settle_within(&self) -> SignedDuration {
+        self.config.settle_within.signed()
+    }
+
+    /// When to look for what else the ERP has of an order.
+    pub(super) fn ghost_sweep(&self) -> &[SignedDuration] {
+        &self.ghost_sweep
     }
 
     fn cause(&self, held: &Held, state: &OrderState) -> Cause {

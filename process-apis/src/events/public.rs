@@ -47,6 +47,7 @@ pub fn public_type(event: &OrderEvent) -> Option<PublicEventType> {
         OrderEvent::ReplacementRefused(_) => PublicEventType::ReplacementRefused,
         OrderEvent::Retried(_)
         | OrderEvent::ErpOrderChosen(_)
+        | OrderEvent::ErpOutcomeUnknown(_)
         | OrderEvent::ReleaseBegun(_)
         | OrderEvent::ReplacementRequested(_)
         | OrderEvent::ReplacementDropped(_) => return None,

@@ -3,7 +3,7 @@
 
 use canonical_model::{
     OrderId,
-    capabilities::{Capabilities, CreditBasis},
+    capabilities::{Capabilities, CreateClass, CreditBasis},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -63,6 +63,7 @@ pub fn surroundings(capabilities: &Capabilities, now: Timestamp) -> Surroundings
         now,
         serialize_creates_by_account: capabilities.serialize_creates_by_account,
         credit_basis: capabilities.credit_basis,
+        create_class: capabilities.create_class,
     }
 }
 
@@ -72,6 +73,7 @@ pub fn no_erp_in_it(now: Timestamp) -> Surroundings {
         now,
         serialize_creates_by_account: false,
         credit_basis: CreditBasis::Order,
+        create_class: CreateClass::Blind,
     }
 }
 
@@ -137,6 +139,7 @@ fn audit(after: &OrderState, event: &OrderEvent, cause: &Cause) -> AuditEntry {
         | OrderEvent::Revalidated(_)
         | OrderEvent::Held(_)
         | OrderEvent::ErpOrderChosen(_)
+        | OrderEvent::ErpOutcomeUnknown(_)
         | OrderEvent::Accepted(_)
         | OrderEvent::ReleaseBegun(_)
         | OrderEvent::Released(_)

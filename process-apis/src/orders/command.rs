@@ -89,6 +89,18 @@ pub enum Command {
         /// The person's retries that were known when it came to this.
         retries: u32,
     },
+    /// A create was not answered.
+    ErpOutcomeUnknown {
+        /// Since when it is not known what became of it.
+        since: Timestamp,
+    },
+    /// The ERP has more of it than the one order, or some of one that has ended.
+    ErpDuplicate {
+        /// All that a person needs.
+        detail: String,
+        /// The person's retries that were known when it came to this.
+        retries: u32,
+    },
     /// It is settled that the ERP does not go on with it.
     ErpHasNone,
     /// The ERP did not cancel it.

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::{
     command::Command,
     event::{
-        Accepted, CancelRefused, CancelRequested, Cancelled, ErpOrderChosen, Held, HoldReleased,
-        OrderEvent, Rejected, ReleaseBegun, Released, Replaced, Replacement, ReplacementDropped,
-        ReplacementRefused, Retried, Revalidated,
+        Accepted, CancelRefused, CancelRequested, Cancelled, ErpOrderChosen, ErpOutcomeUnknown,
+        Held, HoldReleased, OrderEvent, Rejected, ReleaseBegun, Released, Replaced, Replacement,
+        ReplacementDropped, ReplacementRefused, Retried, Revalidated,
     },
     provisional::Bound,
     state::{CreateStage, OrderState, ReleaseStage},
@@ -94,6 +94,11 @@ pub fn decide(
             decision_id,
             differences,
         } => Ok(revalidate(state, *decision_id, differences, now)),
+        // Also of one that has ended: the ERP may go on with it.
+        Command::ErpDuplicate { detail, retries } => {
+            let held = hold(state, HoldKind::ErpDuplicate, detail, *retries, now);
+            Ok(held.into_iter().collect())
+        }
         _ if state.has_ended() => Ok(Vec::new()),
         other => Ok(news(state, other, now).into_iter().collect()),
     }
@@ -144,14 +149,16 @@ fn release_hold(
         .find(|hold| hold.hold == number)
         .ok_or(Refusal::NoSuchHold)?;
     match hold.reason.kind {
-        HoldKind::Credit | HoldKind::PriceMismatch | HoldKind::Review | HoldKind::Allocation => {
-            Ok(vec![OrderEvent::HoldReleased(HoldReleased {
-                hold: number,
-                kind: hold.reason.kind,
-                principal: principal.to_owned(),
-                note: note.to_owned(),
-            })])
-        }
+        HoldKind::Credit
+        | HoldKind::PriceMismatch
+        | HoldKind::Review
+        | HoldKind::Allocation
+        | HoldKind::ErpDuplicate => Ok(vec![OrderEvent::HoldReleased(HoldReleased {
+            hold: number,
+            kind: hold.reason.kind,
+            principal: principal.to_owned(),
+            note: note.to_owned(),
+        })]),
         HoldKind::ErpUnknown | HoldKind::ErpRejected | HoldKind::Warehouse => {
             Err(Refusal::HoldNeedsRetry)
         }
@@ -162,7 +169,10 @@ fn retry(state: &OrderState, principal: &str, note: &str) -> Result<Vec<OrderEve
     let stopped = |kind| {
         matches!(
             kind,
-            HoldKind::ErpUnknown | HoldKind::ErpRejected | HoldKind::Warehouse
+            HoldKind::ErpUnknown
+                | HoldKind::ErpRejected
+                | HoldKind::ErpDuplicate
+                | HoldKind::Warehouse
         )
     };
     let holds: Vec<u32> = state
@@ -268,7 +278,10 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
         | Command::Cancel { .. }
         | Command::Replace { .. }
         | Command::Replaced { .. }
+        | Command::ErpDuplicate { .. }
         | Command::ReplacementRefused { .. } => None,
+        Command::ErpOutcomeUnknown { since } => (!accepted && state.erp_unknown_since.is_none())
+            .then(|| OrderEvent::ErpOutcomeUnknown(ErpOutcomeUnknown { since: *since })),
         Command::ErpOrderChosen { number } => {
             (wanted && state.sales_order_number.is_none()).then(|| {
                 OrderEvent::ErpOrderChosen(ErpOrderChosen {

@@ -15,8 +15,8 @@ use super::{
     },
     shipment,
     state::{
-        CreateStage, OrderState, ReleaseStage, SCHEMA_FIRST, SCHEMA_PROVISIONAL, SCHEMA_REPLACED,
-        SCHEMA_SHIPPED, SiteRelease,
+        CreateStage, OrderState, ReleaseStage, SCHEMA_DOUBTED, SCHEMA_FIRST, SCHEMA_PROVISIONAL,
+        SCHEMA_REPLACED, SiteRelease,
     },
 };
 
@@ -78,6 +78,8 @@ fn begin(received: &Received) -> OrderState {
         },
         sales_order_number: None,
         accepted_at: None,
+        erp_unknown_since: None,
+        erp_doubted: false,
         cancelling: None,
         retries: 0,
         releases: Vec::new(),
@@ -117,6 +119,11 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
         OrderEvent::ErpOrderChosen(chosen) => {
             state.sales_order_number = Some(chosen.sales_order_number.clone())
         }
+        OrderEvent::ErpOutcomeUnknown(unknown) => {
+            state.schema = state.schema.max(SCHEMA_DOUBTED);
+            state.erp_unknown_since = Some(unknown.since);
+            state.erp_doubted = true;
+        }
         OrderEvent::Accepted(accepted) => accept(state, accepted),
         OrderEvent::ReleaseBegun(begun) => set_stage(state, &begun.site, ReleaseStage::Begun),
         OrderEvent::Released(released) => {
@@ -127,10 +134,7 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
         }
         OrderEvent::Picked(recorded)
         | OrderEvent::Packed(recorded)
-        | OrderEvent::Shipped(recorded) => {
-            state.schema = state.schema.max(SCHEMA_SHIPPED);
-            shipment::record(state, recorded);
-        }
+        | OrderEvent::Shipped(recorded) => shipment::record(state, recorded),
         OrderEvent::Rejected(_) => {
             close(state);
             each_line(state, |_, quantities| {
@@ -202,6 +206,10 @@ fn hold(state: &mut OrderState, held: &Held) {
         .unwrap_or_default();
     state.holds_placed = state.holds_placed.max(last);
     state.holds.extend(held.holds.iter().cloned());
+    // It was refused, and the ERP has none.
+    if state.is_held_for(HoldKind::ErpRejected) {
+        state.erp_unknown_since = None;
+    }
     if let Some(site) = &held.not_released {
         set_stage(state, site, ReleaseStage::Waiting);
     }
@@ -211,6 +219,7 @@ fn accept(state: &mut OrderState, accepted: &Accepted) {
     state.sales_order_number = Some(accepted.sales_order_number.clone());
     state.accepted_at = Some(accepted.accepted_at);
     state.bounded = false;
+    state.erp_unknown_since = None;
     let settled = |kind| matches!(kind, HoldKind::ErpUnknown | HoldKind::ErpRejected);
     state.holds.retain(|hold| !settled(hold.reason.kind));
     let sites = state.shipping_sites();
@@ -225,6 +234,7 @@ fn accept(state: &mut OrderState, accepted: &Accepted) {
 fn close(state: &mut OrderState) {
     state.holds.clear();
     state.cancelling = None;
+    state.erp_unknown_since = None;
     state.provisional = None;
     state.bounded = false;
 }

@@ -47,6 +47,7 @@ pub fn sales_order(state: &OrderState) -> SalesOrder {
         total: order.total,
         provisional: state.provisional.is_some(),
         taken_on: state.provisional.clone(),
+        erp_unknown_since: state.erp_unknown_since,
         received_at: order.received_at,
         accepted_at: state.accepted_at,
         decision_id: order.decision_id,

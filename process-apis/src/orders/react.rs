@@ -1,7 +1,10 @@
 //! `react(before, after, event) → reaction`: what must now be done outside and in the ledgers. Compensation is just
 //! another reaction. Pure.
 
-use canonical_model::{capabilities::CreditBasis, order::HoldKind};
+use canonical_model::{
+    capabilities::{CreateClass, CreditBasis},
+    order::HoldKind,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -28,6 +31,8 @@ pub struct Surroundings {
     pub serialize_creates_by_account: bool,
     /// From which document on the ERP counts an order in its credit exposure.
     pub credit_basis: CreditBasis,
+    /// What the ERP does about a second create.
+    pub create_class: CreateClass,
 }
 
 /// What must be done.
@@ -88,6 +93,7 @@ pub fn react(
         | OrderEvent::HoldReleased(_)
         | OrderEvent::Revalidated(_)
         | OrderEvent::ErpOrderChosen(_)
+        | OrderEvent::ErpOutcomeUnknown(_)
         | OrderEvent::ReleaseBegun(_)
         | OrderEvent::Released(_)
         | OrderEvent::Picked(_)
@@ -198,6 +204,10 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
         CreditBasis::Order => reaction.credit.push(CreditMovement::Confirm { owner, at }),
         CreditBasis::Invoice => {}
     }
+    if ghosts_can_come(after, around) {
+        let sweep = to_do(EffectKind::SweepErpOrder, after, around);
+        reaction.effects.push(sweep);
+    }
     if after.cancelling.is_some() {
         reaction
             .effects
@@ -207,12 +217,30 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
     }
 }
 
+/// Whether the ERP may yet show another of it: a create whose answer was lost may be done minutes later, and one that was
+/// answered may have come there twice on the way.
+fn ghosts_can_come(after: &OrderState, around: Surroundings) -> bool {
+    match around.create_class {
+        CreateClass::Staged | CreateClass::Searchable => true,
+        CreateClass::Unique => after.erp_doubted,
+        // It cannot be searched.
+        CreateClass::Blind => false,
+    }
+}
+
 fn end(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
     let owner = owner(after);
     reaction
         .stock
         .push(StockMovement::Release { owner, line: None });
     reaction.credit.push(CreditMovement::Release { owner });
+    if after.accepted_at.is_some() {
+        // Its sweep may wait for a person, and now nothing of it may stand.
+        reaction.effects.push(resume(after, around));
+    } else if after.erp_doubted && ghosts_can_come(after, around) {
+        let sweep = to_do(EffectKind::SweepErpOrder, after, around);
+        reaction.effects.push(sweep);
+    }
     if after.replacement.is_some() {
         reaction
             .effects

@@ -17,6 +17,8 @@ pub const SCHEMA: u16 = SCHEMA_SHIPPED;
 pub const SCHEMA_PROVISIONAL: u16 = 3;
 /// An order of which a warehouse has picked something. A release that would lose what must not touch such an order.
 pub const SCHEMA_SHIPPED: u16 = 3;
+/// An order of which a create was not answered: what follows must not forget it.
+pub const SCHEMA_DOUBTED: u16 = 3;
 /// An order that somebody has asked to replace: the same holds.
 pub const SCHEMA_REPLACED: u16 = 2;
 /// The version of any other: every release goes on with it.
@@ -43,6 +45,12 @@ pub struct OrderState {
     pub sales_order_number: Option<ErpOrderNumber>,
     /// When the ERP had it.
     pub accepted_at: Option<Timestamp>,
+    /// Since when it is not known whether the ERP has it, while that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_unknown_since: Option<Timestamp>,
+    /// Whether that was ever so: what the ERP made of it may come to light later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erp_doubted: bool,
     /// Who wants it cancelled, while that is not settled.
     pub cancelling: Option<CancelRequested>,
     /// How often a person had what stopped tried again.

@@ -35,6 +35,7 @@ pub(crate) fn around() -> Surroundings {
         now: now(),
         serialize_creates_by_account: false,
         credit_basis: CreditBasis::Order,
+        create_class: canonical_model::capabilities::CreateClass::Blind,
     }
 }
 

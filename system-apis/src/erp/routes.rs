@@ -49,14 +49,20 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(cancel_sales_order))
 }
 
-/// Tells what the company's ERP can do.
+/// Tells what the company's ERP and warehouses can do.
 #[utoipa::path(
     get, path = "/v1/companies/{company}/capabilities", tag = "erp", security(("call_context" = [])),
     params(("company" = String, Path, description = "The selling company", example = "NWI")),
     responses((status = 200, description = "What it can do", body = Capabilities)),
 )]
 async fn get_capabilities(call: Call) -> Json<Capabilities> {
-    Json(call.company.erp.capabilities())
+    let sites = call.company.sites.iter();
+    Json(Capabilities {
+        warehouses: sites
+            .map(|(site, wms)| wms.capabilities(site.clone()))
+            .collect(),
+        ..call.company.erp.capabilities()
+    })
 }
 
 /// Reads accounts with those above them.

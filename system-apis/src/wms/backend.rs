@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc};
 use axum::http::HeaderMap;
 use canonical_model::{
     CompanyId, ShipmentNumber, SiteId,
+    capabilities::{ReleaseClass, WarehouseCapabilities},
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseState},
     shipment::ShipmentNews,
 };
@@ -60,6 +61,16 @@ impl WmsBackend {
         }
     }
 
+    /// What it can do for a site.
+    pub fn capabilities(&self, site: SiteId) -> WarehouseCapabilities {
+        let can = self.connector.capabilities();
+        WarehouseCapabilities {
+            site,
+            release_class: can.release_class,
+            quiet_period_ms: u64::try_from(can.quiet_period.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
     async fn call<T, F, Fut>(
         &self,
         operation: &Arc<Operation>,
@@ -85,7 +96,7 @@ impl WmsBackend {
         wanted: CreateWarehouseRelease,
         terms: Terms,
     ) -> Result<Released, GuardError> {
-        if !self.connector.capabilities().unique_reference
+        if self.connector.capabilities().release_class == ReleaseClass::Searchable
             && let Some(release) = self.standing(&wanted, terms).await?
         {
             return Ok(Released {

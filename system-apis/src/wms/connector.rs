@@ -1,8 +1,11 @@
 //! What a WMS connector has to do. Each method is one call to the WMS at most, without caching, retrying or waiting.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use canonical_model::{
     ItemNumber, Quantity, ShipmentNumber,
+    capabilities::ReleaseClass,
     fulfilment::{CreateWarehouseRelease, WarehouseRelease},
     shipment::ShipmentNews,
 };
@@ -16,8 +19,10 @@ use crate::{
 /// What a WMS can do, as its connector states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Whether it refuses a second release with the same reference; if not, it is searched before each create.
-    pub unique_reference: bool,
+    /// What a second release with the same reference does. Where it is made, the WMS is searched before each create.
+    pub release_class: ReleaseClass,
+    /// How long its search may miss a release.
+    pub quiet_period: Duration,
 }
 
 /// A release as the WMS shows it.

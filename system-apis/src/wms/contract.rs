@@ -4,6 +4,7 @@ use canonical_model::{
     ErpOrderNumber, ItemNumber, OrderReference, PurchaseOrderNumber, Quantity, SiteId,
     UnitOfMeasure,
     account::Address,
+    capabilities::ReleaseClass,
     fulfilment::{CreateWarehouseRelease, WarehouseReleaseLine, WarehouseReleaseState},
 };
 use jiff::civil::date;
@@ -66,13 +67,15 @@ pub(crate) async fn run(wms: &dyn WmsConnector, world: &World) {
         assert_eq!(record.lines, ReleasedLine::wanted(&wanted), "as asked for");
     }
     let found: Vec<_> = found.into_iter().map(|record| record.release).collect();
-    match (wms.capabilities().unique_reference, second) {
-        (true, Err(ConnectorError::Conflict { existing })) => {
+    match (wms.capabilities().release_class, second) {
+        (ReleaseClass::Unique, Err(ConnectorError::Conflict { existing })) => {
             assert_eq!(existing, first.number);
             assert_eq!(found, [first]);
         }
-        (false, Ok(second)) => assert_eq!(found, [first, second], "lowest first"),
-        (unique, second) => panic!("unique = {unique}, but a second create gave {second:?}"),
+        (ReleaseClass::Searchable | ReleaseClass::Blind, Ok(second)) => {
+            assert_eq!(found, [first, second], "lowest first")
+        }
+        (class, second) => panic!("it is {class:?}, but a second create gave {second:?}"),
     }
 
     let mut unknown = release(world, "OWCONTRACT-UNKNOWN");

@@ -149,6 +149,7 @@ pub fn order(order: SalesOrder) -> Order {
             price: on.price,
             stock: on.stock,
         }),
+        unconfirmed_since: order.erp_unknown_since,
         received_at: order.received_at,
         accepted_at: order.accepted_at,
         decision_id: order.decision_id,

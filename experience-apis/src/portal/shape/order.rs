@@ -193,6 +193,11 @@ pub struct Order {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub taken_on: Option<TakenOn>,
+    /// Since when it is not known whether the seller's system has it: it did not answer. Nothing is lost; do not send the
+    /// order again. Absent once that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub unconfirmed_since: Option<Timestamp>,
     /// When it was received.
     pub received_at: Timestamp,
     /// When the seller's system had it.

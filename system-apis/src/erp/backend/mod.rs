@@ -203,6 +203,7 @@ impl ErpBackend {
             stock_lag_ms: millis(can.stock_lag),
             serialize_creates_by_account: can.serialize_creates_by_account,
             taking_orders: self.taking_orders(),
+            warehouses: Vec::new(),
         }
     }
 

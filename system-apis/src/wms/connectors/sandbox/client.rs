@@ -1,8 +1,11 @@
 //! Calls the sandbox's WMS.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use canonical_model::{
     ShipmentNumber,
+    capabilities::ReleaseClass,
     fulfilment::{CreateWarehouseRelease, WarehouseRelease},
     shipment::ShipmentNews,
 };
@@ -24,7 +27,8 @@ pub struct SandboxWmsConnector {
     pick_requests: String,
     shipments: String,
     token: Secret,
-    unique_reference: bool,
+    release_class: ReleaseClass,
+    quiet_period: Duration,
 }
 
 impl SandboxWmsConnector {
@@ -36,7 +40,8 @@ impl SandboxWmsConnector {
             pick_requests: format!("{base_url}/wms/v2/pickRequests"),
             shipments: format!("{base_url}/wms/v2/shipments"),
             token: config.token.clone(),
-            unique_reference: config.unique_reference,
+            release_class: config.release_class,
+            quiet_period: config.quiet_period.get(),
         })
     }
 
@@ -73,7 +78,8 @@ fn refusal(answer: &Answer) -> ConnectorError {
 impl WmsConnector for SandboxWmsConnector {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            unique_reference: self.unique_reference,
+            release_class: self.release_class,
+            quiet_period: self.quiet_period,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The settings of a sandbox WMS.
 
+use canonical_model::capabilities::ReleaseClass;
 use serde::Deserialize;
 use service_runtime::{
-    config::{Faults, Secret, Validate},
+    config::{Faults, HumanDuration, Secret, Validate},
     http_client::BackendClientConfig,
 };
 
@@ -15,9 +16,12 @@ pub struct SandboxWms {
     /// Its bearer token.
     #[serde(default)]
     pub token: Secret,
-    /// Whether it refuses a second release with the same reference; must be as the WMS is set.
-    #[serde(default = "usual_uniqueness")]
-    pub unique_reference: bool,
+    /// What a second release with the same reference does; must be as the WMS is set.
+    #[serde(default = "usual_class")]
+    pub release_class: ReleaseClass,
+    /// How long after an unknown outcome its search may miss a release.
+    #[serde(default = "usual_quiet_period")]
+    pub quiet_period: HumanDuration,
     /// Connections to it.
     #[serde(default)]
     pub http: BackendClientConfig,
@@ -29,14 +33,19 @@ impl SandboxWms {
         Self {
             base_url,
             token,
-            unique_reference: usual_uniqueness(),
+            release_class: usual_class(),
+            quiet_period: usual_quiet_period(),
             http: BackendClientConfig::default(),
         }
     }
 }
 
-fn usual_uniqueness() -> bool {
-    true
+fn usual_class() -> ReleaseClass {
+    ReleaseClass::Unique
+}
+
+fn usual_quiet_period() -> HumanDuration {
+    HumanDuration::from_secs(5)
 }
 
 impl Validate for SandboxWms {

@@ -1,6 +1,6 @@
 //! The connector against a live sandbox, and behind a proxy that loses an answer.
 
-use canonical_model::{ItemNumber, SiteId};
+use canonical_model::{ItemNumber, SiteId, capabilities::ReleaseClass};
 use jiff::civil::date;
 use rstest::rstest;
 use sandbox::{
@@ -26,10 +26,14 @@ async fn sandbox(unique: bool) -> RunningSandbox {
     Sandbox::start(config).await.unwrap()
 }
 
-fn connector(base_url: &str, unique_reference: bool) -> SandboxWmsConnector {
+fn connector(base_url: &str, unique: bool) -> SandboxWmsConnector {
     let token = Secret::from(SandboxConfig::WMS_TOKEN.to_owned());
     let mut settings = SandboxWms::at(base_url.to_owned(), token);
-    settings.unique_reference = unique_reference;
+    settings.release_class = if unique {
+        ReleaseClass::Unique
+    } else {
+        ReleaseClass::Searchable
+    };
     SandboxWmsConnector::new(&settings).unwrap()
 }
 
