@@ -11,6 +11,7 @@ mod contract_quality;
 mod contracts;
 mod erp_down;
 mod error_pages;
+mod events;
 mod findings;
 mod holds;
 mod house_rules;
