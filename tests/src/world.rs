@@ -182,7 +182,7 @@ impl World {
         let today = setup.clock.today(&TimeZone::UTC);
         let quiet = ["SYSTEM", "PROCESS", "EXPERIENCE"]
             .map(|layer| (format!("ORDERWAY_{layer}__LOG__LEVEL"), "off".to_owned()));
-        let estate = Estate::start(EstateConfig {
+        let estate = EstateConfig {
             sandbox: setup.sandbox.unwrap_or_else(|| default_sandbox(today)),
             addresses: Addresses::any(),
             config_dir: root().join("config"),
@@ -191,8 +191,9 @@ impl World {
             settings: quiet.into_iter().chain(setup.settings).collect(),
             policies: setup.policies,
             clock: setup.clock.clone(),
-        })
-        .await?;
+        };
+        // All three layers are put together in it: too large to be carried about by value.
+        let estate = Box::pin(Estate::start(estate)).await?;
         let http = service_runtime::http_client::backend_client(&Default::default())?;
         Ok(Self {
             estate,
