@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use canonical_model::{
-    ErpOrderNumber, OrderReference, SiteId,
+    ErpOrderNumber, OrderReference, ShipmentNumber, SiteId,
     account::{AccountQuery, Accounts},
     capabilities::{Capabilities, CreateClass},
     credit::{CreditFacts, CreditQuery},
@@ -15,6 +15,7 @@ use canonical_model::{
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleases},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
+    shipment::ShipmentNews,
     stock::{StockFacts, StockQuery},
 };
 
@@ -228,6 +229,14 @@ impl SystemApis for Erp {
         site: &SiteId,
     ) -> Result<WarehouseReleases, SystemError> {
         self.inner.releases(call, release_reference, site).await
+    }
+    async fn shipment(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        shipment: &ShipmentNumber,
+    ) -> Result<ShipmentNews, SystemError> {
+        self.inner.shipment(call, site, shipment).await
     }
     async fn systems(&self, call: &Call) -> Result<serde_json::Value, SystemError> {
         self.inner.systems(call).await
