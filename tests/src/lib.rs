@@ -3,9 +3,13 @@
 
 pub mod browser;
 mod callers;
+#[cfg(feature = "world")]
+pub mod instance;
 pub mod needs;
 mod operator;
 mod polling;
+#[cfg(feature = "world")]
+pub mod postgres;
 pub mod punchout;
 mod receiver;
 mod source;

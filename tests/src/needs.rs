@@ -1,7 +1,7 @@
 //! What a test needs of the machine: it looks for it, and says aloud that it is skipped where it is not there.
 //!
-//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node` turns such a skip into a failure; `.ci/run setup` installs
-//! what can be installed.
+//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node,postgres` turns such a skip into a failure; `.ci/run setup`
+//! installs what can be installed.
 
 use std::{
     ffi::OsString,
@@ -55,6 +55,31 @@ pub fn postgres_programs() -> Option<PathBuf> {
         .rev()
         .find(|folder| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file());
     need("postgres", "install postgresql", found)
+}
+
+/// A `PostgreSQL` server on which databases may be made: its address.
+pub fn postgres() -> Option<String> {
+    let named = std::env::var_os("ORDERWAY_TEST_POSTGRES").and_then(|url| url.into_string().ok());
+    let url = named.unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+    let listens = url::Url::parse(&url).is_ok_and(|url| {
+        let address = (
+            url.host_str().unwrap_or("127.0.0.1"),
+            url.port().unwrap_or(5432),
+        );
+        std::net::TcpStream::connect(address).is_ok()
+    });
+    need(
+        "postgres",
+        "set ORDERWAY_TEST_POSTGRES",
+        listens.then_some(url),
+    )
+}
+
+/// `nats-server`, to start one of one's own.
+pub fn nats_server() -> Option<PathBuf> {
+    let beside = Path::new("/usr/sbin/nats-server");
+    let found = program("nats-server").or_else(|| beside.is_file().then(|| beside.to_owned()));
+    need("nats", "install nats-server", found)
 }
 
 /// Chromium and its driver.

@@ -29,6 +29,7 @@ mod punchout_samples;
 mod punchout_visits;
 mod reservations;
 mod restart;
+mod several_instances;
 mod slow_erp;
 mod support;
 mod tokens;
