@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use canonical_model::Currency;
 use jiff::SignedDuration;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, TestRunner},
+};
 use rust_decimal::Decimal;
 use serde_json::json;
 use sqlx::{PgConnection, Row as _};
@@ -15,7 +18,7 @@ use super::{
     super::{
         Commit, CreditKey, CreditLevelFact, IdempotencyAnswer, Store, StoreError,
         sqlite::SqliteStore,
-        suite::{ledger_twins, races},
+        suite::{channel_twins, ledger_twins, races},
     },
     testing::TestDatabase,
 };
@@ -206,9 +209,12 @@ async fn a_level_that_is_installed_counts_the_claim_that_is_being_forced() {
     assert_eq!(again, [level]);
 }
 
-/// Whatever the sequence of claims, releases, confirmations and facts: the same positions, and the same errors.
-#[test]
-fn the_ledgers_are_those_of_the_embedded_engine() {
+/// Does sequences by chance on a store of each engine, always on empty tables.
+fn twins<S: Strategy>(
+    tables: &'static str,
+    steps: &S,
+    run: impl AsyncFn(Arc<dyn Store>, Arc<dyn Store>, S::Value),
+) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let Some(database) = runtime.block_on(TestDatabase::make()) else {
         return;
@@ -219,19 +225,34 @@ fn the_ledgers_are_those_of_the_embedded_engine() {
         failure_persistence: None,
         ..Config::default()
     });
-    let steps = ledger_twins::steps();
-    let checked = runner.run(&steps, |steps| {
+    let checked = runner.run(steps, |steps| {
         runtime.block_on(async {
-            sqlx::raw_sql("TRUNCATE stock, stock_movement, credit, credit_movement")
-                .execute(&store.pool)
-                .await
-                .unwrap();
-            let embedded: Arc<dyn Store> = Arc::new(SqliteStore::open_in_memory().unwrap());
-            let shared: Arc<dyn Store> = store.clone();
-            ledger_twins::run(&embedded, &shared, steps).await;
+            sqlx::raw_sql(tables).execute(&store.pool).await.unwrap();
+            let embedded = Arc::new(SqliteStore::open_in_memory().unwrap());
+            run(embedded, store.clone(), steps).await;
         });
         Ok(())
     });
     checked.unwrap();
     runtime.block_on(store.close());
+}
+
+/// Whatever the sequence of claims, releases, confirmations and facts: the same positions, and the same errors.
+#[test]
+fn the_ledgers_are_those_of_the_embedded_engine() {
+    twins(
+        "TRUNCATE stock, stock_movement, credit, credit_movement",
+        &ledger_twins::steps(),
+        async |one, other, steps| ledger_twins::run(&one, &other, steps).await,
+    );
+}
+
+/// Whatever the sequence of changes to documents and sessions: the same of each, and the same errors.
+#[test]
+fn the_mailbox_is_that_of_the_embedded_engine() {
+    twins(
+        "TRUNCATE document, document_outcome, document_key, control_number, session, session_key",
+        &channel_twins::steps(),
+        async |one, other, steps| channel_twins::run(&one, &other, steps).await,
+    );
 }

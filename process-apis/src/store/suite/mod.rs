@@ -1,6 +1,7 @@
 //! What every store must do, whatever engine it is: each engine's tests run all of it by `store_suite!`.
 
 pub(super) mod bounds;
+pub(super) mod channel_twins;
 pub(super) mod documents;
 pub(super) mod effects;
 pub(super) mod ledger_twins;
