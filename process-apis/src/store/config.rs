@@ -76,3 +76,35 @@ impl Validate for StoreConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use service_runtime::config::{Environment, load};
+
+    use crate::config::Config;
+
+    fn configured(url: &'static str) -> Result<Config, String> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
+        let environment = Environment::from([("ORDERWAY_PROCESS__STORE__URL", url)]);
+        load(
+            crate::LAYER,
+            Some(std::path::Path::new(folder)),
+            &environment,
+        )
+        .map_err(|error: service_runtime::config::ConfigError| error.to_string())
+    }
+
+    #[test]
+    fn an_address_of_postgresql_names_the_engine_and_is_never_shown() {
+        let config = configured("postgres://orderway:secret-word@db.example.com/orderway").unwrap();
+        let options = config.store.postgres().unwrap();
+        assert_eq!(options.connections, 12);
+        assert!(!format!("{config:?}").contains("secret-word"));
+        assert!(configured("").unwrap().store.postgres().is_none());
+        let faults = configured("mysql://orderway:secret-word@db/orderway").unwrap_err();
+        assert!(
+            faults.contains("store.url") && !faults.contains("secret-word"),
+            "{faults}"
+        );
+    }
+}

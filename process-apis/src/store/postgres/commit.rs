@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sqlx::{PgExecutor, PgPool, types::Json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -20,6 +20,8 @@ use super::{
 
 /// A commit is tried so often when others were first, or the connection is lost.
 const TRIES: u32 = 6;
+/// None is begun later than this after the first: whoever asked has stopped waiting soon after.
+const TRY_FOR: Duration = Duration::from_secs(15);
 /// The wait before the second try; doubled before each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 /// The same after a lost connection: a server that starts again needs longer.
@@ -96,12 +98,14 @@ impl Arguments {
 pub(super) async fn commit(server: &Server, commit: &Commit) -> Result<Committed, StoreError> {
     let pool = server.pool();
     let arguments = Arguments::of(commit)?;
+    let started = Instant::now();
     let mut uncertain = false;
     let mut tries = 1;
     loop {
-        let error = match arguments.run(pool).await {
-            Ok(answer) => return committed(&answer),
-            Err(error) => error,
+        let error = match timeout(server.patience(), arguments.run(pool)).await {
+            Ok(Ok(answer)) => return committed(&answer),
+            Ok(Err(error)) => error,
+            Err(late) => sqlx::Error::Io(late.into()),
         };
         let lost = lost_connection(&error);
         if lost {
@@ -109,12 +113,12 @@ pub(super) async fn commit(server: &Server, commit: &Commit) -> Result<Committed
             uncertain = true;
         }
         let again = was_overtaken(&error) || lost && arguments.parts.event_id.is_some();
-        if again && tries < TRIES {
+        if again && tries < TRIES && started.elapsed() < TRY_FOR {
             wait_before(tries, lost).await;
             tries += 1;
             continue;
         }
-        if uncertain && arguments.are_written(pool).await? {
+        if uncertain && server.read(|| arguments.are_written(pool)).await? {
             return written_before(pool, commit).await;
         }
         return Err(match refusal(&error) {

@@ -105,13 +105,13 @@ impl PostgresStore {
         let position = watch::Sender::new(events::newest_position(&pool).await?);
         let document_work = watch::Sender::new(0);
         let sequencer = Sequencer::new(
-            pool.clone(),
+            server.clone(),
             channel.clone(),
             options.sequencer_lease,
             position.clone(),
         );
         let waker = Waker::new(
-            pool.clone(),
+            server.clone(),
             channel,
             Arc::clone(&sequencer),
             position.clone(),
@@ -177,7 +177,9 @@ impl Store for PostgresStore {
         &self,
         snapshots: Vec<StockSnapshot>,
     ) -> Result<Vec<StockPosition>, StoreError> {
-        stock::install(&self.pool, &snapshots).await
+        self.server
+            .bounded(stock::install(&self.pool, &snapshots))
+            .await
     }
 
     async fn stock(
@@ -194,7 +196,9 @@ impl Store for PostgresStore {
         &self,
         facts: Vec<CreditLevelFact>,
     ) -> Result<Vec<CreditLevel>, StoreError> {
-        credit::install(&self.pool, &facts).await
+        self.server
+            .bounded(credit::install(&self.pool, &facts))
+            .await
     }
 
     async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError> {
@@ -320,15 +324,21 @@ impl Store for PostgresStore {
         until: Timestamp,
         limit: u16,
     ) -> Result<Vec<LeasedEffect>, StoreError> {
-        effects::lease(&self.pool, now, until, limit).await
+        self.server
+            .bounded(effects::lease(&self.pool, now, until, limit))
+            .await
     }
 
     async fn begin_attempt(&self, start: AttemptStart) -> Result<(), StoreError> {
-        effects::begin_attempt(&self.pool, &start).await
+        self.server
+            .bounded(effects::begin_attempt(&self.pool, &start))
+            .await
     }
 
     async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError> {
-        effects::wake(&self.pool, company).await
+        self.server
+            .bounded(effects::wake(&self.pool, company))
+            .await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
@@ -340,7 +350,9 @@ impl Store for PostgresStore {
     }
 
     async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError> {
-        mailbox::lease(&self.pool, &lease).await
+        self.server
+            .bounded(mailbox::lease(&self.pool, &lease))
+            .await
     }
 
     async fn documents(
@@ -436,7 +448,9 @@ impl Store for PostgresStore {
         until: Timestamp,
         limit: u16,
     ) -> Result<Vec<ParkedNews>, StoreError> {
-        news::lease(&self.pool, now, until, limit).await
+        self.server
+            .bounded(news::lease(&self.pool, now, until, limit))
+            .await
     }
 
     async fn next_parked_due(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -467,29 +481,40 @@ impl Store for PostgresStore {
         &self,
         lease: SubscriptionLease,
     ) -> Result<Vec<LeasedSubscription>, StoreError> {
-        subscriptions::lease(&self.pool, lease).await
+        self.server
+            .bounded(subscriptions::lease(&self.pool, lease))
+            .await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
-        subscriptions::deliveries(&self.pool, filter).await
+        self.server
+            .bounded(subscriptions::deliveries(&self.pool, filter))
+            .await
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
-        sweep::sweep(&self.pool, now).await
+        self.server.bounded(sweep::sweep(&self.pool, now)).await
     }
 
     async fn outdated(&self, kept: Kept) -> Result<Vec<Outdated>, StoreError> {
-        retention::outdated(&self.pool, &kept).await
+        self.server
+            .bounded(retention::outdated(&self.pool, &kept))
+            .await
     }
 
     async fn forget(&self, kept: Kept, limit: u16) -> Result<u64, StoreError> {
-        retention::forget(&self.pool, &kept, limit).await
+        self.server
+            .bounded(retention::forget(&self.pool, &kept, limit))
+            .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("UPDATE store_check SET times = times + 1")
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        let written = async {
+            sqlx::query("UPDATE store_check SET times = times + 1")
+                .execute(&self.pool)
+                .await?;
+            Ok(())
+        };
+        self.server.bounded(written).await
     }
 }

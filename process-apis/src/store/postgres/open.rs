@@ -1,6 +1,7 @@
 //! Connecting: bounded pools, and a server that keeps what it acknowledges.
 
 use std::{
+    fmt,
     str::FromStr as _,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -12,17 +13,21 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{super::StoreError, fault::lost_connection};
+use tokio::time::timeout;
+
+use super::{super::StoreError, fault::lost_connection, value::broken};
 
 /// What is known to work is 14 and newer; older ones have no support by their makers.
 const OLDEST_SERVER: i32 = 140_000;
 /// A connection that lay idle so long is asked whether it lives before it is used.
 const ASK_AFTER: Duration = Duration::from_secs(5);
+/// So much longer than the server may take an answer is waited for.
+const GRACE: Duration = Duration::from_secs(2);
 /// A read whose connection is lost is tried so often.
 const READ_TRIES: u32 = 3;
 
 /// How to connect.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database?…`
     pub url: String,
@@ -34,6 +39,15 @@ pub struct PostgresOptions {
     pub statement_time: Duration,
     /// For how long one instance gives the feed positions before another may.
     pub sequencer_lease: Duration,
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        out.debug_struct("PostgresOptions")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PostgresOptions {
@@ -61,11 +75,17 @@ impl PostgresOptions {
 pub(super) struct Server {
     pool: PgPool,
     losses: Arc<Losses>,
+    patience: Duration,
 }
 
 impl Server {
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// So long an answer is waited for, a connection included.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// A connection was lost: those made before are asked whether they live before they are used.
@@ -81,14 +101,31 @@ impl Server {
     {
         let mut tries = 1;
         loop {
-            match read().await {
+            match self.bounded(read()).await {
                 Err(StoreError::Failed(error)) if tries < READ_TRIES && is_lost(&error) => {
-                    self.suspect_all();
                     tries += 1;
                 }
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Does not wait for ever for a server that is gone without a word: its kernel sends nothing any more, and ours would
+    /// try for a quarter of an hour.
+    pub(super) async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let Ok(outcome) = timeout(self.patience, work).await else {
+            self.suspect_all();
+            return Err(broken("PostgreSQL did not answer in time"));
+        };
+        if let Err(StoreError::Failed(error)) = &outcome
+            && is_lost(error)
+        {
+            self.suspect_all();
+        }
+        outcome
     }
 }
 
@@ -113,7 +150,7 @@ impl Losses {
 /// The connections. Each is checked when it is made: a server can be replaced by one that is set otherwise.
 pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server> {
     let losses = Arc::<Losses>::default();
-    let known = Arc::clone(&losses);
+    let (known, noticed) = (Arc::clone(&losses), Arc::clone(&losses));
     let server = options.server()?;
     // Once outside the pool, which would try again in silence what is refused for a reason.
     let mut first = server
@@ -133,6 +170,11 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
             let ask = about.idle_for >= ASK_AFTER || known.suspect(about.age);
             Box::pin(async move { Ok(!ask || connection.ping().await.is_ok()) })
         })
+        // Else it would be asked whether it lives, and its answer waited for.
+        .after_release(move |_, about| {
+            let keep = !noticed.suspect(about.age);
+            Box::pin(async move { Ok(keep) })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 prepare(connection, statement_time).await?;
@@ -142,7 +184,14 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
             })
         })
         .connect_lazy_with(server);
-    Ok(Server { pool, losses })
+    Ok(Server {
+        pool,
+        losses,
+        patience: options
+            .connect_time
+            .saturating_add(options.statement_time)
+            .saturating_add(GRACE),
+    })
 }
 
 /// Set for the session, so that a pooler in session mode between us and the server does no harm.

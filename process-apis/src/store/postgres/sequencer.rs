@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use sqlx::{PgPool, postgres::types::PgInterval, types::Json};
+use sqlx::{postgres::types::PgInterval, types::Json};
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{super::StoreError, value::count};
+use super::{super::StoreError, open::Server, value::count};
 
 /// So many events and audit lines are taken in a transaction at most.
 const BATCH: i32 = 1_000;
@@ -30,7 +30,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(250);
 /// The sequencer of one instance; it works while it holds the lease.
 #[derive(Debug)]
 pub(super) struct Sequencer {
-    pool: PgPool,
+    server: Server,
     /// New with every start: whoever finds another's name at the lease has been overtaken.
     me: Uuid,
     lease: Duration,
@@ -50,13 +50,13 @@ struct Run {
 
 impl Sequencer {
     pub(super) fn new(
-        pool: PgPool,
+        server: Server,
         channel: String,
         lease: Duration,
         position: watch::Sender<u64>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            pool,
+            server,
             me: Uuid::new_v4(),
             lease,
             channel,
@@ -95,7 +95,7 @@ impl Sequencer {
     /// Stamps what there is, if it may; answers when to look again.
     async fn once(&self) -> Duration {
         loop {
-            match self.stamp().await {
+            match self.server.bounded(self.stamp()).await {
                 Ok(Some(run)) => {
                     if !self.holds.swap(true, Ordering::Relaxed) {
                         tracing::info!("this instance gives the feed its positions now");
@@ -128,7 +128,7 @@ impl Sequencer {
             .bind(lease)
             .bind(BATCH)
             .bind(&self.channel)
-            .fetch_one(&self.pool)
+            .fetch_one(self.server.pool())
             .await?;
         Ok(run.map(|run| run.0))
     }
@@ -140,7 +140,7 @@ impl Sequencer {
         )
         .bind(self.me)
         .bind(&self.channel)
-        .execute(&self.pool)
+        .execute(self.server.pool())
         .await?;
         Ok(())
     }

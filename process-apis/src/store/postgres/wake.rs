@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::StoreError,
     events::newest_position,
+    open::Server,
     sequencer::{Sequencer, raise},
 };
 
@@ -43,7 +44,7 @@ pub(super) async fn channel(pool: &PgPool) -> Result<String, StoreError> {
 /// Tells the others, and hears them.
 #[derive(Debug)]
 pub(super) struct Waker {
-    pool: PgPool,
+    server: Server,
     channel: String,
     sequencer: Arc<Sequencer>,
     position: watch::Sender<u64>,
@@ -55,14 +56,14 @@ pub(super) struct Waker {
 
 impl Waker {
     pub(super) fn new(
-        pool: PgPool,
+        server: Server,
         channel: String,
         sequencer: Arc<Sequencer>,
         position: watch::Sender<u64>,
         document_work: watch::Sender<u64>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            pool,
+            server,
             channel,
             sequencer,
             position,
@@ -104,7 +105,7 @@ impl Waker {
             }
             for (flag, word) in [(&self.events, "committed"), (&self.documents, "documents")] {
                 if flag.swap(false, Ordering::Relaxed)
-                    && let Err(error) = self.notify(word).await
+                    && let Err(error) = self.server.bounded(self.notify(word)).await
                 {
                     tracing::warn!(%error, word, "the other instances could not be woken; it is tried again");
                     flag.store(true, Ordering::Relaxed);
@@ -120,7 +121,7 @@ impl Waker {
         sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)")
             .bind(&self.channel)
             .bind(word)
-            .execute(&self.pool)
+            .execute(self.server.pool())
             .await?;
         Ok(())
     }
@@ -142,7 +143,7 @@ impl Waker {
     }
 
     async fn listen(&self) -> Result<(), StoreError> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+        let mut listener = PgListener::connect_with(self.server.pool()).await?;
         listener.eager_reconnect(false);
         listener.listen(&self.channel).await?;
         // What was said before.
@@ -166,7 +167,11 @@ impl Waker {
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
-        raise(&self.position, newest_position(&self.pool).await?);
+        let newest = self
+            .server
+            .bounded(newest_position(self.server.pool()))
+            .await?;
+        raise(&self.position, newest);
         Ok(())
     }
 
