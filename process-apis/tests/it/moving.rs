@@ -38,6 +38,21 @@ async fn a_store_is_moved_by_an_operator_and_served_from_where_it_went() {
         return;
     };
     let url = options.to_url_lossy().to_string();
+    // In a task of its own: the database goes, whatever comes of it.
+    let walked = tokio::spawn(async move { walk(&url).await }).await;
+    let sql = format!(
+        "DROP DATABASE {} WITH (FORCE)",
+        options.get_database().unwrap()
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .execute(&mut server)
+        .await
+        .unwrap();
+    server.close().await.unwrap();
+    walked.unwrap();
+}
+
+async fn walk(url: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let nowhere = run(folder, &["move-store"]);
@@ -46,11 +61,11 @@ async fn a_store_is_moved_by_an_operator_and_served_from_where_it_went() {
         "{}",
         text(&nowhere)
     );
-    let absent = run(folder, &["move-store", "--to", &url]);
+    let absent = run(folder, &["move-store", "--to", url]);
     assert!(text(&absent).contains("there is no "), "{}", text(&absent));
 
     let serving = Serving::start(folder).await;
-    let at_work = run(folder, &["move-store", "--to", &url]);
+    let at_work = run(folder, &["move-store", "--to", url]);
     assert!(
         text(&at_work).contains("another process has"),
         "{}",
@@ -60,7 +75,7 @@ async fn a_store_is_moved_by_an_operator_and_served_from_where_it_went() {
 
     let configured = || {
         let mut command: Command = binary(folder);
-        command.env("ORDERWAY_PROCESS__STORE__URL", &url);
+        command.env("ORDERWAY_PROCESS__STORE__URL", url);
         command
     };
     let by_configuration = |command| configured().arg(command).output().unwrap();
@@ -81,14 +96,4 @@ async fn a_store_is_moved_by_an_operator_and_served_from_where_it_went() {
         "{}",
         text(&again)
     );
-
-    let sql = format!(
-        "DROP DATABASE {} WITH (FORCE)",
-        options.get_database().unwrap()
-    );
-    sqlx::query(AssertSqlSafe(sql))
-        .execute(&mut server)
-        .await
-        .unwrap();
-    server.close().await.unwrap();
 }
