@@ -32,7 +32,7 @@ async fn a_drained_layer_has_let_go_of_its_file_though_its_routes_live() {
     let stop = tokio_util::sync::CancellationToken::new();
     stop.cancel();
     assert!(!failed.is_finished());
-    background.run(stop).await;
+    Box::pin(background.run(stop)).await;
     crate::open_store(&config).await.unwrap();
     // A writer that is gone without a word is told too: nothing more is taken.
     failed.await.unwrap();
