@@ -9,7 +9,7 @@ use canonical_model::{
     public_event::{LineNews, OrderNews, PublicEvent, PublicEventPage, PublicEventType},
 };
 use jiff::Timestamp;
-use rust_decimal::dec;
+use rust_decimal::{Decimal, dec};
 use serde_json::{Map, Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -113,14 +113,19 @@ fn channel(
         .filter_map(|part| part.split_once('}'))
         .map(|(name, _)| (name.to_owned(), described(name)))
         .collect();
-    let mut channel = json!({"address": address, "title": title, "description": description, "messages": messages});
+    let mut channel = Map::new();
+    let mut put = |name: &str, value| channel.insert(name.to_owned(), value);
+    put("address", json!(address));
+    put("title", json!(title));
+    put("description", json!(description));
+    put("messages", Value::Object(messages));
     if let Some(server) = server {
-        channel["servers"] = json!([{"$ref": format!("#/servers/{server}")}]);
+        put("servers", json!([{"$ref": format!("#/servers/{server}")}]));
     }
     if !parameters.is_empty() {
-        channel["parameters"] = Value::Object(parameters);
+        put("parameters", Value::Object(parameters));
     }
-    channel
+    Value::Object(channel)
 }
 
 fn operation(channel: &str, summary: &str, bindings: &Value, names: &[&str]) -> Value {
@@ -134,7 +139,7 @@ fn operation(channel: &str, summary: &str, bindings: &Value, names: &[&str]) -> 
 
 /// A message's key: its word with nothing that a key may not hold.
 fn key(kind: PublicEventType) -> &'static str {
-    kind.word().strip_prefix("order.").unwrap_or(kind.word())
+    kind.word().trim_start_matches("order.")
 }
 
 fn messages() -> Map<String, Value> {
@@ -166,86 +171,36 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     found.into_iter().collect()
 }
 
+/// Where an order of one line of `all` may stand after such an event: its status, its version and its line.
+fn standing(kind: PublicEventType, all: Decimal) -> (OrderStatus, u64, LineQuantities) {
+    use PublicEventType as T;
+    let mut line = LineQuantities::default();
+    let (status, version, part) = match kind {
+        T::Received | T::ProvisionallyAccepted | T::Revalidated | T::HoldReleased => {
+            (OrderStatus::Received, 1, &mut line.open)
+        }
+        T::Held => (OrderStatus::Held, 2, &mut line.open),
+        T::Accepted | T::CancelRequested | T::CancelRefused => {
+            (OrderStatus::Accepted, 3, &mut line.allocated)
+        }
+        T::Released => (OrderStatus::Released, 5, &mut line.released),
+        T::Picked => (OrderStatus::Released, 6, &mut line.picked),
+        T::Packed => (OrderStatus::Released, 7, &mut line.packed),
+        T::Shipped => (OrderStatus::Shipped, 8, &mut line.shipped),
+        T::Rejected => (OrderStatus::Rejected, 3, &mut line.rejected),
+        T::Cancelled | T::Replaced | T::ReplacementRefused => {
+            (OrderStatus::Cancelled, 4, &mut line.cancelled)
+        }
+    };
+    *part = all;
+    (status, version, line)
+}
+
 /// An order of twelve, as it may stand after such an event.
 fn example(kind: PublicEventType) -> Option<PublicEvent> {
-    use PublicEventType as T;
     let order_id = OrderId(Uuid::from_u128(0x0199_e0a4_6c1f_7d3a_9a55_0c6f_4f1d_2b7e));
     let quantity = dec!(12);
-    let none = LineQuantities::default();
-    let (status, version, quantities) = match kind {
-        T::Received | T::ProvisionallyAccepted | T::Revalidated | T::HoldReleased => (
-            OrderStatus::Received,
-            1,
-            LineQuantities {
-                open: quantity,
-                ..none
-            },
-        ),
-        T::Held => (
-            OrderStatus::Held,
-            2,
-            LineQuantities {
-                open: quantity,
-                ..none
-            },
-        ),
-        T::Accepted | T::CancelRequested | T::CancelRefused => (
-            OrderStatus::Accepted,
-            3,
-            LineQuantities {
-                allocated: quantity,
-                ..none
-            },
-        ),
-        T::Released => (
-            OrderStatus::Released,
-            5,
-            LineQuantities {
-                released: quantity,
-                ..none
-            },
-        ),
-        T::Picked => (
-            OrderStatus::Released,
-            6,
-            LineQuantities {
-                picked: quantity,
-                ..none
-            },
-        ),
-        T::Packed => (
-            OrderStatus::Released,
-            7,
-            LineQuantities {
-                packed: quantity,
-                ..none
-            },
-        ),
-        T::Shipped => (
-            OrderStatus::Shipped,
-            8,
-            LineQuantities {
-                shipped: quantity,
-                ..none
-            },
-        ),
-        T::Rejected => (
-            OrderStatus::Rejected,
-            3,
-            LineQuantities {
-                rejected: quantity,
-                ..none
-            },
-        ),
-        T::Cancelled | T::Replaced | T::ReplacementRefused => (
-            OrderStatus::Cancelled,
-            4,
-            LineQuantities {
-                cancelled: quantity,
-                ..none
-            },
-        ),
-    };
+    let (status, version, quantities) = standing(kind, quantity);
     let ordered = Quantity::new(quantity, UnitOfMeasure::EACH);
     let line = LineNews {
         line: 1,
@@ -266,7 +221,7 @@ fn example(kind: PublicEventType) -> Option<PublicEvent> {
         status,
         version,
         total: Money::new(dec!(120.00), Currency::USD),
-        provisional: kind == T::ProvisionallyAccepted,
+        provisional: kind == PublicEventType::ProvisionallyAccepted,
         holds: Vec::new(),
         lines: vec![line],
         site: None,

@@ -274,9 +274,9 @@ fn restore(from: &Path, path: &Path, out: &mut impl Write) -> anyhow::Result<boo
     let kept = format!(".before-{stamp}");
     let now = Clock::system().now();
     let doubt = |progress| Ok(create_order::in_doubt(progress, now)?);
-    let doubt = (EffectKind::CreateErpOrder.word(), &doubt as &dyn Fn(_) -> _);
+    let kind = EffectKind::CreateErpOrder.word();
     let (restored, before) =
-        backup::restore(from, path, &kept, doubt).context("nothing was changed")?;
+        backup::restore(from, path, &kept, (kind, &doubt)).context("nothing was changed")?;
     writeln!(
         out,
         "{} holds {} orders up to feed position {} again",

@@ -359,12 +359,9 @@ impl Worker {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     progress.in_flight = Some(until);
                     self.begin(held, written(&progress)?).await?;
-                    let answer = within(
-                        until,
-                        self.clock.now(),
-                        self.system.create_release(&call, &release),
-                    );
-                    backend::warehouse_observed(calls::TELL_WAREHOUSE.run(answer).await)
+                    let told = self.system.create_release(&call, &release);
+                    let told = within(until, self.clock.now(), told);
+                    backend::warehouse_observed(calls::TELL_WAREHOUSE.run(told).await)
                 }
                 Step::Search => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
@@ -375,15 +372,11 @@ impl Worker {
                 }
                 Step::Released(release_number) => {
                     let site = site.clone();
-                    return self
-                        .end(
-                            held,
-                            &Command::WarehouseReleased {
-                                site,
-                                release_number,
-                            },
-                        )
-                        .await;
+                    let command = Command::WarehouseReleased {
+                        site,
+                        release_number,
+                    };
+                    return self.end(held, &command).await;
                 }
                 Step::Failed { detail, certain } => {
                     let command = Command::WarehouseFailed {

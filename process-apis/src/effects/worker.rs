@@ -265,7 +265,7 @@ impl Worker {
             };
             let (worker, freed) = (self.clone(), Arc::clone(freed));
             tasks.spawn(async move {
-                worker.perform(effect).await;
+                Box::pin(worker.perform(effect)).await;
                 drop(slot);
                 freed.notify_one();
             });

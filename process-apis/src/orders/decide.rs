@@ -281,7 +281,9 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
         | Command::ErpDuplicate { .. }
         | Command::ReplacementRefused { .. } => None,
         Command::ErpOutcomeUnknown { since } => (!accepted && state.erp_unknown_since.is_none())
-            .then(|| OrderEvent::ErpOutcomeUnknown(ErpOutcomeUnknown { since: *since })),
+            .then_some(OrderEvent::ErpOutcomeUnknown(ErpOutcomeUnknown {
+                since: *since,
+            })),
         Command::ErpOrderChosen { number } => {
             (wanted && state.sales_order_number.is_none()).then(|| {
                 OrderEvent::ErpOrderChosen(ErpOrderChosen {

@@ -221,7 +221,7 @@ proptest! {
                 }
             }
             let counts = if asked { history.len() } else { usize::try_from(known).unwrap() };
-            prop_assert!(counts as u64 >= *versions.iter().max().unwrap());
+            prop_assert!(u64::try_from(counts).unwrap() >= *versions.iter().max().unwrap());
             newest.push(&history[counts - 1]);
         }
         let expected = expected(newest.into_iter());

@@ -44,8 +44,8 @@ pub use commit::{
 };
 pub use config::StoreConfig;
 pub use engine::Engine;
-pub use moving::{Moved, move_store};
 pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPosition, StockSnapshot};
+pub use moving::{Moved, move_store};
 pub use news::{CursorMove, DISMISSED_NEWS_KEPT, ParkChange, ParkStage, ParkStageWord, ParkedNews};
 pub use retention::{Kept, Outdated};
 

@@ -325,13 +325,13 @@ async fn what_waits_is_created_oldest_first_and_burns_nothing_meanwhile() {
     for id in &ids {
         layer.until(id, "released").await;
     }
-    let world = layer.erp.inner.world();
-    let numbers: Vec<String> = world
-        .orders
-        .iter()
-        .map(|order| order.purchase_order_number.to_string())
-        .collect();
-    drop(world);
+    let numbers: Vec<String> = {
+        let world = layer.erp.inner.world();
+        let orders = world.orders.iter();
+        orders
+            .map(|order| order.purchase_order_number.to_string())
+            .collect()
+    };
     assert_eq!(numbers.len(), 12, "{numbers:?}");
     assert_eq!(outstanding(&layer).await, []);
 }

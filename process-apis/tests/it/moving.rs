@@ -10,9 +10,9 @@ use crate::support::{Serving, binary, run, text};
 
 /// A database of the test's own; None = there is no server, which is said aloud.
 async fn database() -> Option<(PgConnection, PgConnectOptions)> {
-    let variable = |name| std::env::var(name);
+    let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let server = variable("ORDERWAY_TEST_POSTGRES")
-        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
     let options: PgConnectOptions = server.parse().unwrap();
     let Ok(mut connection) = options.connect().await else {
         let required = variable("ORDERWAY_TEST_REQUIRE").unwrap_or_default();

@@ -290,50 +290,6 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Sto
     Ok(instants.into_iter().flatten().map(|at| at.0).min())
 }
 
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-    use crate::store::sqlite::migrate::migrate;
-
-    /// Each is answered from an index of what it is about, and what is asked by number is not sorted.
-    #[rstest]
-    #[case::wake(WAKE, "effect_asleep", true)]
-    #[case::oldest(OLDEST, "effect_awake", true)]
-    #[case::heads(HEADS, "effect_queue", false)]
-    #[case::sleeps(SLEEPS_UNTIL, "effect_asleep", true)]
-    #[case::awake(AWAKE, "effect_awake", true)]
-    #[case::awake_head(AWAKE_HEAD, "effect_queue", true)]
-    #[case::background(LEASED_IN_BACKGROUND, "effect_background", true)]
-    fn no_look_for_work_walks_the_table(
-        #[case] sql: &str,
-        #[case] index: &str,
-        #[case] unsorted: bool,
-    ) {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection).unwrap();
-        let mut statement = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap();
-        let mut rows = statement.raw_query();
-        let mut plan = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            plan.push(row.get::<_, String>(3).unwrap());
-        }
-        let walks = |line: &String| {
-            line.starts_with("SCAN effect") && !line.contains("USING")
-                || line.starts_with("SCAN head")
-        };
-        assert!(!plan.iter().any(walks), "{plan:#?}");
-        assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");
-        assert!(
-            !unsorted || !plan.iter().any(|line| line.contains("TEMP B-TREE")),
-            "{plan:#?}"
-        );
-    }
-}
-
 /// Whether an effect waits to be woken.
 pub(super) fn any_parked(connection: &Connection) -> Result<bool, StoreError> {
     let found = connection
@@ -384,4 +340,48 @@ pub(super) fn backlog(connection: &Connection) -> Result<Backlog, StoreError> {
         oldest_since: oldest.map(|at| at.0),
         provisional: u64::try_from(provisional).unwrap_or(0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::store::sqlite::migrate::migrate;
+
+    /// Each is answered from an index of what it is about, and what is asked by number is not sorted.
+    #[rstest]
+    #[case::wake(WAKE, "effect_asleep", true)]
+    #[case::oldest(OLDEST, "effect_awake", true)]
+    #[case::heads(HEADS, "effect_queue", false)]
+    #[case::sleeps(SLEEPS_UNTIL, "effect_asleep", true)]
+    #[case::awake(AWAKE, "effect_awake", true)]
+    #[case::awake_head(AWAKE_HEAD, "effect_queue", true)]
+    #[case::background(LEASED_IN_BACKGROUND, "effect_background", true)]
+    fn no_look_for_work_walks_the_table(
+        #[case] sql: &str,
+        #[case] index: &str,
+        #[case] unsorted: bool,
+    ) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let mut rows = statement.raw_query();
+        let mut plan = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            plan.push(row.get::<_, String>(3).unwrap());
+        }
+        let walks = |line: &String| {
+            line.starts_with("SCAN effect") && !line.contains("USING")
+                || line.starts_with("SCAN head")
+        };
+        assert!(!plan.iter().any(walks), "{plan:#?}");
+        assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");
+        assert!(
+            !unsorted || !plan.iter().any(|line| line.contains("TEMP B-TREE")),
+            "{plan:#?}"
+        );
+    }
 }
