@@ -17,12 +17,14 @@ use crate::{
     callers::{Callers, Said, lost, not_taken},
     load::until_settled,
     orders::{Channel, PLENTIFUL, PlannedOrder, SCARCE},
-    outside::Proxy,
+    outside::{ErpStatus, Proxy},
     run::Run,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
+/// After this, stock is older than an order may stand on.
+const GROWN_OLD: Duration = Duration::from_millis(1_500);
 /// An ERP that does not answer is back by then.
 const OUTAGE: Duration = Duration::from_secs(5);
 const ONE_CALL: Duration = Duration::from_secs(10);
@@ -42,6 +44,8 @@ pub(crate) enum Action {
     LostCreate,
     /// An order that the ERP makes twice.
     DoubledCreate,
+    /// An order whose create the ERP carries out when another has long taken its place.
+    Ghost,
     /// An order whose pick request is made, and not answered.
     LostPick,
     /// An order at a wrong price, held, and released by a person.
@@ -74,13 +78,14 @@ pub(crate) enum Action {
 
 impl Action {
     /// All of them.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Portal,
         Self::Repeat,
         Self::Edi,
         Self::Cxml,
         Self::LostCreate,
         Self::DoubledCreate,
+        Self::Ghost,
         Self::LostPick,
         Self::Held,
         Self::Cancelled,
@@ -128,6 +133,15 @@ impl Action {
                 )
                 .await?;
                 through(run, &of(Channel::Portal, plenty)).await
+            }
+            Self::Ghost => {
+                let erp = &run.estate.outside.erp_proxy;
+                let fault = Fault::DeliverLate {
+                    after: Latency::Fixed { ms: 1_500 },
+                    hold_ms: 0,
+                };
+                misled(erp, "/erp/call/SALESORDER_CREATE", fault).await?;
+                ghost(run, &of(Channel::Portal, plenty)).await
             }
             Self::LostPick => {
                 let wms = &run.estate.outside.wms_proxy;
@@ -184,6 +198,24 @@ async fn placed(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
 async fn through(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
     placed(run, order).await?;
     standing(run, order, &["released", "held"]).await.map(drop)
+}
+
+/// Through, and then until the ghost has come and was cleared away.
+async fn ghost(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
+    through(run, order).await?;
+    loop {
+        let records = run.estate.outside.records().await?;
+        let ours = records
+            .orders
+            .iter()
+            .filter(|erp| erp.purchase_order_number == order.number);
+        let (live, gone): (Vec<_>, Vec<_>) =
+            ours.partition(|erp| erp.status != ErpStatus::Cancelled);
+        if live.len() == 1 && !gone.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn repeated(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
@@ -526,6 +558,8 @@ async fn provisional(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
     };
     erp.set(&FaultPlan::of_rules(vec![FaultRule::new("", fault)]))
         .await?;
+    // What was known has grown old by then: the order stands on it provisionally.
+    tokio::time::sleep(GROWN_OLD).await;
     // Where it is not taken so, it is taken once the ERP is back: that is soon in any case.
     let taken = tokio::time::timeout(OUTAGE, placed(run, order)).await;
     erp.heal().await?;

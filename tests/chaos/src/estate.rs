@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) policies: Vec<(&'static str, &'static str)>,
     /// Whether the buyer's site is posted every event.
     pub(crate) subscribed: bool,
+    /// Whether the WMS takes a second request of the same reference, and is searched.
+    pub(crate) searchable_warehouse: bool,
 }
 
 /// Where the store is.
@@ -66,6 +68,7 @@ impl Default for Plan {
             settings: Vec::new(),
             policies: Vec::new(),
             subscribed: false,
+            searchable_warehouse: false,
         }
     }
 }
@@ -197,7 +200,7 @@ impl Estate {
         let own = self.of_system(plan, above);
         self.add(binaries, plan, (Binary::System, 0), system, own)?;
         for (number, url) in (0..).zip(&instances) {
-            let own = self.of_process(plan, system)?;
+            let own = self.of_process(system)?;
             self.add(binaries, plan, (Binary::Process, number), url, own)?;
         }
         for (number, (url, below)) in (0..).zip(experience.iter().zip(&instances)) {
@@ -266,9 +269,14 @@ impl Estate {
                 format!("{erp}__CONNECTOR__CREATE_CLASS"),
                 word(plan.class).to_owned(),
             ),
-            (format!("{erp}__CONNECTOR__QUIET_PERIOD"), quiet),
+            (format!("{erp}__CONNECTOR__QUIET_PERIOD"), quiet.clone()),
+            (format!("{wms}__CONNECTOR__QUIET_PERIOD"), quiet),
             (format!("{wms}__CONNECTOR__BASE_URL"), wms_proxy.clone()),
         ];
+        if plan.searchable_warehouse {
+            let name = format!("{wms}__CONNECTOR__RELEASE_CLASS");
+            own.push((name, "searchable".to_owned()));
+        }
         for backend in [erp, wms] {
             own.push((
                 format!("{backend}__BUDGET__CALLS_PER_SECOND"),
@@ -279,7 +287,7 @@ impl Estate {
         own
     }
 
-    fn of_process(&self, plan: &Plan, below: &str) -> anyhow::Result<Vec<(String, String)>> {
+    fn of_process(&self, below: &str) -> anyhow::Result<Vec<(String, String)>> {
         let mut own = vec![
             (
                 "ORDERWAY_PROCESS__SYSTEM__BASE_URL".to_owned(),
@@ -292,10 +300,6 @@ impl Estate {
             (
                 "ORDERWAY_PROCESS__EFFECTS__CALL_TIME".to_owned(),
                 "2s".to_owned(),
-            ),
-            (
-                "ORDERWAY_PROCESS__EFFECTS__WAREHOUSE_QUIET_PERIOD".to_owned(),
-                milliseconds(plan.quiet_period),
             ),
             (
                 "ORDERWAY_PROCESS__DOCUMENTS__LEASE".to_owned(),
@@ -465,6 +469,9 @@ fn start_sandbox(
         "--wms-news-url".into(),
         place.news.clone().into(),
     ];
+    if plan.searchable_warehouse {
+        command.push("--repeatable-client-ref".into());
+    }
     let mut urls = Vec::new();
     for option in [
         "--erp-port",

@@ -30,6 +30,13 @@ const OLD_AT_ONCE: &str = "{ fresh = \"1ms\", stale_if_error = \"1h\", entries =
 const AT: &str = "ORDERWAY_CRASH_AT";
 const LOG: &str = "ORDERWAY_CRASH_LOG";
 
+/// Only a ghost that cannot be cancelled is told to a person: somebody at the ERP would have to release it and ship it
+/// first, which the judge would rightly call released twice.
+const EXCUSED: [&str; 2] = [
+    "effect.sweep_erp_order.settle.before_commit",
+    "effect.sweep_erp_order.settle.after_commit",
+];
+
 /// A point, and the layer that has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Point {
@@ -40,11 +47,20 @@ struct Point {
 pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Result<Report> {
     let plan = Plan {
         class: options.class,
+        // The warehouse that is searched passes more points than the one that refuses.
+        searchable_warehouse: true,
+        // Whatever is older than a second is asked for again, and is not believed while the ERP does not answer.
+        policies: vec![("stock = \"30s\"", "stock = \"1s\"")],
         quiet_period: Duration::from_millis(300),
         store: options.store,
         ..Plan::default()
     }
     .with("ORDERWAY_PROCESS__HOUSEKEEPING__SWEEP_EVERY", "1s")
+    // Ghosts are looked for soon.
+    .with(
+        "ORDERWAY_PROCESS__EFFECTS__GHOST_SWEEP",
+        "[\"1s\", \"3s\", \"6s\"]",
+    )
     // News that fit no order are asked about soon, and soon left to a person.
     .with("ORDERWAY_PROCESS__INTAKE__PULL_AFTER", "100ms")
     .with("ORDERWAY_PROCESS__INTAKE__PATIENCE", "1s")
@@ -71,37 +87,33 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let passed = watched(&run, &points, &mut number).await?;
     let never: Vec<&str> = points
         .iter()
-        .filter(|point| !passed.contains_key(*point))
         .map(|point| point.name.as_str())
+        .filter(|name| !passed.keys().any(|point| point.name == *name))
         .collect();
+    let (excused, never): (Vec<&str>, Vec<&str>) =
+        never.into_iter().partition(|name| EXCUSED.contains(name));
     report.note("points", points.len());
+    report.note("points that nothing here passes", excused);
     report.must(never.is_empty(), || format!("no action passes {never:?}"));
 
-    let mut chosen: Vec<(&Point, Action)> = passed
-        .iter()
-        .map(|(point, action)| (point, *action))
-        .collect();
+    let mut chosen: Vec<(&Point, &Vec<Action>)> = passed.iter().collect();
     if options.store != StorePlace::Sqlite && !options.all {
         let third = chosen.len().div_ceil(3);
         let mut luck = StdRng::seed_from_u64(options.seed);
         chosen = chosen.choose_multiple(&mut luck, third).copied().collect();
     }
     let mut died: usize = 0;
-    for (point, action) in &chosen {
-        number = number.saturating_add(1);
-        match crash(&run, point, *action, number).await {
+    for (point, actions) in &chosen {
+        match crash_under_any(&run, point, actions, &mut number).await {
             Ok(true) => died = died.saturating_add(1),
             Ok(false) => {
                 let text = format!(
-                    "{} was passed before, and not by {action:?} now",
+                    "{} was passed before, and by none of {actions:?} now",
                     point.name
                 );
                 report.violations.push(text);
             }
-            Err(error) => {
-                let text = format!("{} under {action:?}: {error:#}", point.name);
-                report.violations.push(text);
-            }
+            Err(error) => report.violations.push(format!("{}: {error:#}", point.name)),
         }
     }
     let (found, _, took) = run.settle(SETTLED_WITHIN).await?;
@@ -149,7 +161,7 @@ async fn watched(
     run: &Run,
     points: &BTreeSet<Point>,
     number: &mut u32,
-) -> anyhow::Result<BTreeMap<Point, Action>> {
+) -> anyhow::Result<BTreeMap<Point, Vec<Action>>> {
     for binary in [Binary::System, Binary::Process] {
         let log = log_of(run, binary);
         let process = &layer(run, binary)?.process;
@@ -158,7 +170,7 @@ async fn watched(
         process.set_environment(LOG, None);
     }
     run.estate.ready().await?;
-    let mut passed = BTreeMap::new();
+    let mut passed: BTreeMap<Point, Vec<Action>> = BTreeMap::new();
     for action in Action::ALL {
         *number = number.saturating_add(1);
         for binary in [Binary::System, Binary::Process] {
@@ -169,11 +181,28 @@ async fn watched(
         for point in points {
             let log = std::fs::read_to_string(log_of(run, point.binary))?;
             if log.lines().any(|line| line == point.name) {
-                passed.entry(point.clone()).or_insert(action);
+                passed.entry(point.clone()).or_default().push(action);
             }
         }
     }
     Ok(passed)
+}
+
+/// The first action that passed a point may have done so for what an earlier one had left to do: then another does.
+async fn crash_under_any(
+    run: &Run,
+    point: &Point,
+    actions: &[Action],
+    number: &mut u32,
+) -> anyhow::Result<bool> {
+    for action in actions {
+        *number = number.saturating_add(1);
+        let crashed = crash(run, point, *action, *number).await;
+        if crashed.with_context(|| format!("under {action:?}"))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Has a layer die at a point under an action; false where it did not.

@@ -3,6 +3,7 @@
 mod crash_points;
 mod flood;
 mod kills;
+mod nats;
 mod outage;
 mod postgres;
 mod reservations;
@@ -56,6 +57,8 @@ pub(crate) enum Scenario {
     Outage,
     /// `PostgreSQL` crashes and comes back under load.
     Postgres,
+    /// The bus is killed, purged and deleted under load.
+    Nats,
     /// What is acknowledged is on the disk; a disk that fails or is full.
     Syscalls,
 }
@@ -71,6 +74,7 @@ impl Scenario {
             Self::Reservations => "reservations",
             Self::Outage => "outage",
             Self::Postgres => "postgres",
+            Self::Nats => "nats",
             Self::Syscalls => "syscalls",
         }
     }
@@ -96,6 +100,7 @@ impl Scenario {
             Self::Reservations => reservations::run(binaries, options).await,
             Self::Outage => outage::run(binaries, options).await,
             Self::Postgres => postgres::run(binaries, options).await,
+            Self::Nats => nats::run(binaries, options).await,
             Self::Syscalls => syscalls::run(binaries, options).await,
         };
         // What kept it from being tried is as bad as what it would have found.
