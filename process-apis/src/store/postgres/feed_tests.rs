@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,7 +12,10 @@ use canonical_model::event::CloudEvent;
 use sqlx::{Connection as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
-    net::{TcpListener, TcpStream},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     task::JoinSet,
     time::timeout,
 };
@@ -197,36 +200,92 @@ async fn lost_connections_heal_by_themselves() {
     }
 }
 
-/// Passes bytes on, until it is told to swallow the server's answers and hang up.
-async fn proxy(server: (String, u16), swallow: Arc<AtomicBool>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (client, _) = listener.accept().await.unwrap();
-            let server = TcpStream::connect((server.0.as_str(), server.1))
-                .await
-                .unwrap();
-            let swallow = Arc::clone(&swallow);
-            tokio::spawn(async move {
-                let (mut from_client, mut to_client) = client.into_split();
-                let (mut from_server, mut to_server) = server.into_split();
-                let up =
-                    tokio::spawn(async move { drop(copy(&mut from_client, &mut to_server).await) });
-                let mut bytes = vec![0; 64 * 1024];
-                while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
-                    if swallow.swap(false, Ordering::SeqCst) {
-                        break;
-                    }
-                    if to_client.write_all(&bytes[..count]).await.is_err() {
-                        break;
-                    }
-                }
-                up.abort();
-            });
+/// A way to the server that can be upset.
+#[derive(Debug, Default)]
+struct Way {
+    /// The next answer of the server is swallowed, and its connection closed.
+    swallow: AtomicBool,
+    /// On connections made before this one nothing is heard of the server any more, and nobody hangs up.
+    silent_before: AtomicUsize,
+    made: AtomicUsize,
+}
+
+impl Way {
+    fn go_silent(&self) {
+        self.silent_before
+            .store(self.made.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    async fn answers(&self, number: usize, mut server: OwnedReadHalf, mut client: OwnedWriteHalf) {
+        let mut bytes = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = server.read(&mut bytes).await {
+            if number < self.silent_before.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            let swallowed = self.swallow.swap(false, Ordering::SeqCst);
+            if swallowed || client.write_all(&bytes[..count]).await.is_err() {
+                break;
+            }
         }
-    });
-    port
+    }
+
+    /// The options by which a store goes this way to the database.
+    async fn to(self: &Arc<Self>, database: &TestDatabase) -> PostgresOptions {
+        let direct = database.options();
+        let server = direct.server().unwrap();
+        let address = (server.get_host().to_owned(), server.get_port());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let way = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = TcpStream::connect((address.0.as_str(), address.1))
+                    .await
+                    .unwrap();
+                let number = way.made.fetch_add(1, Ordering::SeqCst);
+                let (mut from_client, to_client) = client.into_split();
+                let (from_server, mut to_server) = server.into_split();
+                let way = Arc::clone(&way);
+                tokio::spawn(async move {
+                    let up = tokio::spawn(async move {
+                        drop(copy(&mut from_client, &mut to_server).await);
+                    });
+                    way.answers(number, from_server, to_client).await;
+                    up.abort();
+                });
+            }
+        });
+        let (user, name) = (server.get_username(), server.get_database().unwrap());
+        PostgresOptions {
+            url: format!("postgres://{user}@127.0.0.1:{port}/{name}?sslmode=disable"),
+            ..direct
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_gone_without_a_word_is_not_waited_for() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let way = Arc::<Way>::default();
+    let options = PostgresOptions {
+        connect_time: Duration::from_secs(1),
+        statement_time: Duration::from_secs(1),
+        ..way.to(&database).await
+    };
+    let store = PostgresStore::open(&options).await.unwrap();
+    let id = Uuid::now_v7();
+    store.commit(order(id, 0, "PO-1")).await.unwrap();
+    until_fed(&store, 1).await;
+    way.go_silent();
+    let committed = store.commit(order(id, 1, "PO-1"));
+    timeout(DEADLINE, committed)
+        .await
+        .expect("in time")
+        .unwrap();
+    until_fed(&store, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -234,27 +293,13 @@ async fn a_commit_whose_answer_was_lost_is_told_to_have_happened() {
     let Some(database) = TestDatabase::make().await else {
         return;
     };
-    let direct = database.options();
-    let server = direct.server().unwrap();
-    let swallow = Arc::new(AtomicBool::new(false));
-    let port = proxy(
-        (server.get_host().to_owned(), server.get_port()),
-        Arc::clone(&swallow),
-    )
-    .await;
-    let through = PostgresOptions {
-        url: format!(
-            "postgres://{}@127.0.0.1:{port}/{}?sslmode=disable",
-            server.get_username(),
-            server.get_database().unwrap()
-        ),
-        ..direct
-    };
+    let way = Arc::<Way>::default();
+    let through = way.to(&database).await;
     let store = PostgresStore::open(&through).await.unwrap();
     // The sequencer and the listener talk too: theirs may be the answer that is swallowed, so it is tried a few times.
     for number in 0..20_u64 {
         let id = Uuid::now_v7();
-        swallow.store(true, Ordering::SeqCst);
+        way.swallow.store(true, Ordering::SeqCst);
         store
             .commit(order(id, 0, &format!("PO-{number}")))
             .await

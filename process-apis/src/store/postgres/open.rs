@@ -21,7 +21,7 @@ use super::{super::StoreError, fault::lost_connection, value::broken};
 const OLDEST_SERVER: i32 = 140_000;
 /// A connection that lay idle so long is asked whether it lives before it is used.
 const ASK_AFTER: Duration = Duration::from_secs(5);
-/// So much longer than the server may take an answer is waited for.
+/// So much longer than the server may take an answer is waited for; and so long for whether a connection lives.
 const GRACE: Duration = Duration::from_secs(2);
 /// A read whose connection is lost is tried so often.
 const READ_TRIES: u32 = 3;
@@ -88,7 +88,7 @@ impl Server {
         self.patience
     }
 
-    /// A connection was lost: those made before are asked whether they live before they are used.
+    /// A connection was lost: those made before are closed, not used.
     pub(super) fn suspect_all(&self) {
         let mut newest = self.losses.0.lock().unwrap_or_else(PoisonError::into_inner);
         *newest = Some(Instant::now());
@@ -167,10 +167,18 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
         // A round trip before every statement; `before_acquire` asks only where there is a reason to.
         .test_before_acquire(false)
         .before_acquire(move |connection, about| {
-            let ask = about.idle_for >= ASK_AFTER || known.suspect(about.age);
-            Box::pin(async move { Ok(!ask || connection.ping().await.is_ok()) })
+            let (suspect, ask) = (known.suspect(about.age), about.idle_for >= ASK_AFTER);
+            Box::pin(async move {
+                if suspect || !ask {
+                    return Ok(!suspect);
+                }
+                Ok(matches!(
+                    timeout(GRACE, connection.ping()).await,
+                    Ok(Ok(()))
+                ))
+            })
         })
-        // Else it would be asked whether it lives, and its answer waited for.
+        // Else it would be asked whether it lives, and its answer waited for however long that takes.
         .after_release(move |_, about| {
             let keep = !noticed.suspect(about.age);
             Box::pin(async move { Ok(keep) })
