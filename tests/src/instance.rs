@@ -1,5 +1,6 @@
-//! A second instance of process-apis and of experience-apis beside those of a world, on one store. Each pair has a
-//! runtime of its own, so that it can end as a killed process does: at once, and without a word.
+//! A second instance of process-apis and of experience-apis beside those of a world, on one store.
+//!
+//! Each pair has a runtime of its own, so that it can end as a killed process does: at once, and without a word.
 
 use std::net::SocketAddr;
 
