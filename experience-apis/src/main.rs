@@ -66,7 +66,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             print("the configuration is sound\n")
         }
         Command::Openapi => print(&openapi::normalise(&router::contract())?),
-        Command::Asyncapi => print(&asyncapi::text()),
+        Command::Asyncapi => print(&asyncapi::text()?),
         Command::HashSecret => hash_secret(),
     }
 }

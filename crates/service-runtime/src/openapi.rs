@@ -4,6 +4,7 @@
 use axum::Router;
 use axum::routing::get;
 use http::{HeaderValue, header};
+use serde::Serialize;
 use serde_json::Value;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::security::{
@@ -150,7 +151,7 @@ fn problem_response() -> Response {
 }
 
 /// The contract as it is committed: keys sorted, two spaces, a newline at the end.
-pub fn normalise(api: &OpenApi) -> Result<String, serde_json::Error> {
+pub fn normalise(api: &impl Serialize) -> Result<String, serde_json::Error> {
     let sorted = sort(serde_json::to_value(api)?);
     Ok(format!("{}\n", serde_json::to_string_pretty(&sorted)?))
 }

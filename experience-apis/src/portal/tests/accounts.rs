@@ -89,7 +89,7 @@ async fn credit_is_told_where_it_is_asked_for() {
     let world = world().await;
     let money = |amount: &str| json!({"amount": amount, "currency": "USD"});
     let position = json!({"account": "ACME", "limit": money("50000.00"), "used": money("1200.00"),
-        "available": money("48800.00"), "blocked": false, "as_of": NOW});
+        "available": money("48800.00"), "blocked": false, "as_of": NOW, "degraded": false});
     world
         .stub
         .answers("GET /v1/accounts/ACME/credit", 200, &position);
