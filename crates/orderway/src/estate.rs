@@ -417,7 +417,7 @@ async fn start_process(
         ..process_apis::Deps::default()
     };
     let readiness = deps.readiness.clone();
-    let (router, background) = process_apis::build(config, deps).await?;
+    let (router, background) = Box::pin(process_apis::build(config, deps)).await?;
     Ok(Layer::serve(
         listener,
         router,
