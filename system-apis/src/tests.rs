@@ -686,6 +686,7 @@ async fn the_contract_is_served_and_names_every_operation() {
         "find_warehouse_releases",
         "get_capabilities",
         "get_sales_order",
+        "get_shipment",
         "list_products",
         "list_systems",
         "query_accounts",
@@ -694,6 +695,7 @@ async fn the_contract_is_served_and_names_every_operation() {
         "query_products",
         "query_stock",
         "release_sales_order",
+        "take_backend_news",
     ];
     assert_eq!(operations, expected);
     for probe in ["/livez", "/readyz", "/startupz", "/metrics", "/docs/"] {

@@ -84,7 +84,10 @@ impl Setup {
                 "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__QUIET_PERIOD",
                 "200ms",
             )
-            .with("ORDERWAY_PROCESS__EFFECTS__WAREHOUSE_QUIET_PERIOD", "200ms")
+            .with(
+                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__QUIET_PERIOD",
+                "200ms",
+            )
             .with_sandbox(|sandbox| sandbox.create_class = class)
     }
 

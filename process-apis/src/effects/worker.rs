@@ -265,7 +265,7 @@ impl Worker {
             };
             let (worker, freed) = (self.clone(), Arc::clone(freed));
             tasks.spawn(async move {
-                Box::pin(worker.perform(effect)).await;
+                worker.perform(effect).await;
                 drop(slot);
                 freed.notify_one();
             });
@@ -308,7 +308,9 @@ impl Worker {
             effect.correlation_id.clone(),
             deadline,
         );
-        Arc::new(scope).run(self.perform_in_scope(effect)).await;
+        Arc::new(scope)
+            .run(Box::pin(self.perform_in_scope(effect)))
+            .await;
     }
 
     async fn perform_in_scope(&self, effect: LeasedEffect) {

@@ -36,6 +36,10 @@ async fn units(buyer: &PortalUser, item: &str, value: Decimal) -> anyhow::Result
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "the runbook, step by step, as an operator follows it"
+)]
 async fn the_runbook_of_an_erp_that_is_down_holds() -> anyhow::Result<()> {
     let setup = Setup {
         policies: Some(policies()),

@@ -257,6 +257,7 @@ async fn compare(
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one case for each list")]
 async fn lists_hold_nothing_of_another_account() {
     let world = generous_world().await;
     let acme = world.portal_user("acme-buyer", "ACME").unwrap();

@@ -158,12 +158,11 @@ async fn a_lost_answer_of_a_blind_erp_is_left_to_a_person() -> anyhow::Result<()
 #[tokio::test]
 async fn a_lost_answer_of_the_warehouse_is_one_pick_request() -> anyhow::Result<()> {
     for unique in [true, false] {
+        let class = if unique { "unique" } else { "searchable" };
+        let connector = "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__";
         let setup = Setup::default()
-            .with("ORDERWAY_PROCESS__EFFECTS__WAREHOUSE_QUIET_PERIOD", "200ms")
-            .with(
-                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__UNIQUE_REFERENCE",
-                &unique.to_string(),
-            )
+            .with(&format!("{connector}QUIET_PERIOD"), "200ms")
+            .with(&format!("{connector}RELEASE_CLASS"), class)
             .with_sandbox(|sandbox| sandbox.unique_client_ref = unique);
         let world = World::start_with(setup).await?;
         let lost = FaultRule {

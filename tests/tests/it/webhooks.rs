@@ -133,6 +133,10 @@ async fn what_is_on_its_way_when_the_layers_stop_arrives_after_they_start() -> a
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one life of an event from its order to its replay"
+)]
 async fn a_poison_event_holds_its_own_order_until_it_is_a_dead_letter() -> anyhow::Result<()> {
     let noon: Timestamp = "2026-03-02T12:00:00Z".parse()?;
     let (setup, time) = Setup::at(noon);

@@ -58,7 +58,7 @@ async fn one_post_gets_a_token_that_verifies() {
     assert_eq!(claims["company"], "NWI");
     assert_eq!(
         claims["scope"],
-        "catalog:read quotes:write orders:read orders:write"
+        "catalog:read quotes:write orders:read orders:write webhooks:write"
     );
     assert_eq!(claims["sub"], "acme-buyer");
 }
