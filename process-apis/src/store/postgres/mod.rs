@@ -2,14 +2,14 @@
 //! the migrations, applies it whole in a transaction of its own.
 //!
 //! How a domain plugs in. In Rust, its file makes of its part of the [`Commit`] a JSON value (`given`), which
-//! [`commit`] puts under the part's name if it is not empty. In SQL, `orderway_commit` (migrations/postgres/0001) hands
+//! `commit` puts under the part's name if it is not empty. In SQL, `orderway_commit` (migrations/postgres/0001) hands
 //! that value to the domain's function: `commit_<part>(cause jsonb, given jsonb, texts text[][, contents bytea[]])`.
 //!
 //! - `cause` is `{company, at, principal, channel, correlation_id, traceparent}`, or NULL.
 //! - Instants and durations are whole nanoseconds (`value::nanoseconds`, bigint columns): timestamptz would cut them.
 //!   Decimals are strings (numeric columns), days ISO dates (date), ids strings (uuid), enums their JSON words (text).
 //! - What the server stores but does not read (states, payloads, contexts, facts) does not stand in the JSON: it is added
-//!   to `texts` as JSON text by [`Parts::text`](commit::Parts::text), bytes to `contents` by `Parts::content`, and the
+//!   to `texts` as JSON text by `Parts::text`, bytes to `contents` by `Parts::content`, and the
 //!   JSON names its number: `texts[(given ->> 'state')::integer]`. Columns of it are text, and come back as they were.
 //! - The function locks the rows that it tests first, in the order of their keys (`… ORDER BY key FOR UPDATE`), and tests
 //!   them in a LATER statement, whose snapshot sees what it waited for; then it writes. Functions are called in the order
