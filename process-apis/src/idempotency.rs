@@ -146,16 +146,8 @@ impl Keyed {
 /// SHA-256 over the operation and the canonical body, in hexadecimal.
 pub fn fingerprint(operation: &str, body: &impl Serialize) -> Result<String, Problem> {
     let body = serde_json::to_vec(body).map_err(|error| Problem::internal(&error))?;
-    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    digest.update(operation.as_bytes());
-    digest.update(b"\n");
-    digest.update(&body);
-    Ok(digest
-        .finish()
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let parts = [operation.as_bytes(), b"\n", body.as_slice()];
+    Ok(service_runtime::fingerprint::sha256(parts))
 }
 
 fn reused() -> Problem {

@@ -1,7 +1,7 @@
 //! What a test needs of the machine: it looks for it, and says aloud that it is skipped where it is not there.
 //!
-//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node,postgres` turns such a skip into a failure; `.ci/run setup`
-//! installs what can be installed.
+//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node,postgres,nats,strace` turns such a skip into a failure;
+//! `.ci/run setup` installs what can be installed.
 
 use std::{
     ffi::OsString,

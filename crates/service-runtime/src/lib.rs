@@ -6,6 +6,7 @@ pub mod config;
 pub mod context;
 pub mod crash;
 pub mod extract;
+pub mod fingerprint;
 pub mod health;
 pub mod http_client;
 pub mod jwt;

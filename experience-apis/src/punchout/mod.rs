@@ -20,7 +20,6 @@ pub mod visit;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use aws_lc_rs::digest;
 use http::HeaderMap;
 use service_runtime::rate_limit::RateLimiter;
 use tokio::{
@@ -133,9 +132,5 @@ pub async fn background(state: AppState, shutdown: CancellationToken) {
 
 /// The fingerprint of bytes, as text.
 fn fingerprint(bytes: &[u8]) -> String {
-    let hash = digest::digest(&digest::SHA256, bytes);
-    hash.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    service_runtime::fingerprint::sha256([bytes])
 }

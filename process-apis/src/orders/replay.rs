@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
 use canonical_model::OrderId;
+use service_runtime::fingerprint;
 
 use super::{
     change::{self, ChangeError},
@@ -34,16 +34,11 @@ pub enum ReplayError {
 
 /// SHA-256 over the versioned projection of an order, in hexadecimal.
 ///
-/// The same state has the same hash in every
-/// instance of a release: the projection is written in the order of its fields, and names its version.
+/// The same state has the same hash in every instance of a release: the projection is written in the order of its fields,
+/// and names its version.
 pub fn state_hash(state: &OrderState) -> Result<String, serde_json::Error> {
     let projection = serde_json::to_vec(state)?;
-    let hash = digest::digest(&digest::SHA256, &projection);
-    Ok(hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(fingerprint::sha256([projection.as_slice()]))
 }
 
 /// What became of one order.

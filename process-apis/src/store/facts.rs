@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use service_runtime::fingerprint;
 
 /// Where the facts of a record are: the keys of their contents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,12 +85,7 @@ impl Facts {
 
 fn put(contents: &mut Contents, fact: &Value) -> String {
     let content = fact.to_string();
-    let hash = digest::digest(&digest::SHA256, content.as_bytes());
-    let key: String = hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let key = fingerprint::sha256([content.as_bytes()]);
     contents.insert(key.clone(), content);
     key
 }

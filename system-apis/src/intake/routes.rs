@@ -123,10 +123,8 @@ fn by_company<'a>(
 
 /// The same bytes are the same news.
 fn unreadable(body: &[u8], detail: String, now: Timestamp) -> News {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
-    let key = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
     News::Unreadable(UnreadableNews {
-        key: key.collect(),
+        key: service_runtime::fingerprint::sha256([body]),
         detail: detail.chars().take(400).collect(),
         raw: String::from_utf8_lossy(body)
             .chars()

@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use aws_lc_rs::digest;
 use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
 use http::header;
+use service_runtime::fingerprint;
 use service_runtime::problem::Problem;
 
 /// A file that pages ask for.
@@ -29,9 +29,7 @@ static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 
 impl Asset {
     fn new(name: &str, end: &str, media_type: &'static str, content: &'static str) -> Self {
-        let hash = digest::digest(&digest::SHA256, content.as_bytes());
-        let hash = hash.as_ref().iter().take(8);
-        let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
+        let hash = fingerprint::short(content.as_bytes());
         Self {
             path: format!("/punchout/assets/{name}-{hash}.{end}"),
             media_type,

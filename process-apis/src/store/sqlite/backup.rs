@@ -28,7 +28,7 @@ pub struct Backup {
 
 /// Copies the data file as it is at one moment, also while a process works on it, and looks at the copy.
 ///
-/// A copy of the file alone would miss what is still in its write-ahead log (RELIABILITY, section 4.5).
+/// A copy of the file alone would miss what is still in its write-ahead log.
 pub fn back_up(path: &Path, to: &Path) -> anyhow::Result<Backup> {
     ensure!(
         !to.exists(),

@@ -1,1 +1,0 @@
-//! The door for news, over the store and a layer below that answers as told.
