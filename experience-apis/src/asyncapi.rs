@@ -7,6 +7,7 @@ use canonical_model::{
     Currency, Money, OrderId, OrderReference, Quantity, UnitOfMeasure,
     order::{LineQuantities, OrderStatus},
     public_event::{LineNews, OrderNews, PublicEvent, PublicEventPage, PublicEventType},
+    shipment::{Shipment, ShipmentLine, ShipmentStatus},
 };
 use jiff::Timestamp;
 use rust_decimal::{Decimal, dec};
@@ -195,6 +196,34 @@ fn standing(kind: PublicEventType, all: Decimal) -> (OrderStatus, u64, LineQuant
     (status, version, line)
 }
 
+/// The shipment of an event that is about one.
+fn shipment(kind: PublicEventType, all: Decimal) -> Option<Shipment> {
+    use PublicEventType as T;
+    let (packed, shipped) = match kind {
+        T::Picked => (Decimal::ZERO, Decimal::ZERO),
+        T::Packed => (all, Decimal::ZERO),
+        T::Shipped => (all, all),
+        _ => return None,
+    };
+    let lines = vec![ShipmentLine {
+        line: 1,
+        picked: all,
+        packed,
+        shipped,
+    }];
+    Some(Shipment {
+        shipment: "SH-100001-1".parse().ok()?,
+        site: "CHI".parse().ok()?,
+        status: ShipmentStatus::of(&lines),
+        version: if kind == T::Shipped { 3 } else { 1 },
+        lines,
+        carrier: Some("UPS".to_owned()),
+        tracking_numbers: vec!["1Z999AA10123456784".to_owned()],
+        ssccs: Vec::new(),
+        updated_at: Timestamp::from_second(1_795_176_000).ok()?,
+    })
+}
+
 /// An order of twelve, as it may stand after such an event.
 fn example(kind: PublicEventType) -> Option<PublicEvent> {
     let order_id = OrderId(Uuid::from_u128(0x0199_e0a4_6c1f_7d3a_9a55_0c6f_4f1d_2b7e));
@@ -224,6 +253,7 @@ fn example(kind: PublicEventType) -> Option<PublicEvent> {
         holds: Vec::new(),
         lines: vec![line],
         site: None,
+        shipment: shipment(kind, quantity),
         replaces: None,
         replaced_by: None,
     };

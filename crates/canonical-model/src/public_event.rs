@@ -17,6 +17,7 @@ use crate::{
     money::Money,
     order::{HoldKind, LineQuantities, OrderHold, OrderStatus},
     quantity::Quantity,
+    shipment::Shipment,
 };
 
 macro_rules! types {
@@ -103,7 +104,8 @@ impl FromStr for PublicEventType {
 
 /// One event of an order.
 ///
-/// It has the same bytes wherever and whenever it is delivered; a delivery may come twice, known by `id`. Events of one order come in the order of `sequence`. Pass over types and fields that you do not know.
+/// It has the same bytes wherever and whenever it is delivered; a delivery may come twice, known by `id`. Events of one
+/// order come in the order of `sequence`. Pass over types and fields that you do not know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PublicEvent {
     /// Always `1.0`.
@@ -185,6 +187,10 @@ pub struct OrderNews {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub site: Option<SiteId>,
+    /// The shipment that the event is about, as it is: who carries it, and the numbers to follow it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub shipment: Option<Shipment>,
     /// The order that it took the place of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -6,9 +6,10 @@ use canonical_model::{
     SiteId,
     event::CloudEvent,
     public_event::{HoldNews, LineNews, OrderNews, PublicEvent, PublicEventType},
+    shipment::Shipment,
 };
 
-use crate::orders::{OrderEvent, OrderState, event::ReceivedLine};
+use crate::orders::{OrderEvent, OrderState, event::ReceivedLine, shipment::shown};
 
 /// The words of the log that an event of a public type can come from: what a reader of some types asks the store for.
 pub fn log_words(types: &[PublicEventType]) -> Vec<String> {
@@ -65,6 +66,16 @@ fn site(event: &OrderEvent) -> Option<&SiteId> {
     }
 }
 
+/// The shipment that an event is about.
+fn shipment(event: &OrderEvent) -> Option<Shipment> {
+    match event {
+        OrderEvent::Picked(recorded)
+        | OrderEvent::Packed(recorded)
+        | OrderEvent::Shipped(recorded) => Some(shown(recorded)),
+        _ => None,
+    }
+}
+
 /// The public event of an event of the log; None where nothing is told. `before` is None for the first one only.
 pub fn public_event(
     logged: &CloudEvent,
@@ -108,6 +119,7 @@ fn news(before: Option<&OrderState>, event: &OrderEvent, after: &OrderState) -> 
         holds: after.holds.iter().map(HoldNews::from).collect(),
         lines: changed_lines(before, after),
         site: site(event).cloned(),
+        shipment: shipment(event),
         replaces: order.replaces,
         replaced_by: after.replaced_by,
     }

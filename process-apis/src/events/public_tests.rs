@@ -15,7 +15,8 @@ use crate::orders::{
         Retried,
     },
     evolve::evolve,
-    testing::{now, replacement, site, taking},
+    shipment::{Verdict, judge},
+    testing::{after, begun_with, line, news, now, picks, replacement, site, taking},
 };
 
 /// Tells a life, event by event: what is told, None where nothing is.
@@ -102,7 +103,22 @@ fn cancel() -> [OrderEvent; 2] {
     ]
 }
 
-/// Lives in which every kind of event happens.
+/// Picked, packed and gone, with what the carrier says.
+fn shipped() -> Vec<OrderEvent> {
+    let mut events = begun_with(vec![line(1)], true);
+    for (version, (picked, packed, gone)) in (1..).zip([(6, 0, 0), (6, 6, 0), (6, 6, 6)]) {
+        let mut news = news("SH-1", version, &[picks(1, picked, packed, gone)]);
+        news.carrier = (gone > 0).then(|| "DHL".to_owned());
+        news.tracking_numbers = vec!["JD0146".to_owned()];
+        let Verdict::Apply(happened) = judge(&after(&events), "warehouse", &news, false) else {
+            panic!("{news:?}")
+        };
+        events.extend(happened);
+    }
+    events
+}
+
+/// Lives in which orders end in every way there is.
 fn lives() -> Vec<(&'static str, Vec<OrderEvent>)> {
     let mut held_first = taking(&[HoldKind::Credit]);
     held_first.extend([
@@ -161,6 +177,7 @@ fn lives() -> Vec<(&'static str, Vec<OrderEvent>)> {
         }),
     ]);
     vec![
+        ("shipped", shipped()),
         ("held and released", held_first),
         ("rejected", rejected),
         ("not cancelled", not_cancelled),
@@ -213,7 +230,7 @@ fn nothing_inside_is_told() {
 
 #[test]
 fn each_event_says_what_it_means_and_only_the_lines_that_changed() {
-    let life = told(&lives()[0].1);
+    let life = told(&lives()[1].1);
     let types: Vec<Option<&str>> = life
         .iter()
         .map(|event| event.as_ref().map(|event| event["type"].as_str().unwrap()))
@@ -248,6 +265,25 @@ fn each_event_says_what_it_means_and_only_the_lines_that_changed() {
     );
     assert_eq!(received["sales_order_number"], Value::Null);
     assert_eq!(released["sales_order_number"], "SO-1");
+}
+
+#[test]
+fn whoever_waits_for_goods_is_told_how_to_follow_them() {
+    let life = told(&shipped());
+    let last = life.last().unwrap().as_ref().unwrap();
+    assert_eq!(last["type"], "com.orderway.order.shipped.v1");
+    let shipment = &last["data"]["shipment"];
+    assert_eq!(
+        (
+            &shipment["shipment"],
+            &shipment["carrier"],
+            &shipment["tracking_numbers"]
+        ),
+        (&json!("SH-1"), &json!("DHL"), &json!(["JD0146"]))
+    );
+    assert_eq!(shipment["lines"][0]["shipped"], "6");
+    let accepted = life[1].as_ref().unwrap();
+    assert!(accepted["data"].get("shipment").is_none());
 }
 
 #[test]
