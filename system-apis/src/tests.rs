@@ -465,16 +465,29 @@ async fn a_sales_order_is_created_found_released_and_cancelled() {
     assert_eq!(found["orders"], json!([created]));
     let read: Value = layer.get(&location).await.json().await.unwrap();
     assert_eq!(read, created);
-    let change = async |verb: &str| -> Value {
+    let number = created["number"].as_str().unwrap();
+    let details = layer.sandbox.erp.calls_of("SALESORDER_GETDETAIL");
+    let search = format!("{ORDERS}?reference=OWROUTES1&besides={number}");
+    let besides: Value = layer.get(&search).await.json().await.unwrap();
+    assert_eq!(besides["orders"], json!([]), "it is the only one");
+    let change = async |verb: &str| {
         layer
             .post(&format!("{location}/{verb}"), &Value::Null)
             .await
-            .json()
-            .await
-            .unwrap()
     };
-    assert_eq!(change("release").await["state"], "open");
-    assert_eq!(change("cancel").await["state"], "cancelled");
+    assert_eq!(change("release").await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(
+        layer.sandbox.erp.calls_of("SALESORDER_GETDETAIL"),
+        details,
+        "neither is read back"
+    );
+    let read: Value = layer.get(&location).await.json().await.unwrap();
+    assert_eq!(read["state"], "open");
+    layer.post(ORDERS, &order("OWROUTES1", "SKU-0001")).await;
+    let both: Value = layer.get(&search).await.json().await.unwrap();
+    assert_eq!(both["orders"].as_array().unwrap().len(), 2, "{both:#}");
+    let cancelled: Value = change("cancel").await.json().await.unwrap();
+    assert_eq!(cancelled["state"], "cancelled");
     problem(
         layer
             .post(&format!("{location}/release"), &Value::Null)

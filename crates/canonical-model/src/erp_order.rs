@@ -88,10 +88,13 @@ pub struct ErpOrder {
     pub lines: Vec<ErpOrderLine>,
     /// The total of its lines.
     pub total: Money,
+    /// It was created, and could not be read back: all but its number is as it was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_asked: bool,
 }
 
 /// The sales orders that carry a reference; `GET /v1/companies/{company}/sales-orders?reference=`. Always from the
-/// source, never cached.
+/// source, never cached. With `besides=` none, where the one so named is the only one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErpOrders {
     /// By ERP number, lowest first.

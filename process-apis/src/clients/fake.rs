@@ -268,6 +268,7 @@ impl SystemApis for FakeSystem {
             state: ErpOrderState::Blocked,
             lines: order.lines.clone(),
             total: Money::new(total, order.currency),
+            as_asked: false,
         };
         world.orders.push(created.clone());
         Ok(created)
@@ -277,16 +278,18 @@ impl SystemApis for FakeSystem {
         &self,
         _call: &Call,
         reference: &OrderReference,
+        besides: Option<&ErpOrderNumber>,
     ) -> Result<ErpOrders, SystemError> {
         let world = self.enter("orders_by_reference")?;
         let found = world
             .orders
             .iter()
-            .filter(|order| order.reference == *reference)
-            .cloned();
-        Ok(ErpOrders {
-            orders: found.collect(),
-        })
+            .filter(|order| order.reference == *reference);
+        let mut orders: Vec<ErpOrder> = found.cloned().collect();
+        if orders.iter().all(|order| Some(&order.number) == besides) {
+            orders.clear();
+        }
+        Ok(ErpOrders { orders })
     }
 
     async fn order(&self, _call: &Call, number: &ErpOrderNumber) -> Result<ErpOrder, SystemError> {
@@ -303,8 +306,9 @@ impl SystemApis for FakeSystem {
         &self,
         _call: &Call,
         number: &ErpOrderNumber,
-    ) -> Result<ErpOrder, SystemError> {
+    ) -> Result<(), SystemError> {
         self.change("release_order", number, ErpOrderState::Open)
+            .map(drop)
     }
 
     async fn cancel_order(

@@ -263,10 +263,13 @@ impl SystemApis for SystemClient {
         &self,
         call: &Call,
         reference: &OrderReference,
+        besides: Option<&ErpOrderNumber>,
     ) -> Result<ErpOrders, SystemError> {
+        let besides = besides.map(|number| format!("&besides={}", encode(number.as_str())));
+        let (reference, besides) = (encode(reference.as_str()), besides.unwrap_or_default());
         self.get(
             call,
-            &format!("/sales-orders?reference={}", encode(reference.as_str())),
+            &format!("/sales-orders?reference={reference}{besides}"),
         )
         .await
     }
@@ -276,16 +279,12 @@ impl SystemApis for SystemClient {
             .await
     }
 
-    async fn release_order(
-        &self,
-        call: &Call,
-        number: &ErpOrderNumber,
-    ) -> Result<ErpOrder, SystemError> {
-        self.change(
-            call,
-            &format!("/sales-orders/{}/release", encode(number.as_str())),
-        )
-        .await
+    async fn release_order(&self, call: &Call, number: &ErpOrderNumber) -> Result<(), SystemError> {
+        let path = format!("/sales-orders/{}/release", encode(number.as_str()));
+        let released = self.request(Method::POST, call, &path).send().await;
+        released
+            .map(drop)
+            .map_err(|error| classify(error, Kind::Change))
     }
 
     async fn cancel_order(

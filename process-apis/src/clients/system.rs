@@ -243,20 +243,17 @@ pub trait SystemApis: Send + Sync + 'static {
         call: &Call,
         order: &CreateErpOrder,
     ) -> Result<ErpOrder, SystemError>;
-    /// The sales orders that carry a reference, from the source.
+    /// The sales orders that carry a reference, from the source; none, where the one that is known is the only one.
     async fn orders_by_reference(
         &self,
         call: &Call,
         reference: &OrderReference,
+        besides: Option<&ErpOrderNumber>,
     ) -> Result<ErpOrders, SystemError>;
     /// A sales order by the ERP's number.
     async fn order(&self, call: &Call, number: &ErpOrderNumber) -> Result<ErpOrder, SystemError>;
     /// Releases a blocked sales order.
-    async fn release_order(
-        &self,
-        call: &Call,
-        number: &ErpOrderNumber,
-    ) -> Result<ErpOrder, SystemError>;
+    async fn release_order(&self, call: &Call, number: &ErpOrderNumber) -> Result<(), SystemError>;
     /// Cancels a sales order.
     async fn cancel_order(
         &self,

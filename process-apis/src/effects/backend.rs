@@ -233,10 +233,10 @@ pub fn list_observed(answer: Result<ErpOrders, SystemError>) -> create_order::Ob
 }
 
 /// What a release of a blocked order came to.
-pub fn release_observed(answer: Result<ErpOrder, SystemError>) -> create_order::Observation {
+pub fn release_observed(answer: Result<(), SystemError>) -> create_order::Observation {
     use create_order::Observation;
     match came(answer) {
-        Came::Done(order) => Observation::Released(order),
+        Came::Done(()) => Observation::Released,
         Came::Refused(detail) => Observation::ReleaseRefused(detail),
         Came::Conflict => Observation::ReleaseRefused(IN_ANOTHER_STATE.to_owned()),
         Came::NotDone(retry_after) => Observation::Failed { retry_after },

@@ -1,8 +1,8 @@
 //! Creates an order in the ERP, once: what to do next, given what is known. Pure; one path for each class of ERP.
 //!
 //! What follows an unknown outcome depends on what the ERP can do. `unique`: it refuses a second one, so try again, and
-//! take "already there" for success after comparing. `staged`: orders are created blocked; list by reference, write the
-//! choice down, release that one only, cancel the others. `searchable`: wait out the quiet period, search twice, try
+//! take "already there" for success after comparing. `staged`: orders are created blocked; list by reference (unless
+//! nothing was ever in doubt), write the choice down, release that one only, cancel the others. `searchable`: wait out the quiet period, search twice, try
 //! once more at most. `blind`: a person looks.
 
 use canonical_model::{
@@ -139,7 +139,7 @@ pub enum Observation {
     /// The choice is written down.
     Chosen,
     /// The ERP released it.
-    Released(ErpOrder),
+    Released,
     /// The ERP refused to release it.
     ReleaseRefused(String),
     /// The ERP cancelled it.
@@ -251,10 +251,7 @@ impl Planner<'_> {
                 self.listed(&orders)
             }
             Observation::Chosen => self.s.chosen.cloned().map_or(Step::List, Step::Release),
-            Observation::Released(order) => match order.state {
-                ErpOrderState::Open | ErpOrderState::Completed => Step::Accept(order.number),
-                ErpOrderState::Blocked | ErpOrderState::Cancelled => self.back_off(None),
-            },
+            Observation::Released => self.s.chosen.cloned().map_or(Step::List, Step::Accept),
             Observation::ReleaseRefused(detail) => {
                 self.p.refusal = Some(detail);
                 Step::List
@@ -325,7 +322,7 @@ impl Planner<'_> {
                 Observation::Fresh
                 | Observation::Created(_)
                 | Observation::Chosen
-                | Observation::Released(_)
+                | Observation::Released
                 | Observation::CancelDone(_),
                 _,
             ) => return,
@@ -452,11 +449,19 @@ impl Planner<'_> {
             return Step::Cancel(order.number);
         }
         match self.s.class {
+            CreateClass::Staged if self.is_the_only_one(&order) => Step::Choose(order.number),
             CreateClass::Staged => Step::List,
             CreateClass::Unique | CreateClass::Searchable | CreateClass::Blind => {
                 self.accept(&order)
             }
         }
+    }
+
+    /// Whether an answer leaves nothing to look for: every create was answered, and this is what was asked for, blocked.
+    /// One that came to the ERP twice on the way stays blocked there until the sweep finds it.
+    fn is_the_only_one(&self, order: &ErpOrder) -> bool {
+        let is_seen = !order.as_asked && order.state == ErpOrderState::Blocked;
+        is_seen && !self.p.doubt && difference(self.s.asked, order).is_none()
     }
 
     fn accept(&self, order: &ErpOrder) -> Step {

@@ -53,6 +53,7 @@ fn order(no: u32, state: ErpOrderState) -> ErpOrder {
         state,
         lines: asked.lines,
         total: Money::new(dec!(15.00), Currency::USD),
+        as_asked: false,
     }
 }
 
@@ -141,13 +142,43 @@ fn a_clear_answer_is_taken_by_every_class() {
 }
 
 #[test]
+fn staged_chooses_what_was_answered_and_releases_it_where_nothing_was_ever_in_doubt() {
+    let created = || Observation::Created(order(2, ErpOrderState::Blocked));
+    let mut doer = Doer::new(CreateClass::Staged);
+    doer.step(Observation::Fresh);
+    // Certainly not done: no doubt.
+    doer.step(Observation::NotDone { retry_after: None });
+    assert_eq!(doer.step(Observation::Fresh), Step::Create);
+    assert_eq!(doer.step(created()), Step::Choose(number(2)));
+    assert_eq!(doer.step(Observation::Chosen), Step::Release(number(2)));
+    assert_eq!(doer.step(Observation::Released), Step::Accept(number(2)));
+
+    // A crash between the answer and the choice.
+    let mut doer = Doer::new(CreateClass::Staged);
+    doer.step(Observation::Fresh);
+    assert!(waits(&doer.step(Observation::Fresh)));
+    assert_eq!(doer.later(30), Step::List);
+    let none = Observation::Listed(Vec::new());
+    assert_eq!(doer.step(none), Step::Create, "it was never done");
+    assert_eq!(doer.step(created()), Step::List, "or will be done yet");
+}
+
+#[rstest]
+#[case::unread(ErpOrder { as_asked: true, ..order(2, ErpOrderState::Blocked) })]
+#[case::at_work(order(2, ErpOrderState::Open))]
+#[case::something_else(ErpOrder { lines: Vec::new(), ..order(2, ErpOrderState::Blocked) })]
+fn staged_looks_where_the_answer_is_not_what_was_asked(#[case] answered: ErpOrder) {
+    let mut doer = Doer::new(CreateClass::Staged);
+    doer.step(Observation::Fresh);
+    assert_eq!(doer.step(Observation::Created(answered)), Step::List);
+}
+
+#[test]
 fn staged_lists_writes_its_choice_down_releases_only_that_and_cancels_the_others() {
     let mut doer = Doer::new(CreateClass::Staged);
     assert_eq!(doer.step(Observation::Fresh), Step::Create);
-    assert_eq!(
-        doer.step(Observation::Created(order(2, ErpOrderState::Blocked))),
-        Step::List
-    );
+    assert!(waits(&doer.step(Observation::Unknown)));
+    assert_eq!(doer.later(30), Step::List);
     let both = vec![
         order(1, ErpOrderState::Blocked),
         order(2, ErpOrderState::Blocked),
@@ -165,10 +196,7 @@ fn staged_lists_writes_its_choice_down_releases_only_that_and_cancels_the_others
         doer.step(Observation::Listed(three)),
         Step::Release(number(1))
     );
-    assert_eq!(
-        doer.step(Observation::Released(order(1, ErpOrderState::Open))),
-        Step::Accept(number(1))
-    );
+    assert_eq!(doer.step(Observation::Released), Step::Accept(number(1)));
     doer.accepted = true;
     assert_eq!(doer.step(Observation::Fresh), Step::Cancel(number(0)));
     assert_eq!(
@@ -183,7 +211,8 @@ fn staged_lists_writes_its_choice_down_releases_only_that_and_cancels_the_others
 fn staged_never_releases_a_second_one_beside_one_that_is_in_work() {
     let mut doer = Doer::new(CreateClass::Staged);
     doer.step(Observation::Fresh);
-    doer.step(Observation::Created(order(1, ErpOrderState::Blocked)));
+    doer.step(Observation::Unknown);
+    doer.later(30);
     let by_hand = vec![
         order(1, ErpOrderState::Blocked),
         order(2, ErpOrderState::Open),
@@ -440,6 +469,8 @@ fn prices_are_compared_by_line_and_the_erp_s_own_total_is_its_own() {
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Answers,
+    /// Something on the way asks twice.
+    AnswersTwice,
     LosesTheAnswer,
     LosesTheRequest,
     /// Done only after so many seconds: a ghost.
@@ -451,6 +482,7 @@ enum Fate {
 fn any_fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         3 => Just(Fate::Answers),
+        1 => Just(Fate::AnswersTwice),
         2 => Just(Fate::LosesTheAnswer),
         1 => Just(Fate::LosesTheRequest),
         2 => (1_i64..200).prop_map(Fate::Late),
@@ -521,6 +553,11 @@ fn played(
     };
     match fate {
         Fate::Answers => call(erp),
+        Fate::AnswersTwice if create => {
+            erp.create();
+            call(erp)
+        }
+        Fate::AnswersTwice => call(erp),
         Fate::LosesTheAnswer => {
             call(erp);
             lost
@@ -567,7 +604,10 @@ proptest! {
                     played(&mut doer, &mut erp, fates.next().unwrap(), seen)
                 }
                 Step::Release(number) => {
-                    let release = |erp: &mut Erp| Observation::Released(erp.set(&number, ErpOrderState::Open));
+                    let release = |erp: &mut Erp| {
+                        erp.set(&number, ErpOrderState::Open);
+                        Observation::Released
+                    };
                     played(&mut doer, &mut erp, fates.next().unwrap(), release)
                 }
                 Step::Cancel(number) => {

@@ -33,7 +33,7 @@ pub(super) fn written(progress: &impl Serialize) -> Result<Value, EffectError> {
 }
 
 /// When to come again, as far as an error says.
-fn retry_after(error: &SystemError) -> Option<jiff::SignedDuration> {
+pub(super) fn retry_after(error: &SystemError) -> Option<jiff::SignedDuration> {
     match error {
         SystemError::Throttled { retry_after } | SystemError::Unavailable { retry_after } => {
             *retry_after
@@ -147,7 +147,9 @@ impl Worker {
             }
             Step::List => {
                 let (call, until) = self.in_time(held, state, progress).await?;
-                let found = self.system.orders_by_reference(&call, &asked.reference);
+                let found = self
+                    .system
+                    .orders_by_reference(&call, &asked.reference, None);
                 let found = within(until, self.clock.now(), found);
                 let found = calls::LIST.run(found).await;
                 self.heard(held, state, &found).await;

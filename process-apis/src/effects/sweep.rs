@@ -43,12 +43,13 @@ impl Worker {
             }
             let asked = backend::create_request(&state, &capabilities);
             let right = state.sales_order_number.as_ref();
+            let right = right.filter(|_| !state.is_closed());
             let situation = Situation {
                 schedule: self.ghost_sweep(),
                 since: held.effect.created_at,
                 doubt: state.erp_doubted,
                 asked: &asked,
-                right: right.filter(|_| !state.is_closed()),
+                right,
                 retries: state.retries,
                 settle_within: self.settle_within(),
                 now: self.clock.now(),
@@ -58,7 +59,8 @@ impl Worker {
             observation = match step {
                 Step::List => {
                     let (_, until) = self.in_time(held, &state, &progress).await?;
-                    let found = self.system.orders_by_reference(&call, &asked.reference);
+                    let system = &self.system;
+                    let found = system.orders_by_reference(&call, &asked.reference, right);
                     let found = within(until, self.clock.now(), found);
                     backend::ghosts_observed(calls::LIST_GHOSTS.run(found).await)
                 }

@@ -188,21 +188,18 @@ impl SystemApis for Erp {
         &self,
         call: &Call,
         reference: &OrderReference,
+        besides: Option<&ErpOrderNumber>,
     ) -> Result<ErpOrders, SystemError> {
         self.meet(
             "orders_by_reference",
-            self.inner.orders_by_reference(call, reference),
+            self.inner.orders_by_reference(call, reference, besides),
         )
         .await
     }
     async fn order(&self, call: &Call, number: &ErpOrderNumber) -> Result<ErpOrder, SystemError> {
         self.inner.order(call, number).await
     }
-    async fn release_order(
-        &self,
-        call: &Call,
-        number: &ErpOrderNumber,
-    ) -> Result<ErpOrder, SystemError> {
+    async fn release_order(&self, call: &Call, number: &ErpOrderNumber) -> Result<(), SystemError> {
         self.meet("release_order", self.inner.release_order(call, number))
             .await
     }

@@ -42,7 +42,7 @@ pub(crate) enum Action {
     Cxml,
     /// An order whose create is done, and not answered.
     LostCreate,
-    /// An order that the ERP makes twice.
+    /// An order that the ERP makes twice, and does not show when it is read back: both are found then.
     DoubledCreate,
     /// An order whose create the ERP carries out when another has long taken its place.
     Ghost,
@@ -124,14 +124,7 @@ impl Action {
                 through(run, &of(Channel::Portal, plenty)).await
             }
             Self::DoubledCreate => {
-                let erp = &run.estate.outside.erp_proxy;
-                let after = Latency::Fixed { ms: 0 };
-                misled(
-                    erp,
-                    "/erp/call/SALESORDER_CREATE",
-                    Fault::Duplicate { after },
-                )
-                .await?;
+                doubled(&run.estate.outside.erp_proxy).await?;
                 through(run, &of(Channel::Portal, plenty)).await
             }
             Self::Ghost => {
@@ -187,6 +180,22 @@ async fn misled(proxy: &Proxy, path: &str, fault: Fault) -> anyhow::Result<()> {
         ..FaultRule::new(path, fault).times(1)
     };
     proxy.set(&FaultPlan::of_rules(vec![rule])).await
+}
+
+/// The next create comes to the ERP twice, and what was created cannot be read back.
+async fn doubled(erp: &Proxy) -> anyhow::Result<()> {
+    let after = Latency::Fixed { ms: 0 };
+    let refused = Fault::Status {
+        status: 400,
+        retry_after_s: None,
+    };
+    let rules = [
+        ("SALESORDER_CREATE", Fault::Duplicate { after }),
+        ("SALESORDER_GETDETAIL", refused),
+    ];
+    let rule = |(function, fault)| FaultRule::new(&format!("/erp/call/{function}"), fault).times(1);
+    erp.set(&FaultPlan::of_rules(rules.into_iter().map(rule).collect()))
+        .await
 }
 
 async fn placed(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {

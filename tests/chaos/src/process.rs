@@ -143,6 +143,18 @@ impl Kept {
         line.split_whitespace().next()?.parse().ok()
     }
 
+    /// The processor time that it has used since it was last started, in ticks of 10 ms.
+    pub(crate) fn processor_ticks(&self) -> Option<u64> {
+        let pid = self.pid()?.as_raw_nonzero();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the name, which may hold anything: user and system time are the 12th and 13th.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut times = fields.split_whitespace().skip(11);
+        let user: u64 = times.next()?.parse().ok()?;
+        let system: u64 = times.next()?.parse().ok()?;
+        user.checked_add(system)
+    }
+
     /// The last lines of its output.
     pub(crate) fn last_lines(&self, count: usize) -> Vec<String> {
         last_lines(&self.log(), count)

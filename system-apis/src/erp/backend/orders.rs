@@ -96,14 +96,16 @@ impl ErpBackend {
             },
             lines: order.lines.clone(),
             total,
+            as_asked: true,
         })
     }
 
-    /// The orders of a reference, lowest number first.
+    /// The orders of a reference, lowest number first. Where there is none `besides` one that is known, none is read.
     pub async fn find_orders(
         &self,
         company: &CompanyId,
         reference: OrderReference,
+        besides: Option<&ErpOrderNumber>,
         terms: Terms,
     ) -> Result<Vec<ErpOrder>, GuardError> {
         let of = company.clone();
@@ -113,7 +115,7 @@ impl ErpBackend {
                 async move { erp.find_orders(&company, &reference).await }
             })
             .await?;
-        if numbers.is_empty() {
+        if numbers.iter().all(|number| Some(number) == besides) {
             return Ok(Vec::new());
         }
         let mut orders = self.orders(company, numbers.clone(), terms).await?;
@@ -170,20 +172,19 @@ impl ErpBackend {
         })
     }
 
-    /// Lets a blocked order go on, and shows it.
+    /// Lets a blocked order go on. That the ERP says so is enough: it is not read back.
     pub async fn release_order(
         &self,
         company: &CompanyId,
         number: ErpOrderNumber,
         terms: Terms,
-    ) -> Result<Option<ErpOrder>, GuardError> {
-        let (of, order) = (company.clone(), number.clone());
+    ) -> Result<(), GuardError> {
+        let of = company.clone();
         self.call(&self.release_order, terms, move |erp| {
-            let (company, number) = (of.clone(), order.clone());
+            let (company, number) = (of.clone(), number.clone());
             async move { ERP_RELEASE.run(erp.release_order(&company, &number)).await }
         })
-        .await?;
-        self.read_back(company, number, terms).await
+        .await
     }
 
     /// Cancels an order, and shows it.

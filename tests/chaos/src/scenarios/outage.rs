@@ -1,11 +1,12 @@
 //! The ERP is down while orders come in as always: each is acknowledged, and when it is back all of them get there.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::Method;
-use sandbox::fault::{Fault, FaultPlan, FaultRule};
+use sandbox::fault::{CallRecord, Fault, FaultPlan, FaultRule};
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     binaries::Binaries,
     callers::USERS,
     estate::Plan,
-    load::Load,
+    load::{Load, until_settled},
     orders::{Mix, PLENTIFUL, SCARCE, planned},
     outside::Records,
     report::{Report, percentile},
@@ -29,6 +30,8 @@ const BEFORE: Duration = Duration::from_secs(3);
 const STILL_ASKING: u32 = 3;
 /// Orders beyond a bound.
 const BEYOND: usize = 3;
+/// How finely the drain is told.
+const STEP_SECONDS: i64 = 5;
 /// How much more memory a layer may take at the end of an outage than at its beginning.
 const GROWTH_KIB: u64 = 64 * 1024;
 
@@ -50,6 +53,8 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
                 "max_item_quantity = \"1000\"",
                 "max_item_quantity = \"1000000\"",
             ),
+            // Soon after the ERP is gone no order stands on new figures, which no bound is for.
+            ("stock = \"30s\"", "stock = \"5s\""),
         ],
         ..Plan::default()
     }
@@ -59,6 +64,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     report.note("orders a second", rate);
     report.note("the ERP was down, s", down.as_secs());
     looked_at(&run).await?;
+    one_order(&run, options.seed, &mut report).await?;
     let orders = planned(options.seed, &format!("O{}", options.seed), count, Mix::ALL);
     let mut load = Load::start(&run.crowd, &run.log, orders, rate);
     tokio::time::sleep(BEFORE).await;
@@ -67,10 +73,15 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let returned_at = run.clock.now();
     let had = run.estate.outside.records().await?.orders.len();
     let (sent, unanswered) = run.log.counts();
-    run.estate.outside.erp_proxy.heal().await?;
-    load.settled(SETTLED_WITHIN).await;
-    let (found, records, took) = run.settle(SETTLED_WITHIN).await?;
     let backlog = sent.saturating_sub(had);
+    let proxy = &run.estate.outside.erp_proxy;
+    proxy.clear_log().await?;
+    proxy.heal().await?;
+    let before = processor_ticks(&run);
+    load.settled(SETTLED_WITHIN).await;
+    until_none_waits(&run).await?;
+    used(&mut report, &before, &processor_ticks(&run), backlog)?;
+    let (found, records, took) = run.settle(SETTLED_WITHIN).await?;
     report.note("orders it did not have when it came back", backlog);
     report.note("without an answer when it came back", unanswered);
     // What was sent in the last seconds may still wait for its answer.
@@ -79,6 +90,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         format!("{unanswered} orders within the policy were not taken while the ERP was down")
     });
     drained(&mut report, &records, returned_at, backlog)?;
+    report.note("calls after its return", by_function(&proxy.log().await?));
     let courses = run.log.courses();
     let times = courses.iter().filter_map(Course::took).collect();
     report.note("99 of 100 acknowledged within, ms", percentile(times, 99));
@@ -104,6 +116,78 @@ async fn looked_at(run: &Run) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What one order costs the ERP where nothing goes wrong.
+async fn one_order(run: &Run, seed: u64, report: &mut Report) -> anyhow::Result<()> {
+    let proxy = &run.estate.outside.erp_proxy;
+    proxy.clear_log().await?;
+    for order in planned(seed, "ONE", 1, Mix::PORTAL) {
+        until_settled(&run.crowd, &run.log, &order).await;
+    }
+    let (found, ..) = run.settle(SETTLED_WITHIN).await?;
+    report.must(found.released == 1, || {
+        "an order was not released before the outage".to_owned()
+    });
+    let calls = proxy.log().await?;
+    report.note("calls for one order", by_function(&calls));
+    Ok(())
+}
+
+/// Waits until no order waits for the ERP. Orderway's own word ends the wait and nothing else: the judge reads every
+/// order again and again, and would slow down the drain.
+async fn until_none_waits(run: &Run) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < SETTLED_WITHIN {
+        let operator = run.crowd.turn(0)?.operator();
+        let seen = operator.get("/v1/outage?limit=1").await?;
+        if seen.at("/orders_awaiting_erp") == "0" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
+
+/// What each layer used for one of the orders that it drained.
+fn used(
+    report: &mut Report,
+    before: &[(String, u64)],
+    after: &[(String, u64)],
+    orders: usize,
+) -> anyhow::Result<()> {
+    let orders = u64::try_from(orders)?;
+    for ((name, before), (_, after)) in before.iter().zip(after) {
+        let milliseconds = after.saturating_sub(*before).saturating_mul(10);
+        let each = milliseconds.checked_div(orders).unwrap_or(0);
+        report.note(&format!("processor time of {name}, ms an order"), each);
+    }
+    Ok(())
+}
+
+/// What each layer has used.
+fn processor_ticks(run: &Run) -> Vec<(String, u64)> {
+    let layers = run.estate.layers.iter();
+    layers
+        .map(|layer| {
+            let ticks = layer.process.processor_ticks().unwrap_or(0);
+            (layer.process.name(), ticks)
+        })
+        .collect()
+}
+
+/// How often each function of the ERP was called.
+fn by_function(calls: &[CallRecord]) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for call in calls {
+        let (_, function) = call.path.rsplit_once('/').unwrap_or_default();
+        let count = counts.entry(function).or_default();
+        *count = count.saturating_add(1);
+    }
+    let told = counts
+        .iter()
+        .map(|(function, count)| format!("{function} {count}"));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// The ERP is down for a time; what lies beyond a bound of the policy is refused meanwhile, and no layer grows.
@@ -156,6 +240,18 @@ fn drained(
     let milliseconds = usize::try_from(took.as_millis())?.max(1);
     let a_second = backlog.saturating_mul(1_000).checked_div(milliseconds);
     report.note("drained a second", a_second.unwrap_or(0));
+    let mut steps = Vec::<usize>::new();
+    for order in &records.orders {
+        let after = order.created_at.duration_since(returned_at).as_secs();
+        let Ok(step) = usize::try_from(after.div_euclid(STEP_SECONDS)) else {
+            continue;
+        };
+        steps.resize(steps.len().max(step.saturating_add(1)), 0);
+        if let Some(count) = steps.get_mut(step) {
+            *count = count.saturating_add(1);
+        }
+    }
+    report.note("drained in each 5 s", steps);
     Ok(())
 }
 

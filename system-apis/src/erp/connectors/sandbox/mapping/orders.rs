@@ -43,6 +43,7 @@ pub(in super::super) fn order(
         state,
         lines: lines.collect::<Result<_, _>>()?,
         total: Money::new(of.decimal("NETWR", &row.netwr)?, currency),
+        as_asked: false,
     };
     Ok((number, order))
 }
