@@ -1,6 +1,7 @@
 //! Reading the log as public events: the one way to it for the feed, the webhooks and the bus.
 //!
-//! What an event means outside follows from the order before and after it, so each order of a page is folded from its own stream.
+//! What an event means outside follows from the order before and after it, so each order of a page is folded from its own
+//! stream.
 
 use std::collections::HashMap;
 
@@ -8,6 +9,7 @@ use canonical_model::{
     event::CloudEvent,
     public_event::{PublicEvent, PublicEventType},
 };
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::public::{log_words, public_event};
@@ -70,6 +72,18 @@ pub async fn read(
 }
 
 impl Published {
+    /// Ends before the first event written since then that cannot be told here. Whoever reads on from there, at an
+    /// instance that can, misses nothing.
+    pub fn end_before_parked(&mut self, since: Timestamp) {
+        let Some(first) = self.parked.iter().find(|event| event.time >= since) else {
+            return;
+        };
+        self.next = first.position.saturating_sub(1);
+        self.events.retain(|event| event.position <= self.next);
+        self.parked.retain(|event| event.position <= self.next);
+        self.full = false;
+    }
+
     /// Leaves out what comes after the event with which so many lines are told.
     fn cut(&mut self, most: usize) {
         let mut lines: usize = 0;

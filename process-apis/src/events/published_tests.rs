@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use canonical_model::{AccountId, ErpOrderNumber, OrderId, OrderReference};
+use jiff::SignedDuration;
 use serde_json::Value;
 use service_runtime::context::{AccountScope, CallContext};
 use uuid::Uuid;
@@ -193,7 +194,7 @@ async fn what_is_told_needs_no_later_event_and_no_earlier_page() {
 }
 
 #[tokio::test]
-async fn an_order_that_a_later_release_wrote_on_is_not_told_and_holds_up_no_other() {
+async fn what_a_later_release_wrote_is_left_to_it_for_a_while_and_then_holds_up_no_other() {
     let harness = Harness::new(router());
     let order = taken(&harness, "A-1").await;
     write_unknown(&harness, &order).await;
@@ -204,6 +205,13 @@ async fn an_order_that_a_later_release_wrote_on_is_not_told_and_holds_up_no_othe
     accepted(&harness, &order).await;
     let other = taken(&harness, "A-1").await;
     let own = buyer(&["events:read"], &["A-1"]);
+    // The unknown event has position 2 and is told nowhere; the acceptance after it cannot be told here, and its time has
+    // not come to be passed over.
+    let (told, next) = page(&harness, &own, "").await;
+    assert_eq!((told.len(), next), (1, 3));
+    assert_eq!(page(&harness, &own, "?after=3").await, (vec![], 3));
+
+    harness.time.advance(SignedDuration::from_mins(11));
     let (_, page) = harness.get(&own, "/v1/events/public").await;
     let subjects: Vec<&str> = page["events"]
         .as_array()
@@ -213,4 +221,16 @@ async fn an_order_that_a_later_release_wrote_on_is_not_told_and_holds_up_no_othe
         .collect();
     let ids: [Uuid; 2] = [order.order_id().0, other.order_id().0];
     assert_eq!(subjects, ids.map(|id| id.to_string()));
+}
+
+#[tokio::test]
+async fn more_types_than_there_may_be_are_refused_rather_than_left_out() {
+    let harness = Harness::new(router());
+    let own = buyer(&["events:read"], &["A-1"]);
+    let types = vec!["order.accepted"; 51].join(",");
+    let (status, problem) = harness
+        .get(&own, &format!("/v1/events/public?types={types}"))
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert_eq!(problem["errors"][0]["pointer"], "?types");
 }

@@ -8,8 +8,10 @@ use canonical_model::{
     event::EventPage,
     public_event::{PublicEventPage, PublicEventType},
 };
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use service_runtime::{
+    clock::Clock,
     context::{AccountScope, CallContext, Caller},
     extract::{Json, Path, Query},
     problem::{FieldError, Problem},
@@ -31,12 +33,17 @@ use crate::{
 const MOST_EVENTS: u16 = 500;
 const MOST_WAIT: u16 = 30;
 const MOST_TYPES: usize = 50;
+/// While releases change, an instance of the older one cannot tell what the newer one wrote. It ends its pages before such
+/// events for so long, so that they are read at an instance of the newer one; then they are passed over, so that after a
+/// step back to the older release the feed goes on.
+const RELEASES_CHANGE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The routes of events.
 pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<dyn Store>: FromRef<S>,
+    Clock: FromRef<S>,
 {
     OpenApiRouter::new()
         .routes(routes!(list_events))
@@ -158,6 +165,7 @@ async fn list_events(
 )]
 async fn list_public_events(
     State(store): State<Arc<dyn Store>>,
+    State(clock): State<Clock>,
     caller: Caller,
     stopping: Stopping,
     Query(search): Query<EventSearch>,
@@ -170,7 +178,7 @@ async fn list_public_events(
         ..feed_reach(&caller)?
     };
     let until = Until::seconds(wait, stopping);
-    read_public_on(store.as_ref(), filter, &kinds, until)
+    read_public_on(store.as_ref(), &clock, filter, &kinds, until)
         .await
         .map(Json)
 }
@@ -247,6 +255,7 @@ async fn read_on(
 /// The same for what is told outside. Where a stretch of the log tells nothing, the next one is read at once.
 async fn read_public_on(
     store: &dyn Store,
+    clock: &Clock,
     mut filter: EventFilter,
     kinds: &[PublicEventType],
     until: Until,
@@ -254,9 +263,11 @@ async fn read_public_on(
     let mut news = store.position();
     loop {
         news.mark_unchanged();
-        let page = published::read(store, filter.clone(), kinds)
+        let mut page = published::read(store, filter.clone(), kinds)
             .await
             .map_err(|error| store_problem(&error))?;
+        let since = clock.now().saturating_sub(RELEASES_CHANGE);
+        page.end_before_parked(since.unwrap_or(Timestamp::MIN));
         filter.after = page.next;
         let told = !page.events.is_empty();
         if told || !(page.full || until.changed(&mut news, None).await) {
@@ -327,11 +338,9 @@ fn public_types(asked: Option<&str>) -> Result<Vec<PublicEventType>, Problem> {
             Problem::validation(vec![FieldError::new("?types", "unknown-type", detail)])
         })
     };
-    asked
-        .into_iter()
-        .flat_map(|text| text.split(',').take(MOST_TYPES))
-        .map(read)
-        .collect()
+    types(asked)?;
+    let words = asked.into_iter().flat_map(|text| text.split(','));
+    words.map(read).collect()
 }
 
 fn types(asked: Option<&str>) -> Result<Vec<String>, Problem> {
