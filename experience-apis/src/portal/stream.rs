@@ -129,16 +129,17 @@ impl EventStream {
     /// Writes what a page holds; there is more to catch up with until what is heard begins.
     fn take(&mut self, page: RelayedPage, out: &mut BytesMut) -> State {
         let next = page.next;
-        match page.read() {
-            Ok(events) => {
-                for event in events {
-                    frame(event.head.position, event.json.get().as_bytes(), out);
-                }
-            }
+        let events = match page.read() {
+            Ok(events) => events,
             Err(error) => {
                 let error = error_chain(&error);
                 tracing::error!(error, "an event of the feed cannot be passed on");
+                out.extend_from_slice(&comment(End::Unreadable.comment()));
+                return State::Over;
             }
+        };
+        for event in events {
+            frame(event.head.position, event.json.get().as_bytes(), out);
         }
         self.cursor = self.cursor.max(next);
         if self.cursor < self.heard_after {
