@@ -83,6 +83,18 @@ impl Upward {
     }
 }
 
+/// Why news will not be taken as they are, however often they are sent: a person is to see them.
+pub fn never_taken(error: &HopError) -> Option<String> {
+    let HopError::Problem(problem) = error else {
+        return None;
+    };
+    if problem.code != codes::VALIDATION_FAILED.code {
+        return None;
+    }
+    let first = problem.errors.first().map(|fault| fault.detail.clone());
+    Some(first.or_else(|| problem.detail.clone()).unwrap_or_default())
+}
+
 /// What a backend is told whose news are not durable: to send them again.
 pub fn not_taken(error: &HopError) -> Problem {
     let after = match error {

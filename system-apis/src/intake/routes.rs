@@ -19,7 +19,10 @@ use service_runtime::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{NewsError, deliver::not_taken};
+use super::{
+    NewsError,
+    deliver::{never_taken, not_taken},
+};
 use crate::{
     state::{AppState, NewsSource},
     wms::backend::WmsBackend,
@@ -74,11 +77,12 @@ async fn take_backend_news(
         Ok(news) => by_company(source, news, &body, now),
     };
     for (company, news) in deliveries {
-        source
-            .upward
-            .deliver(&system, company, news)
-            .await
-            .map_err(|error| not_taken(&error))?;
+        let mut delivered = source.upward.deliver(&system, company, news).await;
+        if let Some(why) = delivered.as_ref().err().and_then(never_taken) {
+            let news = vec![unreadable(&body, why, now)];
+            delivered = source.upward.deliver(&system, company, news).await;
+        }
+        delivered.map_err(|error| not_taken(&error))?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

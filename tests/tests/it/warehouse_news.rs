@@ -288,6 +288,33 @@ async fn what_the_warehouse_has_not_signed_now_is_not_looked_at() -> anyhow::Res
     released.world.stop().await
 }
 
+/// Its sender would send it for ever, and nobody would see it.
+#[tokio::test]
+async fn what_is_too_much_for_an_order_is_put_before_a_person_and_not_asked_for_again()
+-> anyhow::Result<()> {
+    let released = Released::start(Setup::default()).await?;
+    let before = released.seen().await?;
+    released.upset(NewsFaults {
+        lose: 1,
+        ..NewsFaults::default()
+    });
+    let mut shipment = serde_json::to_value(released.work(FloorStep::Pick, None))?;
+    shipment["ssccs"] = json!(vec!["106141411234567897"; 5_001]);
+    let body = json!({"deliveryId": "WN-1", "event": "shipment.changed", "shipment": shipment});
+    let body = body.to_string();
+    expect(&released.post(&signed(&body), &body).await?, 204);
+    let news = quarantined(&released.world).await?;
+    assert_eq!(news["reason"], "unreadable", "{news}");
+    assert!(
+        news["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("5000")),
+        "{news}"
+    );
+    assert_eq!(released.seen().await?["version"], before["version"]);
+    released.world.stop().await
+}
+
 #[tokio::test]
 async fn what_fits_no_order_changes_none_and_waits_for_a_person() -> anyhow::Result<()> {
     let released = Released::start(impatient()).await?;
