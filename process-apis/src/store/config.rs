@@ -71,7 +71,7 @@ impl Validate for StoreConfig {
             faults.check(
                 known && options.server().is_ok(),
                 "url",
-                "give postgres://user:password@host:5432/database",
+                "give postgres://user:password@host:5432/database, with / ? # @ and : of a password percent-encoded",
             );
         }
     }

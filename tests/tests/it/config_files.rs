@@ -252,7 +252,10 @@ fn composed() -> Environment {
                 .find_map(|line| line.strip_prefix("ISSUERS="));
             issuers.unwrap().to_owned()
         }
-        url if url.starts_with("${ERP_URL") || url.starts_with("${WMS_URL") => {
+        url if ["${ERP_URL", "${WMS_URL", "${PUBLIC_URL"]
+            .iter()
+            .any(|name| url.starts_with(name)) =>
+        {
             "https://backend.example".to_owned()
         }
         secret if secret.starts_with("${") => "x".repeat(48),
@@ -266,6 +269,53 @@ fn composed() -> Environment {
     pairs
         .map(|(name, value)| (name.to_owned(), filled(value)))
         .collect()
+}
+
+/// What the README has a person export, with what it leaves open filled in.
+fn exported() -> Environment {
+    let readme = fs::read_to_string(tests::root().join("README.md")).unwrap();
+    let (_, block) = readme.split_once("4. **Secrets**").unwrap();
+    let (_, block) = block.split_once("```sh").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let joined = block.replace(",\n     algorithm", ", algorithm");
+    let mut pairs = Vec::new();
+    for line in joined.lines().map(str::trim) {
+        let Some(words) = line.strip_prefix("export ") else {
+            continue;
+        };
+        if let Some((name, value)) = words.split_once("='") {
+            pairs.push((name.to_owned(), value.trim_end_matches('\'').to_owned()));
+            continue;
+        }
+        for word in words.split(" #").next().unwrap().split_whitespace() {
+            let Some((name, value)) = word.split_once('=') else {
+                continue;
+            };
+            let open = value.starts_with('$') || value == "…";
+            // A folder of one's own: here there is none.
+            let value = if open {
+                "x".repeat(48)
+            } else {
+                value.to_owned()
+            };
+            if !name.ends_with("PARTNERS_DIR") {
+                pairs.push((name.to_owned(), value));
+            }
+        }
+    }
+    pairs.into_iter().collect()
+}
+
+#[test]
+fn what_the_readme_exports_is_a_sound_production_configuration() {
+    let (folder, exported) = (folder(), exported());
+    let system: system_apis::config::Config =
+        load(system_apis::LAYER, Some(&folder), &exported).unwrap();
+    let process: process_apis::config::Config =
+        load(process_apis::LAYER, Some(&folder), &exported).unwrap();
+    let experience: experience_apis::config::Config =
+        load(experience_apis::LAYER, Some(&folder), &exported).unwrap();
+    assert!(!system.development && !process.development && !experience.development);
 }
 
 #[test]
