@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use jiff::fmt::rfc2822;
 use reqwest::{RequestBuilder, Response, StatusCode, header};
+use service_runtime::http_client;
 
 use crate::connector::{Cause, ConnectorError};
 
@@ -92,25 +94,33 @@ async fn read(response: &mut Response, effect: Effect) -> Result<Bytes, Connecto
     Ok(body.freeze())
 }
 
-/// In seconds only: a backend that sends a date gets the usual pause.
+/// Seconds, or an instant. That is one of the backend's own clock, which its answer tells: whether it goes right does not
+/// matter.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let headers = response.headers();
+    let date = headers
+        .get(header::DATE)
+        .and_then(|date| date.to_str().ok());
+    let now = date.and_then(|date| rfc2822::parse(date).ok());
+    let wait = http_client::retry_after(headers, now.map(|now| now.timestamp()))?;
+    Duration::try_from(wait).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, http::HeaderMap, routing::get};
+    use axum::{Router, extract::Path, routing::get};
     use rstest::rstest;
     use service_runtime::http_client::{BackendClientConfig, backend_client};
 
     use super::*;
 
+    const NOON: &str = "Thu, 02 Apr 2020 12:00:00 GMT";
+
     async fn server() -> String {
-        let date = HeaderMap::from_iter([(
-            header::RETRY_AFTER,
-            "Fri, 20 Nov 2026 12:00:00 GMT".parse().unwrap(),
-        )]);
+        let later = |Path((said, date)): Path<(String, String)>| async move {
+            let headers = [(header::RETRY_AFTER, said), (header::DATE, date)];
+            (StatusCode::TOO_MANY_REQUESTS, headers)
+        };
         let router = Router::new()
             .route(
                 "/small",
@@ -118,10 +128,7 @@ mod tests {
             )
             .route("/huge", get(|| async { vec![b'x'; MOST_BYTES + 1] }))
             .route("/moved", get(|| async { (StatusCode::FOUND, "elsewhere") }))
-            .route(
-                "/later",
-                get(|| async { (StatusCode::TOO_MANY_REQUESTS, date) }),
-            );
+            .route("/later/{said}/{date}", get(later));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -154,12 +161,24 @@ mod tests {
         );
     }
 
+    /// The clock of this backend is years behind: what counts is how long it asks for by it.
+    #[rstest]
+    #[case("7", NOON, Some(7))]
+    #[case("Thu, 02 Apr 2020 12:00:30 GMT", NOON, Some(30))]
+    #[case("Thu, 02 Apr 2020 11:00:00 GMT", NOON, Some(0))]
+    #[case("Thu, 02 Apr 2020 12:00:30 GMT", "noon", None)]
+    #[case("soon", NOON, None)]
     #[tokio::test]
-    async fn a_wish_for_fewer_calls_without_a_number_of_seconds_is_still_one() {
-        let later = get_of("/later", Effect::Changes).await.unwrap_err();
-        assert!(
-            matches!(later, ConnectorError::Throttled { retry_after: None }),
-            "{later:?}"
-        );
+    async fn a_wish_for_fewer_calls_is_read_in_seconds_and_as_an_instant(
+        #[case] said: &str,
+        #[case] date: &str,
+        #[case] seconds: Option<u64>,
+    ) {
+        let path = format!("/later/{said}/{date}").replace(' ', "%20");
+        let later = get_of(&path, Effect::Changes).await.unwrap_err();
+        let ConnectorError::Throttled { retry_after } = later else {
+            panic!("{later:?}");
+        };
+        assert_eq!(retry_after, seconds.map(Duration::from_secs));
     }
 }

@@ -8,5 +8,5 @@ mod target;
 
 pub use backend::{BackendClientConfig, backend_client};
 pub use hop::{HopClient, HopConfig, HopError, HopRequest, HopResponse};
-pub use outbound::{OutboundClient, OutboundConfig, OutboundError, OutboundReply};
+pub use outbound::{OutboundClient, OutboundConfig, OutboundError, OutboundReply, retry_after};
 pub use target::{MOST_URL, TargetRefused, Targets, is_public};

@@ -143,7 +143,7 @@ impl OutboundClient {
         let response = request.send().await.map_err(|error| classify(&error))?;
         let reply = OutboundReply {
             status: response.status(),
-            retry_after: retry_after(response.headers(), now),
+            retry_after: retry_after(response.headers(), Some(now)),
         };
         drop(tokio::time::timeout(REPLY_TIME, drain(response)).await);
         Ok(reply)
@@ -178,12 +178,13 @@ fn classify(error: &reqwest::Error) -> OutboundError {
     }
 }
 
-/// Seconds or an instant (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+/// What `Retry-After` says: seconds, or an instant, which says nothing where it is not known what time it is (RFC 9110,
+/// 10.2.3).
+pub fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<SignedDuration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u32>() {
         Ok(seconds) => SignedDuration::from_secs(i64::from(seconds)),
-        Err(_no_number) => rfc2822::parse(text).ok()?.timestamp().duration_since(now),
+        Err(_no_number) => rfc2822::parse(text).ok()?.timestamp().duration_since(now?),
     };
     Some(wait.max(SignedDuration::ZERO))
 }
@@ -391,7 +392,7 @@ mod tests {
         let read = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
-            retry_after(&headers, now())
+            retry_after(&headers, Some(now()))
         };
         assert_eq!(read("120"), Some(SignedDuration::from_secs(120)));
         let instant = "Mon, 02 Mar 2026 12:01:00 GMT";
