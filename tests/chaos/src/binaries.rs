@@ -111,6 +111,7 @@ async fn build() -> anyhow::Result<Vec<(Binary, PathBuf)>> {
         .args(["--profile", &profile])
         .arg("--target-dir")
         .arg(target)
+        .kill_on_drop(true)
         .stderr(Stdio::inherit());
     let output = command.output().await.context("cargo cannot be started")?;
     anyhow::ensure!(output.status.success(), "the binaries cannot be built");

@@ -26,8 +26,10 @@ mod trace;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, ValueEnum as _};
+use futures_util::future;
 use rand::Rng as _;
 use sandbox::CreateClass;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     binaries::Binaries,
@@ -82,7 +84,21 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let interrupted = tokio::signal::ctrl_c();
+    // Whoever is interrupted drops all it has: processes, servers, disks and folders go with it.
+    let mut told = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ]
+    .map(signal);
+    let interrupted = future::select_all(told.iter_mut().map(|told| {
+        Box::pin(async {
+            match told {
+                Ok(told) => told.recv().await,
+                Err(_) => future::pending().await,
+            }
+        })
+    }));
     tokio::select! {
         came = all(arguments) => came,
         _ = interrupted => anyhow::bail!("interrupted"),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::{process::Command, task::JoinHandle};
 
 /// Between a death and the next start.
@@ -165,7 +165,13 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // The child is killed with the task that holds it.
         self.keeper.abort();
-        self.signal(Signal::KILL);
+        if let Some(pid) = self.pid()
+            && kill_process(pid, Signal::KILL).is_ok()
+        {
+            // Waited for, and left to be reaped: whoever still writes would keep the run's folder from going.
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(pid), ended).ok();
+        }
     }
 }
 
