@@ -32,7 +32,7 @@ impl Tracer {
         arguments: &[&str],
     ) -> anyhow::Result<Self> {
         let mut child = Command::new(strace)
-            .args(["-f", "-yy", "-s", "40", "-o"])
+            .args(["-f", "-yy", "-o"])
             .arg(&file)
             .args(arguments)
             .args(["-p", &pid.as_raw_nonzero().to_string()])
@@ -69,84 +69,133 @@ impl Tracer {
     }
 }
 
-/// What was seen of requests and the disk.
+/// What begins a request for an order.
+const REQUEST: &str = "\"POST /v1/orders ";
+/// What stands before an order's number in a request, as strace writes it.
+const NUMBER: &str = "purchase_order_number\\\":\\\"";
+/// The digits of an order's number.
+const DIGITS: usize = 5;
+
+/// What was seen of orders and the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Requests that were answered 2xx after the disk had confirmed something that was written after they came.
-    pub(crate) durable: usize,
-    /// Those that were answered before.
+    /// The order of each answer 2xx that was given after the disk had confirmed something that was written after the order
+    /// was first asked for.
+    pub(crate) durable: Vec<String>,
+    /// That of each answer that was given before: to a repetition as well, which is answered when the first is durable.
     pub(crate) hasty: Vec<String>,
-    /// How often the disk was asked.
+    /// How often the disk has confirmed.
     pub(crate) syncs: usize,
 }
 
-/// A request under way.
-struct Request {
-    came: usize,
+/// An order, and when it was first asked for: what is asked again later is on the disk with that.
+struct Asked {
+    at: usize,
     is_durable: bool,
 }
 
-/// Reads a trace: requests that begin with `request`, and files whose name ends so.
-pub(crate) fn read(trace: &str, request: &str, file: &str) -> Seen {
-    let mut seen = Seen::default();
-    // By connection.
-    let mut under_way: BTreeMap<&str, Request> = BTreeMap::new();
-    // Threads that wait for the disk, and since when; and threads that wait for a connection to say something.
-    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut listening: BTreeMap<&str, &str> = BTreeMap::new();
-    for (at, line) in trace.lines().enumerate() {
-        let Some((thread, call)) = line.split_once(' ') else {
-            continue;
-        };
-        let call = call.trim_start();
-        let is_sync = call.starts_with("fdatasync(") || call.starts_with("fsync(");
-        if is_sync && call.contains(file) {
-            if call.contains("<unfinished") {
-                waiting.insert(thread, at);
-            } else if call.trim_end().ends_with("= 0") {
-                seen.synced(&mut under_way, at);
-            }
-        } else if call.contains("sync resumed>") && call.trim_end().ends_with("= 0") {
-            if let Some(since) = waiting.remove(thread) {
-                seen.synced(&mut under_way, since);
-            }
-        } else if let Some(connection) = connection(call).or_else(|| {
-            let heard = call.starts_with("<... r");
-            listening.remove(thread).filter(|_| heard)
-        }) {
-            if call.starts_with('r') && call.contains("<unfinished") {
-                listening.insert(thread, connection);
-            } else if call.contains(&format!("\"{request}")) {
-                let is_durable = false;
-                under_way.insert(
-                    connection,
-                    Request {
-                        came: at,
-                        is_durable,
-                    },
-                );
-            } else if call.contains("\"HTTP/1.1 2")
-                && let Some(request) = under_way.remove(connection)
-            {
-                if request.is_durable {
-                    seen.durable = seen.durable.saturating_add(1);
-                } else {
-                    seen.hasty.push(line.to_owned());
-                }
-            }
-        }
-    }
-    seen
+#[derive(Default)]
+struct Reader<'a> {
+    seen: Seen,
+    /// The order that is asked for on a connection, once its number is read; empty until then.
+    under_way: BTreeMap<&'a str, String>,
+    asked: BTreeMap<String, Asked>,
+    /// Threads that wait for the disk, and since when.
+    waiting: BTreeMap<&'a str, usize>,
+    /// Threads that wait for a connection to say something.
+    listening: BTreeMap<&'a str, &'a str>,
 }
 
-impl Seen {
-    /// A sync that began then has ended.
-    fn synced(&mut self, under_way: &mut BTreeMap<&str, Request>, began: usize) {
-        self.syncs = self.syncs.saturating_add(1);
-        for request in under_way.values_mut() {
-            request.is_durable |= request.came < began;
+/// Reads a trace: orders whose numbers begin with `prefix`, and the store's files whose names end with `file`.
+pub(crate) fn read(trace: &str, prefix: &str, file: &str) -> Seen {
+    let mut reader = Reader::default();
+    for (at, line) in trace.lines().enumerate() {
+        if let Some((thread, call)) = line.split_once(' ') {
+            reader.line(at, (thread, call.trim_start()), prefix, file);
         }
     }
+    reader.seen
+}
+
+impl<'a> Reader<'a> {
+    fn line(&mut self, at: usize, (thread, call): (&'a str, &'a str), prefix: &str, file: &str) {
+        // What comes after the first quotation mark is what was read or written, and may say anything.
+        let what = call.split_once('"').map_or(call, |(what, _)| what);
+        let succeeded = call.trim_end().ends_with("= 0");
+        if (call.starts_with("fdatasync(") || call.starts_with("fsync(")) && what.contains(file) {
+            if call.contains("<unfinished") {
+                self.waiting.insert(thread, at);
+            } else if succeeded {
+                self.synced(at);
+            }
+        } else if what.contains("sync resumed>") {
+            if let Some(since) = self.waiting.remove(thread).filter(|_| succeeded) {
+                self.synced(since);
+            }
+        } else if let Some(connection) = connection(what).or_else(|| {
+            let heard = what.starts_with("<... r");
+            self.listening.remove(thread).filter(|_| heard)
+        }) {
+            if what.starts_with('r') && call.ends_with("<unfinished ...>") {
+                self.listening.insert(thread, connection);
+            } else if what.starts_with('r') || what.starts_with("<... r") {
+                self.heard(at, (connection, call), prefix);
+            } else {
+                self.told(connection, call);
+            }
+        }
+    }
+
+    /// A sync that began then has ended.
+    fn synced(&mut self, began: usize) {
+        self.seen.syncs = self.seen.syncs.saturating_add(1);
+        for asked in self.asked.values_mut() {
+            asked.is_durable |= asked.at < began;
+        }
+    }
+
+    fn heard(&mut self, at: usize, (connection, call): (&'a str, &str), prefix: &str) {
+        if call.contains(REQUEST) {
+            self.under_way.insert(connection, String::new());
+        }
+        // The number may come behind the head, in a piece of its own.
+        if let Some(number) = self.under_way.get_mut(connection)
+            && let Some((_, rest)) = call.split_once(NUMBER)
+        {
+            *number = named(rest, prefix).unwrap_or_default();
+            let is_durable = false;
+            let first = Asked { at, is_durable };
+            self.asked.entry(number.clone()).or_insert(first);
+        }
+    }
+
+    fn told(&mut self, connection: &str, call: &str) {
+        if !call.contains("\"HTTP/1.1 ") {
+            return;
+        }
+        let Some(number) = self.under_way.remove(connection) else {
+            return;
+        };
+        if !call.contains("\"HTTP/1.1 2") {
+            return;
+        }
+        let asked = self.asked.get(&number);
+        if asked.is_some_and(|asked| asked.is_durable) {
+            self.seen.durable.push(number);
+        } else {
+            self.seen.hasty.push(number);
+        }
+    }
+}
+
+/// The number of an order that a text begins with.
+fn named(text: &str, prefix: &str) -> Option<String> {
+    let digits = text
+        .strip_prefix(prefix)?
+        .strip_prefix('-')?
+        .get(..DIGITS)?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| format!("{prefix}-{digits}"))
 }
 
 /// The two ends of the connection that a call is about.
@@ -160,41 +209,57 @@ fn connection(call: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const ASKED: &str = "7 recvfrom(9<TCP:[a->b]>, \"POST /v1/orders HTTP/1.1\\r\\n\"..., 8192, 0, NULL, NULL) = 500\n";
+    const ASKED: &str = "7 recvfrom(9<TCP:[a->b]>, \"POST /v1/orders HTTP/1.1\\r\\n\\r\\n{\\\"purchase_order_number\\\":\\\"P-00001\\\"}\", 8192, 0, NULL, NULL) = 500\n";
     const TOLD: &str =
         "7 writev(9<TCP:[a->b]>, [{iov_base=\"HTTP/1.1 202 Accepted\"..., iov_len=90}], 1) = 90\n";
     const SYNCED: &str = "8 fdatasync(5</d/s.sqlite-wal>) = 0\n";
 
     fn of(lines: &[&str]) -> Seen {
-        read(&lines.concat(), "POST /v1/orders ", "-wal>")
+        read(&lines.concat(), "P", "-wal>")
+    }
+
+    fn hasty(lines: &[&str]) -> usize {
+        of(lines).hasty.len()
     }
 
     #[test]
     fn an_answer_after_the_disk_is_durable_and_one_before_is_hasty() {
-        assert_eq!(of(&[ASKED, SYNCED, TOLD]).durable, 1);
-        assert_eq!(of(&[ASKED, TOLD, SYNCED]).hasty.len(), 1);
-        assert_eq!(of(&[SYNCED, ASKED, TOLD]).hasty.len(), 1);
+        assert_eq!(of(&[ASKED, SYNCED, TOLD]).durable, ["P-00001"]);
+        assert_eq!(of(&[ASKED, TOLD, SYNCED]).hasty, ["P-00001"]);
+        assert_eq!(hasty(&[SYNCED, ASKED, TOLD]), 1);
         let failed = SYNCED.replace("= 0", "= -1 EIO (Input/output error)");
-        assert_eq!(of(&[ASKED, &failed, TOLD]).hasty.len(), 1);
+        assert_eq!(hasty(&[ASKED, &failed, TOLD]), 1);
         let other = SYNCED.replace("sqlite-wal", "log");
-        assert_eq!(of(&[ASKED, &other, TOLD]).hasty.len(), 1);
+        assert_eq!(hasty(&[ASKED, &other, TOLD]), 1);
     }
 
     #[test]
-    fn a_request_that_is_waited_for_is_seen_when_it_comes() {
+    fn a_repetition_is_answered_when_the_first_is_on_the_disk() {
+        let (asked, told) = (ASKED.replace("a->b", "c->d"), TOLD.replace("a->b", "c->d"));
+        let seen = of(&[ASKED, SYNCED, &asked, &told, TOLD]);
+        assert_eq!(seen.durable, ["P-00001", "P-00001"]);
+        assert_eq!(hasty(&[ASKED, &asked, &told, SYNCED, TOLD]), 1);
+        let of_another = asked.replace("00001", "00002");
+        assert_eq!(hasty(&[ASKED, SYNCED, &of_another, &told, TOLD]), 1);
+    }
+
+    #[test]
+    fn a_request_is_seen_when_it_comes_and_whole_when_its_body_has_come() {
         let waits = "7 recvfrom(9<TCP:[a->b]>,  <unfinished ...>\n";
         let comes =
             "7 <... recvfrom resumed>\"POST /v1/orders HTTP/1.1\"..., 8192, 0, NULL, NULL) = 500\n";
-        assert_eq!(of(&[waits, comes, SYNCED, TOLD]).durable, 1);
-        assert_eq!(of(&[waits, SYNCED, comes, TOLD]).hasty.len(), 1);
+        let body = "7 recvfrom(9<TCP:[a->b]>, \"{\\\"purchase_order_number\\\":\\\"P-00001\\\"}\", 8192, 0, NULL, NULL) = 500\n";
+        assert_eq!(of(&[waits, comes, body, SYNCED, TOLD]).durable.len(), 1);
+        assert_eq!(hasty(&[waits, SYNCED, comes, body, TOLD]), 1);
+        assert_eq!(of(&[waits, comes, SYNCED, TOLD]).hasty, [""]);
     }
 
     #[test]
     fn a_sync_counts_from_its_beginning_and_once_it_has_ended() {
         let begun = "8 fdatasync(5</d/s.sqlite-wal> <unfinished ...>\n";
         let ended = "8 <... fdatasync resumed>)             = 0\n";
-        assert_eq!(of(&[ASKED, begun, ended, TOLD]).durable, 1);
-        assert_eq!(of(&[begun, ASKED, ended, TOLD]).hasty.len(), 1);
-        assert_eq!(of(&[ASKED, begun, TOLD, ended]).hasty.len(), 1);
+        assert_eq!(of(&[ASKED, begun, ended, TOLD]).durable.len(), 1);
+        assert_eq!(hasty(&[begun, ASKED, ended, TOLD]), 1);
+        assert_eq!(hasty(&[ASKED, begun, TOLD, ended]), 1);
     }
 }
