@@ -6,7 +6,7 @@ use reqwest::{Client, Method};
 use rust_decimal::Decimal;
 use sandbox::{
     SandboxConfig,
-    fault::{CallRecord, FaultPlan, LogPage, Stats},
+    fault::{CallRecord, FaultPlan, LogPage},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -110,15 +110,6 @@ impl Proxy {
     /// Nothing goes wrong from now on.
     pub(crate) async fn heal(&self) -> anyhow::Result<()> {
         self.set(&FaultPlan::default()).await
-    }
-
-    /// The log in figures, of the paths that begin so.
-    pub(crate) async fn stats(&self, window_ms: u64, path_prefix: &str) -> anyhow::Result<Stats> {
-        let url = format!(
-            "{}/__fault/stats?window_ms={window_ms}&path_prefix={path_prefix}",
-            self.control
-        );
-        get(&self.http, &url).await
     }
 
     /// Every call in the log.
