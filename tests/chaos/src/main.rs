@@ -14,6 +14,7 @@ mod faults;
 mod judge;
 mod linear;
 mod load;
+mod multiply;
 mod orders;
 mod outside;
 mod process;

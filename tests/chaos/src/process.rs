@@ -35,6 +35,8 @@ struct State {
     pid: Option<Pid>,
     starts: u64,
     exits: Vec<ExitStatus>,
+    /// Whether it is left down.
+    is_down: bool,
     /// What kept it from starting.
     failure: Option<String>,
 }
@@ -54,6 +56,7 @@ impl Kept {
             pid: None,
             starts: 0,
             exits: Vec::new(),
+            is_down: false,
             failure: None,
         }));
         let keeper = tokio::spawn(keep(Arc::clone(&state)));
@@ -109,6 +112,10 @@ impl Kept {
     pub(crate) async fn restart(&self) -> anyhow::Result<()> {
         let before = self.starts();
         self.signal(Signal::KILL);
+        self.until_started(before).await
+    }
+
+    async fn until_started(&self, before: u64) -> anyhow::Result<()> {
         while self.starts() == before {
             if let Some(failure) = self.failure() {
                 anyhow::bail!("{failure}");
@@ -116,6 +123,22 @@ impl Kept {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    /// Ends it by a signal, and leaves it down.
+    pub(crate) async fn put_down(&self, signal: Signal) {
+        self.state().is_down = true;
+        self.signal(signal);
+        while self.pid().is_some() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Starts it again where it was left down.
+    pub(crate) async fn put_up(&self) -> anyhow::Result<()> {
+        let before = self.starts();
+        self.state().is_down = false;
+        self.until_started(before).await
     }
 
     /// What kept it from starting.
@@ -202,6 +225,9 @@ async fn keep(state: Arc<Mutex<State>>) {
             state.exits.extend(status.ok());
         }
         tokio::time::sleep(PAUSE).await;
+        while locked(&state).is_down {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 

@@ -134,6 +134,7 @@ pub(crate) fn long(options: &Options) -> Vec<Vec<Step>> {
             ),
             (Scenario::Reservations, on_postgres(&all)),
             (Scenario::Reservations, minutes),
+            (Scenario::StartUp, all.clone()),
         ],
         regressions.to_vec(),
     ]

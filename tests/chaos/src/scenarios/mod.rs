@@ -7,6 +7,7 @@ mod nats;
 mod outage;
 mod postgres;
 mod reservations;
+mod start_up;
 mod storm;
 mod syscalls;
 
@@ -61,6 +62,8 @@ pub(crate) enum Scenario {
     Nats,
     /// What is acknowledged is on the disk; a disk that fails or is full.
     Syscalls,
+    /// A store of a million orders, 500 of them under way, is ready soon.
+    StartUp,
 }
 
 impl Scenario {
@@ -76,6 +79,7 @@ impl Scenario {
             Self::Postgres => "postgres",
             Self::Nats => "nats",
             Self::Syscalls => "syscalls",
+            Self::StartUp => "start-up",
         }
     }
 
@@ -102,6 +106,7 @@ impl Scenario {
             Self::Postgres => postgres::run(binaries, options).await,
             Self::Nats => nats::run(binaries, options).await,
             Self::Syscalls => syscalls::run(binaries, options).await,
+            Self::StartUp => start_up::run(binaries, options).await,
         };
         // What kept it from being tried is as bad as what it would have found.
         let mut report = came.unwrap_or_else(|error| {

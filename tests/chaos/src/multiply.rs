@@ -1,0 +1,571 @@
+//! Makes a large store of a small one: each settled order of an `SQLite` file is copied many times, with every row that it
+//! has anywhere, under ids, a reference and a purchase order number of its own, older than what is there.
+//!
+//! A table that is not named here is an error: whoever brings one says whether an order has rows in it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use aws_lc_rs::digest;
+use canonical_model::{OrderId, OrderReference};
+use rusqlite::{Connection, Statement, types::Value};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Tables of which an order has rows, beside `audit`.
+const COPIED: [&str; 8] = [
+    "sales_order",
+    "event",
+    "effect",
+    "document",
+    "document_key",
+    "document_outcome",
+    "decision",
+    "idempotency",
+];
+/// Tables in which nothing of a settled order is left, or that have rows of no order.
+const LEFT: [&str; 20] = [
+    "bound",
+    "bound_movement",
+    "control_number",
+    "credit",
+    "credit_movement",
+    "fact_blob",
+    "parked_news",
+    "quote",
+    "reader_cursor",
+    "reservation",
+    "schema_migration",
+    "session",
+    "session_key",
+    "stock",
+    "stock_movement",
+    "store_check",
+    "subscription",
+    "subscription_delivery",
+    // A chain: its lines are copied, and linked anew.
+    "audit",
+    // A name that SQLite keeps for itself.
+    "sqlite_sequence",
+];
+/// Between a copy and the next.
+const APART_MS: u128 = 60_000;
+/// Where the instant begins in an id that rises with time.
+const INSTANT: u32 = 80;
+/// Orders between two commits.
+const SHARE: u32 = 20_000;
+
+/// What was made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Multiplied {
+    /// Orders that were copied.
+    pub(crate) originals: usize,
+    /// Orders that were made.
+    pub(crate) copies: u32,
+    /// Rows of each table, afterwards.
+    pub(crate) rows: BTreeMap<String, i64>,
+}
+
+/// A part of a text.
+#[derive(Debug, Clone)]
+enum Part {
+    Same(String),
+    Id(usize),
+    Reference,
+    Number,
+    /// What makes it different from every other.
+    Copy,
+}
+
+/// A value of a row.
+#[derive(Debug, Clone)]
+enum Cell {
+    Same(Value),
+    Id(usize),
+    Text(Vec<Part>),
+    /// The next control number of a partner.
+    Control(String),
+}
+
+/// A row by column, and its table.
+type Found = (&'static str, Vec<(String, Value)>);
+
+/// An order that is copied.
+struct Original {
+    /// Of the order, which is the first, and of everything that is its own.
+    ids: Vec<Uuid>,
+    /// What is told of an order has an id made of the order's and of this.
+    made_of: Vec<Option<String>>,
+    reference: String,
+    number: String,
+    rows: Vec<(&'static str, Vec<(String, Cell)>)>,
+    audit: Vec<Vec<Part>>,
+}
+
+/// What a copy has in place of what its original has.
+struct Names {
+    ids: Vec<Uuid>,
+    reference: String,
+    number: String,
+    copy: u32,
+}
+
+impl Names {
+    fn of(original: &Original, copy: u32, copies: u32) -> Self {
+        let back = u128::from(copies.saturating_sub(copy)).saturating_mul(APART_MS) << INSTANT;
+        // Of another instant, and of other luck: a reference is made of that.
+        let luck = u128::from(copy.saturating_add(1));
+        let older = |id: Uuid| Uuid::from_u128(id.as_u128().wrapping_sub(back) ^ luck);
+        let order = older(original.ids.first().copied().unwrap_or_default());
+        let both = original.ids.iter().zip(&original.made_of);
+        let ids = both.map(|(id, made_of)| match made_of {
+            Some(name) => Uuid::new_v5(&order, name.as_bytes()),
+            None => older(*id),
+        });
+        let ids = ids.collect();
+        Self {
+            ids,
+            reference: OrderReference::of(OrderId(order)).to_string(),
+            number: format!("{}-{copy}", original.number),
+            copy,
+        }
+    }
+
+    fn id(&self, index: usize) -> Uuid {
+        self.ids.get(index).copied().unwrap_or_default()
+    }
+
+    fn text(&self, parts: &[Part]) -> String {
+        let mut text = String::new();
+        for part in parts {
+            match part {
+                Part::Same(same) => text.push_str(same),
+                Part::Id(index) => text.push_str(&self.id(*index).to_string()),
+                Part::Reference => text.push_str(&self.reference),
+                Part::Number => text.push_str(&self.number),
+                Part::Copy => text.push_str(&format!("-{}", self.copy)),
+            }
+        }
+        text
+    }
+}
+
+/// Copies the settled orders of a file that nobody has open, until it has so many more, or it is told to stop.
+pub(crate) fn multiply(
+    file: &Path,
+    more: u32,
+    stop: &CancellationToken,
+) -> anyhow::Result<Multiplied> {
+    let connection = Connection::open(file)?;
+    // Nobody relies on this file until it is made.
+    connection.execute_batch(
+        "PRAGMA synchronous = OFF; PRAGMA cache_size = -500000; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;",
+    )?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = OFF", (), |row| row.get(0))?;
+    anyhow::ensure!(mode == "off", "the file is not all ours: {mode}");
+    let tables = tables(&connection)?;
+    let originals = Finder::of(&connection, &tables)?.originals()?;
+    anyhow::ensure!(
+        !originals.is_empty(),
+        "no order is settled: nothing to copy"
+    );
+    let each = u32::try_from(originals.len())?;
+    let copies = more.div_ceil(each);
+    let mut writer = Writer::of(&connection, &originals)?;
+    let mut made: u32 = 0;
+    connection.execute_batch("BEGIN")?;
+    'all: for copy in 0..copies {
+        for (index, original) in originals.iter().enumerate() {
+            if made == more {
+                break 'all;
+            }
+            anyhow::ensure!(!stop.is_cancelled(), "interrupted");
+            writer.write(index, original, &Names::of(original, copy, copies))?;
+            made = made.saturating_add(1);
+            if made.is_multiple_of(SHARE) {
+                connection.execute_batch("COMMIT; BEGIN")?;
+            }
+        }
+    }
+    writer.finish(&connection)?;
+    connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL")?;
+    let mut rows = BTreeMap::new();
+    for table in COPIED.iter().chain(&["audit"]) {
+        let count = connection.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| {
+            row.get(0)
+        })?;
+        rows.insert((*table).to_owned(), count);
+    }
+    Ok(Multiplied {
+        originals: originals.len(),
+        copies: made,
+        rows,
+    })
+}
+
+/// The columns of each table; one that is not known here is an error.
+fn tables(connection: &Connection) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let mut statement = connection.prepare(
+        "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'
+         ORDER BY t.name, c.cid",
+    )?;
+    let mut tables = BTreeMap::<String, Vec<String>>::new();
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        tables.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    let known: BTreeSet<&str> = COPIED.into_iter().chain(LEFT).collect();
+    let there: BTreeSet<&str> = tables.keys().map(String::as_str).collect();
+    let strange: Vec<_> = there.symmetric_difference(&known).collect();
+    anyhow::ensure!(
+        strange.is_empty(),
+        "{strange:?}: the schema has changed; say in multiply.rs whether an order has rows there"
+    );
+    Ok(tables)
+}
+
+/// Finds the settled orders, and all that each has.
+struct Finder<'a> {
+    connection: &'a Connection,
+    tables: &'a BTreeMap<String, Vec<String>>,
+    decisions: Vec<Uuid>,
+    audit: Vec<String>,
+}
+
+impl<'a> Finder<'a> {
+    fn of(
+        connection: &'a Connection,
+        tables: &'a BTreeMap<String, Vec<String>>,
+    ) -> anyhow::Result<Self> {
+        let mut decisions = connection.prepare("SELECT id FROM decision")?;
+        let decisions = decisions.query_map((), |row| row.get::<_, Vec<u8>>(0))?;
+        let decisions = decisions
+            .map(|id| anyhow::Ok(Uuid::from_slice(&id?)?))
+            .collect::<Result<_, _>>()?;
+        let mut audit = connection.prepare("SELECT line FROM audit ORDER BY seq")?;
+        let audit = audit.query_map((), |row| row.get(0))?;
+        Ok(Self {
+            connection,
+            tables,
+            decisions,
+            audit: audit.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn originals(&self) -> anyhow::Result<Vec<Original>> {
+        let mut settled = self.connection.prepare(
+            "SELECT id, purchase_order_number, json_extract(state, '$.order.reference') FROM sales_order AS o
+             WHERE holds = '' AND NOT EXISTS (
+                SELECT 1 FROM effect WHERE order_id = o.id AND state IN ('pending', 'leased', 'stopped'))
+             ORDER BY id",
+        )?;
+        let found = settled.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut originals = Vec::new();
+        for found in found {
+            let (id, number, reference): (Vec<u8>, String, String) = found?;
+            originals.push(self.original(Uuid::from_slice(&id)?, number, reference)?);
+        }
+        Ok(originals)
+    }
+
+    fn original(&self, id: Uuid, number: String, reference: String) -> anyhow::Result<Original> {
+        let mut found = self.rows("sales_order", "id = ?1", id)?;
+        found.extend(self.rows("event", "stream_id = ?1", id)?);
+        found.extend(self.rows("effect", "order_id = ?1", id)?);
+        found.extend(self.rows("idempotency", "subject = ?1", id)?);
+        let documents = "(SELECT id FROM document WHERE order_id = ?1
+            UNION SELECT answers FROM document WHERE order_id = ?1 AND answers IS NOT NULL
+            UNION SELECT id FROM document WHERE answers IN (
+                SELECT id FROM document WHERE order_id = ?1
+                UNION SELECT answers FROM document WHERE order_id = ?1))";
+        for (table, column) in [
+            ("document", "id"),
+            ("document_key", "document_id"),
+            ("document_outcome", "document_id"),
+        ] {
+            found.extend(self.rows(table, &format!("{column} IN {documents}"), id)?);
+        }
+        let texts: Vec<String> = found
+            .iter()
+            .flat_map(|(_, row)| row)
+            .filter_map(|(_, value)| match value {
+                Value::Text(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect();
+        for decision in &self.decisions {
+            let named = decision.to_string();
+            if texts.iter().any(|text| text.contains(&named)) {
+                found.extend(self.rows("decision", "id = ?1", *decision)?);
+            }
+        }
+        let mut ids = vec![id];
+        for (_, row) in &found {
+            for (column, value) in row {
+                if let (true, Value::Blob(bytes)) = (column == "id", value) {
+                    ids.push(Uuid::from_slice(bytes)?);
+                }
+            }
+        }
+        let made_of = ids.iter().map(|own| made_of(id, *own));
+        let mut original = Original {
+            made_of: made_of.collect::<Result<_, _>>()?,
+            ids,
+            reference,
+            number,
+            rows: Vec::new(),
+            audit: Vec::new(),
+        };
+        for (table, row) in found {
+            let cells = row
+                .into_iter()
+                .filter_map(|(column, value)| original.cell(table, column, value))
+                .collect();
+            original.rows.push((table, cells));
+        }
+        let named = id.to_string();
+        for line in self.audit.iter().filter(|line| line.contains(&named)) {
+            original.audit.push(original.parts(line));
+        }
+        Ok(original)
+    }
+
+    /// Rows of a table, by column.
+    fn rows(&self, table: &'static str, condition: &str, id: Uuid) -> anyhow::Result<Vec<Found>> {
+        let columns = self.tables.get(table).context("the table is there")?;
+        let sql = format!("SELECT * FROM {table} WHERE {condition}");
+        let mut statement = self.connection.prepare(&sql)?;
+        let found = statement.query_map([id.as_bytes()], |row| {
+            let values = columns.iter().enumerate();
+            let values = values.map(|(index, column)| Ok((column.clone(), row.get(index)?)));
+            Ok((table, values.collect::<rusqlite::Result<_>>()?))
+        })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Of what an id is made beside the order's; None = by luck.
+fn made_of(order: Uuid, own: Uuid) -> anyhow::Result<Option<String>> {
+    if own.get_version_num() != 5 {
+        return Ok(None);
+    }
+    // A settled order is one that was accepted, at one of its first versions.
+    let mut names = (1..100).map(|version| format!("accepted:{version}"));
+    let name = names.find(|name| Uuid::new_v5(&order, name.as_bytes()) == own);
+    let name = name.with_context(|| format!("it is not known what {own} is made of"));
+    name.map(Some)
+}
+
+impl Original {
+    /// What a copy has there; None = the file numbers it.
+    fn cell(&self, table: &str, column: String, value: Value) -> Option<(String, Cell)> {
+        let cell = match (table, column.as_str(), value) {
+            (_, "position" | "seq", _) => return None,
+            // What waited for its partner has been fetched.
+            ("document", "state", Value::Text(state)) if state == "ready" => {
+                Cell::Same(Value::Text("delivered".to_owned()))
+            }
+            ("document", "lease" | "lease_until", _) => Cell::Same(Value::Null),
+            ("document", "control_number", Value::Integer(_)) => Cell::Control(String::new()),
+            (_, "key", Value::Text(text)) => {
+                let mut parts = self.parts(&text);
+                parts.push(Part::Copy);
+                Cell::Text(parts)
+            }
+            (_, _, Value::Text(text)) => match self.parts(&text).as_slice() {
+                [] | [Part::Same(_)] => Cell::Same(Value::Text(text)),
+                parts => Cell::Text(parts.to_vec()),
+            },
+            (_, _, Value::Blob(bytes)) => {
+                let own = Uuid::from_slice(&bytes).ok();
+                let own = own.and_then(|own| self.ids.iter().position(|id| *id == own));
+                own.map_or(Cell::Same(Value::Blob(bytes)), Cell::Id)
+            }
+            (_, _, other) => Cell::Same(other),
+        };
+        Some((column, cell))
+    }
+
+    /// A text, taken apart where it names what is the order's own.
+    fn parts(&self, text: &str) -> Vec<Part> {
+        let mut names: Vec<(String, Part)> = vec![
+            (self.reference.clone(), Part::Reference),
+            (self.number.clone(), Part::Number),
+        ];
+        let ids = self.ids.iter().enumerate();
+        names.extend(ids.map(|(index, id)| (id.to_string(), Part::Id(index))));
+        let mut parts = vec![Part::Same(text.to_owned())];
+        for (name, own) in names {
+            let mut split = Vec::new();
+            for part in parts {
+                let Part::Same(same) = part else {
+                    split.push(part);
+                    continue;
+                };
+                for (index, piece) in same.split(&name).enumerate() {
+                    if index > 0 {
+                        split.push(own.clone());
+                    }
+                    if !piece.is_empty() {
+                        split.push(Part::Same(piece.to_owned()));
+                    }
+                }
+            }
+            parts = split;
+        }
+        parts
+    }
+}
+
+/// A row of an original, as a statement that has all bound that never changes.
+struct Row<'a> {
+    statement: Statement<'a>,
+    /// Where in the statement, and what.
+    changing: Vec<(usize, Cell)>,
+}
+
+/// Writes copies.
+struct Writer<'a> {
+    rows: Vec<Vec<Row<'a>>>,
+    line: Statement<'a>,
+    /// The hash of the last line of the audit trail.
+    last: Vec<u8>,
+    /// The last control number of each partner.
+    controls: BTreeMap<String, i64>,
+}
+
+impl<'a> Writer<'a> {
+    fn of(connection: &'a Connection, originals: &[Original]) -> anyhow::Result<Self> {
+        let mut rows = Vec::new();
+        for original in originals {
+            let mut of_one = Vec::new();
+            for (table, cells) in &original.rows {
+                of_one.push(Row::of(connection, table, cells)?);
+            }
+            rows.push(of_one);
+        }
+        let mut controls = BTreeMap::new();
+        let mut statement = connection.prepare(
+            "SELECT company || '/' || channel || '/' || partner, last FROM control_number",
+        )?;
+        for given in statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))? {
+            let (partner, last): (String, i64) = given?;
+            controls.insert(partner, last);
+        }
+        let last = "SELECT hash FROM audit ORDER BY seq DESC LIMIT 1";
+        Ok(Self {
+            rows,
+            line: connection.prepare("INSERT INTO audit (line, hash) VALUES (?1, ?2)")?,
+            last: connection.query_row(last, (), |row| row.get(0))?,
+            controls,
+        })
+    }
+
+    fn write(&mut self, index: usize, original: &Original, names: &Names) -> anyhow::Result<()> {
+        for row in self.rows.get_mut(index).into_iter().flatten() {
+            let statement = &mut row.statement;
+            for (at, cell) in &row.changing {
+                match cell {
+                    Cell::Same(value) => statement.raw_bind_parameter(*at, value)?,
+                    Cell::Id(own) => {
+                        statement.raw_bind_parameter(*at, names.id(*own).as_bytes())?;
+                    }
+                    Cell::Text(parts) => statement.raw_bind_parameter(*at, names.text(parts))?,
+                    Cell::Control(partner) => {
+                        let last = self.controls.entry(partner.clone()).or_default();
+                        *last = last.saturating_add(1);
+                        statement.raw_bind_parameter(*at, *last)?;
+                    }
+                }
+            }
+            statement.raw_execute()?;
+        }
+        for parts in &original.audit {
+            let line = names.text(parts);
+            let mut hash = digest::Context::new(&digest::SHA256);
+            hash.update(&self.last);
+            hash.update(line.as_bytes());
+            self.last = hash.finish().as_ref().to_vec();
+            self.line.execute((&line, &self.last))?;
+        }
+        Ok(())
+    }
+
+    /// The numbers that were used are given.
+    fn finish(self, connection: &Connection) -> anyhow::Result<()> {
+        for (partner, last) in &self.controls {
+            connection.execute(
+                "UPDATE control_number SET last = ?2 WHERE company || '/' || channel || '/' || partner = ?1",
+                (partner, last),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Row<'a> {
+    fn of(
+        connection: &'a Connection,
+        table: &str,
+        cells: &[(String, Cell)],
+    ) -> anyhow::Result<Self> {
+        let columns: Vec<String> = cells
+            .iter()
+            .map(|(column, _)| format!("\"{column}\""))
+            .collect();
+        let places = vec!["?"; cells.len()].join(", ");
+        let sql = format!(
+            "INSERT INTO {table} ({}) VALUES ({places})",
+            columns.join(", ")
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let text = |name: &str| {
+            let cell = cells.iter().find(|(column, _)| column == name);
+            match cell {
+                Some((_, Cell::Same(Value::Text(text)))) => text.clone(),
+                _ => String::new(),
+            }
+        };
+        let partner = format!(
+            "{}/{}/{}",
+            text("company"),
+            text("channel"),
+            text("partner")
+        );
+        let mut changing = Vec::new();
+        for (index, (_, cell)) in cells.iter().enumerate() {
+            let at = index.saturating_add(1);
+            match cell {
+                Cell::Same(value) => statement.raw_bind_parameter(at, value)?,
+                Cell::Control(_) => changing.push((at, Cell::Control(partner.clone()))),
+                Cell::Id(_) | Cell::Text(_) => changing.push((at, cell.clone())),
+            }
+        }
+        Ok(Self {
+            statement,
+            changing,
+        })
+    }
+}
+
+/// How many effects of a file are not at their end.
+pub(crate) fn open_effects(file: &Path) -> anyhow::Result<u32> {
+    let open = "SELECT count(*) FROM effect WHERE state IN ('pending', 'leased', 'stopped')";
+    count(file, open)
+}
+
+/// How many orders of a file are still to be brought into the ERP.
+pub(crate) fn orders_under_way(file: &Path) -> anyhow::Result<u32> {
+    let open = "SELECT count(DISTINCT order_id) FROM effect
+        WHERE kind = 'create_erp_order' AND state IN ('pending', 'leased')";
+    count(file, open)
+}
+
+fn count(file: &Path, sql: &str) -> anyhow::Result<u32> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection.query_row(sql, (), |row| row.get(0))?)
+}
