@@ -9,7 +9,7 @@ use http::header::RETRY_AFTER;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::backend::{Answer, Backend, Dropped, cut, plain};
@@ -28,6 +28,8 @@ const MAX_LATE: usize = 10_000;
 pub(super) struct Core {
     backend: Backend,
     late: Arc<Semaphore>,
+    /// Told where what waits to be delivered late is to be delivered now.
+    hurry: watch::Sender<()>,
     clock: Clock,
     started: Instant,
     state: Mutex<State>,
@@ -72,6 +74,7 @@ impl Core {
         Self {
             backend: Backend::new(target),
             late: Arc::new(Semaphore::new(MAX_LATE)),
+            hurry: watch::Sender::new(()),
             clock,
             started: Instant::now(),
             state: Mutex::new(State {
@@ -104,6 +107,10 @@ impl Core {
 
     pub(super) fn log_since(&self, sequence: u64, most: usize) -> LogPage {
         self.state().log.since(sequence, most)
+    }
+
+    pub(super) fn deliver_now(&self) {
+        self.hurry.send_replace(());
     }
 
     pub(super) fn clear_log(&self) {
@@ -289,8 +296,10 @@ impl Core {
             return;
         };
         let core = Arc::clone(self);
+        let mut hurry = self.hurry.subscribe();
         tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
+            // Its time has come, or nobody waits for it.
+            drop(tokio::time::timeout(wait, hurry.changed()).await);
             let begun = Instant::now();
             let sequence = core.state().log.begin_repeat(
                 begun.duration_since(core.started),

@@ -128,6 +128,11 @@ impl FaultProxy {
         self.core.log_since(0, usize::MAX).entries
     }
 
+    /// Delivers now what waits to be delivered late, or a second time.
+    pub fn deliver_now(&self) {
+        self.core.deliver_now();
+    }
+
     /// Empties the log.
     pub fn clear_log(&self) {
         self.core.clear_log();
