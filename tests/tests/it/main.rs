@@ -13,6 +13,7 @@ mod erp_down;
 mod error_pages;
 mod events;
 mod findings;
+mod ghosts;
 mod holds;
 mod house_rules;
 mod isolation;
