@@ -256,6 +256,12 @@ impl World {
         })
     }
 
+    /// The same for `process-apis` alone: those above and below go on.
+    pub async fn restart_process(self) -> anyhow::Result<Self> {
+        let estate = self.estate.restart_process().await?;
+        Ok(Self { estate, ..self })
+    }
+
     /// Stops the layers in order, and the backends where they are.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.estate.stop_layers().await

@@ -210,6 +210,32 @@ impl Estate {
         let layers = plan.start(&sandbox, [&erp_proxy, &wms_proxy]).await?;
         Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
     }
+
+    /// Stops `process-apis` and starts them again on the same store and the same port; all others go on.
+    pub async fn restart_process(self) -> anyhow::Result<Self> {
+        let Self {
+            sandbox,
+            erp_proxy,
+            wms_proxy,
+            layers,
+            plan,
+            ..
+        } = self;
+        let Layers {
+            system,
+            process: (process, process_url),
+            experience,
+        } = layers;
+        process.stop().await?;
+        let address = process_url.trim_start_matches("http://").parse()?;
+        let (listener, process_url) = listen(address, "--port-offset").await?;
+        let layers = Layers {
+            process: (plan.start_process(&system.1, listener).await?, process_url),
+            system,
+            experience,
+        };
+        Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
+    }
 }
 
 impl Plan {
@@ -250,18 +276,7 @@ impl Plan {
             http: backend_client(&BackendClientConfig::default())?,
         }));
 
-        let environment = self.environment(vec![
-            ("ORDERWAY_PROCESS__SYSTEM__BASE_URL", system_url.clone()),
-            ("ORDERWAY_PROCESS__STORE__PATH", path_text(&self.store)?),
-        ]);
-        let process = start_process(
-            config_dir,
-            &environment,
-            self.policies.clone(),
-            clock.clone(),
-            above,
-        )
-        .await?;
+        let process = self.start_process(&system_url, above).await?;
 
         let (listener, experience_url) = listen(self.addresses.experience, "--port-offset").await?;
         let issuer = sandbox.issuer_url();
@@ -295,6 +310,19 @@ impl Plan {
             process: (process, process_url),
             experience: (experience, experience_url),
         })
+    }
+
+    async fn start_process(
+        &self,
+        system_url: &str,
+        listener: TcpListener,
+    ) -> anyhow::Result<Layer> {
+        let environment = self.environment(vec![
+            ("ORDERWAY_PROCESS__SYSTEM__BASE_URL", system_url.to_owned()),
+            ("ORDERWAY_PROCESS__STORE__PATH", path_text(&self.store)?),
+        ]);
+        let (policies, clock) = (self.policies.clone(), self.clock.clone());
+        start_process(&self.config_dir, &environment, policies, clock, listener).await
     }
 
     /// Punchout partners stand in a folder of their own; without it there are none.
