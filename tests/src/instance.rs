@@ -28,6 +28,7 @@ pub enum Role {
 #[derive(Debug)]
 pub struct Instance {
     runtime: Option<Runtime>,
+    process_url: String,
     experience_url: String,
 }
 
@@ -40,11 +41,13 @@ impl Instance {
         let store_url = store_url.to_owned();
         let started = runtime.spawn(async move {
             let process_url = start_process(&system_url, &store_url, role).await?;
-            start_experience(&process_url, &issuer).await
+            let experience_url = start_experience(&process_url, &issuer).await?;
+            anyhow::Ok((process_url, experience_url))
         });
-        let experience_url = started.await??;
+        let (process_url, experience_url) = started.await??;
         Ok(Self {
             runtime: Some(runtime),
+            process_url,
             experience_url,
         })
     }
@@ -63,6 +66,11 @@ impl Instance {
             token,
             account,
         ))
+    }
+
+    /// Where its process-apis are.
+    pub fn process_url(&self) -> &str {
+        &self.process_url
     }
 
     /// Ends both as if the machine had gone.
