@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     bad_input::{ITEMS, OPERATIONS, names_field, send, sound},
+    contracts::{example_body, filled, of_the_portal},
     findings::{Findings, answer_of, generous_world, shortened, trace_of},
 };
 
@@ -38,20 +39,25 @@ async fn nothing_comes_of_bad_headers_and_parameters() {
 
 /// Every operation that takes an Idempotency-Key.
 async fn bad_keys(findings: &mut Findings, user: &PortalUser) {
-    let id = Uuid::now_v7();
-    let (release, cancel) = (
-        format!("/reservations/{id}/release"),
-        format!("/orders/{id}/cancel"),
-    );
-    for operation in ["/quotes", "/reservations", "/orders", &release, &cancel] {
+    let of_the_contract = of_the_portal();
+    let keyed = of_the_contract
+        .iter()
+        .filter(|operation| operation.takes("Idempotency-Key"));
+    let mut operations = 0;
+    for keyed in keyed {
+        operations += 1;
+        let operation = &filled(&keyed.path).replace("/portal/v1", "");
+        let body = example_body(keyed);
         let request = || {
             let request = user
-                .request(Method::POST, operation)
+                .request(keyed.method.clone(), operation)
                 .header("If-Match", "\"v1\"");
-            if operation.contains(&id.to_string()) {
-                request
-            } else {
-                request.json(&sound(operation))
+            match &body {
+                Some(_) if OPERATIONS.contains(&operation.as_str()) => {
+                    request.json(&sound(operation))
+                }
+                Some(body) => request.json(body),
+                None => request,
             }
         };
         findings.problem(
@@ -93,6 +99,11 @@ async fn bad_keys(findings: &mut Findings, user: &PortalUser) {
             "invalid-request",
         );
     }
+    findings.check(
+        "all",
+        operations >= 9,
+        format!("only {operations} take a key"),
+    );
 }
 
 /// Every operation that acts for one account.
@@ -106,29 +117,24 @@ async fn bad_accounts(findings: &mut Findings, world: &World) {
         .token("acme-buyer")
         .unwrap();
     let base = format!("{}/portal/v1", world.estate.experience_url);
-    let id = Uuid::now_v7();
-    let mut operations: Vec<(Method, String)> = OPERATIONS
-        .iter()
-        .map(|path| (Method::POST, (*path).to_owned()))
+    let of_the_contract = of_the_portal();
+    let for_one = of_the_contract.iter().filter(|operation| {
+        // Whoever reads events may read those of all accounts of the token.
+        operation.takes("Orderway-Account") && !operation.path.starts_with("/portal/v1/events")
+    });
+    let operations: Vec<_> = for_one
+        .map(|one| {
+            let path = one.path.replace("{item}", "SKU-0001");
+            let path = filled(&path).replace("/portal/v1", "");
+            (one.method.clone(), path, example_body(one))
+        })
         .collect();
-    for path in ["/products", "/products/SKU-0001", "/orders"] {
-        operations.push((Method::GET, path.to_owned()));
-    }
-    for path in [
-        format!("/orders/{id}"),
-        format!("/orders/{id}/timeline"),
-        format!("/quotes/{id}"),
-        format!("/reservations/{id}"),
-    ] {
-        operations.push((Method::GET, path));
-    }
-    for path in [
-        format!("/orders/{id}/cancel"),
-        format!("/reservations/{id}/release"),
-    ] {
-        operations.push((Method::POST, path));
-    }
-    for (method, path) in operations {
+    findings.check(
+        "all",
+        operations.len() >= 20,
+        format!("only {} act for one account", operations.len()),
+    );
+    for (method, path, body) in operations {
         let request = |accounts: &[&str]| {
             let request = world
                 .http
@@ -140,10 +146,10 @@ async fn bad_accounts(findings: &mut Findings, world: &World) {
             let request = accounts.iter().fold(request, |request, account| {
                 request.header("Orderway-Account", account.as_bytes())
             });
-            if OPERATIONS.contains(&path.as_str()) && method == Method::POST {
-                request.json(&sound(&path))
-            } else {
-                request
+            match &body {
+                Some(_) if OPERATIONS.contains(&path.as_str()) => request.json(&sound(&path)),
+                Some(body) => request.json(body),
+                None => request,
             }
         };
         let case = |what: &str| format!("{method} {path} {what}");
@@ -187,7 +193,7 @@ async fn bad_accounts(findings: &mut Findings, world: &World) {
 
 #[expect(clippy::too_many_lines, reason = "one case after another")]
 async fn bad_parameters(findings: &mut Findings, user: &PortalUser) {
-    for list in ["/products", "/orders"] {
+    for list in ["/products", "/orders", "/webhooks"] {
         for limit in ["0", "201", "65535"] {
             let answer = user.get(&format!("{list}?limit={limit}")).await.unwrap();
             names_field(

@@ -45,6 +45,43 @@ pub(crate) fn operations(contract: &Value) -> Vec<Operation> {
     found
 }
 
+/// The operations of the portal.
+pub(crate) fn of_the_portal() -> Vec<Operation> {
+    let contract = serde_json::from_str(&committed("experience-apis")).unwrap();
+    let mut found = operations(&contract);
+    found.retain(|operation| operation.path.starts_with("/portal/v1"));
+    found
+}
+
+/// A path whose parameters, where any are left, name what is not there.
+pub(crate) fn filled(path: &str) -> String {
+    let parts = path.split(['{', '}']).enumerate();
+    parts
+        .map(|(index, part)| if index % 2 == 1 { NOBODY } else { part })
+        .collect()
+}
+
+const NOBODY: &str = "0199e0a4-6c1f-7d3a-9a55-0c6f4f1d2b7e";
+
+impl Operation {
+    /// Whether it takes a header of this name.
+    pub(crate) fn takes(&self, header: &str) -> bool {
+        let parameters = self.spec["parameters"].as_array().into_iter().flatten();
+        parameters
+            .filter(|one| one["in"] == "header")
+            .any(|one| one["name"] == header)
+    }
+}
+
+/// The body that an operation of the portal wants: the example of its contract.
+pub(crate) fn example_body(operation: &Operation) -> Option<Value> {
+    let schema = &operation.spec["requestBody"]["content"]["application/json"]["schema"];
+    let place = schema["$ref"].as_str()?.strip_prefix('#')?;
+    let contract: Value = serde_json::from_str(&committed("experience-apis")).unwrap();
+    let schema = contract.pointer(place);
+    schema.map(|schema| schema["example"].clone())
+}
+
 /// The committed contract of a layer, as text.
 pub(crate) fn committed(layer: &str) -> String {
     let path = tests::root().join(format!("openapi/{layer}.json"));

@@ -7,7 +7,7 @@ use tests::{Answer, EdiPartner, PortalUser, Setup, World};
 use uuid::Uuid;
 
 use crate::{
-    contracts::{Operation, committed, operations},
+    contracts::{Operation, committed, example_body, filled, operations},
     findings::{Findings, answer_of, generous_world, shortened},
 };
 
@@ -93,16 +93,6 @@ fn complete(request: RequestBuilder) -> RequestBuilder {
     request
         .header("Idempotency-Key", Uuid::now_v7().to_string())
         .header("If-Match", "\"v1\"")
-}
-
-/// The body that an operation wants: the example of its contract.
-fn body_of(operation: &Operation) -> Option<Value> {
-    let schema = &operation.spec["requestBody"]["content"]["application/json"]["schema"];
-    let place = schema["$ref"].as_str()?.strip_prefix('#')?;
-    let contract: Value = serde_json::from_str(&committed("experience-apis")).unwrap();
-    contract
-        .pointer(place)
-        .map(|schema| schema["example"].clone())
 }
 
 /// The answer without what may differ: the id asked for, the correlation id, the time, what is left of a limit.
@@ -237,8 +227,10 @@ async fn compare(
             .path
             .replace("/portal/v1", "")
             .replace(&format!("{{{name}}}"), id);
-        let request = stranger.user.request(operation.method.clone(), &path);
-        let request = match body_of(operation) {
+        let request = stranger
+            .user
+            .request(operation.method.clone(), &filled(&path));
+        let request = match example_body(operation) {
             Some(body) => request.json(&body),
             None => request,
         };

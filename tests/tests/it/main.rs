@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bad_interchange;
+mod bad_listening;
 mod bad_requests;
 mod browser_works;
 mod channels_agree;
