@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use service_runtime::{
-    context::Caller,
+    context::{AccountScope, Caller},
     extract::{Json, Query},
     page::PageQuery,
     problem::Problem,
@@ -99,6 +99,11 @@ async fn get_outage(
     Query(query): Query<OutageQuery>,
 ) -> Result<Json<Outage>, Problem> {
     caller.require("holds:read")?;
+    if caller.accounts != AccountScope::All {
+        return Err(Problem::forbidden(
+            "The bounds are those of all accounts; ask for a credential that sees all of them.",
+        ));
+    }
     let call = Call::for_caller(&caller, Lane::Bulk)?;
     let asked = PageQuery {
         limit: query.limit,

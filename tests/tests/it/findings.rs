@@ -197,11 +197,6 @@ pub(crate) fn signed(hop: Hop, key: &str) -> String {
 
 /// The same, at another time.
 pub(crate) fn signed_at(hop: Hop, key: &str, clock: Clock) -> String {
-    let deadline = clock
-        .now()
-        .saturating_add(jiff::SignedDuration::from_secs(30))
-        .unwrap();
-    let keys = ContextKeys::new(&Secret::from(key.to_owned()), None).unwrap();
     let scopes = [
         "events:read",
         "feed:all",
@@ -210,12 +205,28 @@ pub(crate) fn signed_at(hop: Hop, key: &str, clock: Clock) -> String {
         "catalog:read",
         "accounts:read",
     ];
+    let scopes = scopes.map(str::to_owned).to_vec();
+    signed_for(hop, key, clock, (AccountScope::All, scopes))
+}
+
+/// A context for some accounts that allows so much, at a time.
+pub(crate) fn signed_for(
+    hop: Hop,
+    key: &str,
+    clock: Clock,
+    (accounts, scopes): (AccountScope, Vec<String>),
+) -> String {
+    let deadline = clock
+        .now()
+        .saturating_add(jiff::SignedDuration::from_secs(30))
+        .unwrap();
+    let keys = ContextKeys::new(&Secret::from(key.to_owned()), None).unwrap();
     let context = CallContext {
         principal: "tests".to_owned(),
-        accounts: AccountScope::All,
+        accounts,
         company: Some("NWI".to_owned()),
         channel: "portal".to_owned(),
-        scopes: scopes.map(str::to_owned).to_vec(),
+        scopes,
         correlation_id: "tests".to_owned(),
         deadline,
         remaining_ms: 30_000,

@@ -19,6 +19,7 @@ mod holds;
 mod house_rules;
 mod isolation;
 mod once;
+mod operators;
 mod order_path;
 mod punchout_attacks;
 mod punchout_confirmations;
