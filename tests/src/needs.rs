@@ -1,6 +1,6 @@
 //! What a test needs of the machine: it looks for it, and says aloud that it is skipped where it is not there.
 //!
-//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node,postgres,nats,strace` turns such a skip into a failure;
+//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node,postgres,nats,strace,curl,python` turns such a skip into a failure;
 //! `.ci/run setup` installs what can be installed.
 
 use std::{
@@ -26,6 +26,16 @@ pub fn dtd() -> Option<PathBuf> {
 /// `xmllint`.
 pub fn xmllint() -> Option<PathBuf> {
     need("xmllint", "install libxml2-utils", program("xmllint"))
+}
+
+/// `curl`, with which the documents call.
+pub fn curl() -> Option<PathBuf> {
+    need("curl", "install curl", program("curl"))
+}
+
+/// Python, in which a document verifies.
+pub fn python() -> Option<PathBuf> {
+    need("python", "install python3", program("python3"))
 }
 
 /// `strace`, and the right to trace a process.

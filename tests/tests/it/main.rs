@@ -39,6 +39,7 @@ mod tokens;
 mod trace;
 mod typescript_client;
 mod warehouse_news;
+mod webhook_docs;
 mod webhooks;
 mod x12_dialects;
 mod x12_exchange;
