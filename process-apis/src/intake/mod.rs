@@ -10,6 +10,8 @@ pub mod pull;
 mod quarantine;
 mod routes;
 mod take;
+#[cfg(test)]
+mod tests;
 
 pub use config::IntakeConfig;
 pub use quarantine::router as quarantine_router;
