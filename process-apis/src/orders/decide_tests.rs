@@ -1,6 +1,9 @@
 //! Rules of orders, and the ledger of quantities under any sequence of commands.
 
-use canonical_model::{ErpOrderNumber, SiteId, order::OrderStatus};
+use canonical_model::{
+    ErpOrderNumber, SiteId,
+    order::{HoldReason, OrderStatus},
+};
 use proptest::prelude::*;
 use rstest::rstest;
 use rust_decimal::Decimal;
@@ -10,7 +13,7 @@ use crate::orders::{
     event::Recorded,
     evolve::{evolve, fold},
     state::{SCHEMA_FIRST, SCHEMA_REPLACED},
-    testing::{after, now, replacement, site, taking},
+    testing::{after, now, replacement, site, taking, taking_provisionally},
 };
 
 fn number() -> ErpOrderNumber {
@@ -342,6 +345,136 @@ fn only_of_the_order_awaited_it_is_said_what_became_of_it_and_once() {
     }
 }
 
+fn doubt(seconds_ago: i64) -> Command {
+    Command::ErpOutcomeUnknown {
+        since: now() - jiff::SignedDuration::from_secs(seconds_ago),
+    }
+}
+
+#[test]
+fn a_doubt_is_noted_since_when_it_is_one_until_the_erp_s_word_is_known() {
+    let doubted = carried_out(&[], &[doubt(9)]);
+    let since = now() - jiff::SignedDuration::from_secs(9);
+    assert_eq!(
+        (doubted.erp_unknown_since, doubted.erp_doubted),
+        (Some(since), true)
+    );
+    assert_eq!(doubted.status(), OrderStatus::Received);
+    assert!(words(&doubted, &doubt(0)).is_empty(), "the first counts");
+    let refused = Command::ErpRejected {
+        detail: "No.".to_owned(),
+        retries: 0,
+    };
+    let none = [doubt(9), cancel_by(false), Command::ErpHasNone];
+    for settled in [
+        carried_out(&[], &[doubt(9), accepted()]),
+        carried_out(&[], &[doubt(9), refused]),
+        carried_out(&[], &none),
+    ] {
+        assert_eq!(settled.erp_unknown_since, None);
+        assert!(
+            settled.erp_doubted,
+            "what came of it may come to light later"
+        );
+    }
+    let has_it = carried_out(&[], &[accepted()]);
+    assert!(words(&has_it, &doubt(0)).is_empty(), "the ERP has it");
+    assert!(!has_it.erp_doubted);
+}
+
+fn duplicate(retries: u32) -> Command {
+    Command::ErpDuplicate {
+        detail: "The ERP has SO-1 and SO-2.".to_owned(),
+        retries,
+    }
+}
+
+#[test]
+fn another_order_of_the_erp_is_told_whatever_became_of_this_one() {
+    let with_the_warehouse = [accepted(), begin("EAST"), released("EAST")];
+    let ended = [doubt(0), cancel_by(false), Command::ErpHasNone];
+    for (so_far, held_as) in [
+        (&with_the_warehouse[..1], OrderStatus::Held),
+        (&with_the_warehouse[..], OrderStatus::Held),
+        (&ended[..], OrderStatus::Cancelled),
+    ] {
+        let before = carried_out(&[], so_far);
+        let told = [so_far, &[duplicate(before.retries)]].concat();
+        let held = carried_out(&[], &told);
+        assert!(held.is_held_for(HoldKind::ErpDuplicate));
+        assert_eq!(held.status(), held_as);
+        assert_eq!(held.holds[0].reason.released_by, "holds:release");
+        let number = held.holds[0].hold;
+        for (command, retries) in [(person(number), 0), (retry_command(), 1)] {
+            let over = carried_out(&[], &[&told[..], &[command]].concat());
+            assert_eq!(over.status(), before.status(), "it stands as before");
+            assert_eq!(over.holds, []);
+            assert_eq!(over.quantities, before.quantities);
+            assert_eq!(over.retries, before.retries + retries);
+        }
+        // A person had it looked for meanwhile: what was found before that is looked at anew.
+        assert!(words(&before, &duplicate(before.retries + 1)).is_empty());
+    }
+}
+
+/// Taken while the ERP did not answer.
+fn provisional() -> OrderState {
+    after(&taking_provisionally())
+}
+
+fn look_again(differences: &[HoldKind]) -> Command {
+    let differs = |kind: &HoldKind| HoldReason {
+        kind: *kind,
+        detail: "It is another now.".to_owned(),
+        released_by: "holds:release".to_owned(),
+        line: None,
+    };
+    Command::Revalidate {
+        decision_id: Uuid::from_u128(3),
+        differences: differences.iter().map(differs).collect(),
+    }
+}
+
+#[test]
+fn what_was_taken_provisionally_goes_on_once_it_was_looked_at_again() {
+    let taken = provisional();
+    let events = decide(&taken, &look_again(&[]), now()).unwrap();
+    let sound = events.iter().fold(Some(taken), evolve).unwrap();
+    assert_eq!(
+        (sound.status(), sound.create, sound.provisional.is_none()),
+        (OrderStatus::Received, CreateStage::Begun, true)
+    );
+    assert!(words(&sound, &look_again(&[])).is_empty(), "once is enough");
+    assert!(words(&after(&taking(&[])), &look_again(&[])).is_empty());
+}
+
+#[test]
+fn what_differs_holds_it_and_takes_it_off_its_way_into_the_erp() {
+    let taken = provisional();
+    let differences = [HoldKind::PriceMismatch, HoldKind::Credit];
+    let events = decide(&taken, &look_again(&differences), now()).unwrap();
+    let held = events.iter().fold(Some(taken.clone()), evolve).unwrap();
+    assert_eq!(
+        (held.status(), held.create),
+        (OrderStatus::Held, CreateStage::Waiting)
+    );
+    let holds: Vec<_> = held.holds.iter().map(|hold| hold.hold).collect();
+    assert_eq!(holds, [1, 2]);
+    assert!(!held.order.credit.claimed, "its credit is given back");
+    let released = |state: OrderState, hold| {
+        let events = decide(&state, &person(hold), now()).unwrap();
+        events.iter().fold(Some(state), evolve).unwrap()
+    };
+    let first = released(held, 1);
+    assert_eq!(first.create, CreateStage::Waiting);
+    assert_eq!(released(first, 2).create, CreateStage::Begun);
+
+    // What somebody wants cancelled is not held for what it was taken on.
+    let cancel = decide(&taken, &cancel_by(false), now()).unwrap();
+    let cancelling = cancel.iter().fold(Some(taken), evolve).unwrap();
+    assert!(words(&cancelling, &look_again(&differences)).is_empty());
+}
+
 #[test]
 fn an_earlier_release_keeps_off_what_it_would_lose_and_reads_all_else() {
     let schema = |commands: &[Command]| carried_out(&[], commands).schema;
@@ -401,6 +534,10 @@ fn any_command() -> impl Strategy<Value = Command> {
             retries
         }),
         Just(Command::ErpHasNone),
+        (0_i64..3).prop_map(doubt),
+        (0_u32..3).prop_map(duplicate),
+        prop_oneof![Just(vec![]), Just(vec![HoldKind::Credit])]
+            .prop_map(|differences| look_again(&differences)),
         Just(Command::ErpCancelRefused {
             detail: "No.".to_owned()
         }),
@@ -433,15 +570,18 @@ proptest! {
     fn the_ledger_balances_whatever_is_commanded(
         kinds in any_holds(),
         commands in prop::collection::vec(any_command(), 0..40),
+        is_provisional in any::<bool>(),
     ) {
-        let mut log = taking(&kinds);
+        let mut log = if is_provisional { taking_provisionally() } else { taking(&kinds) };
         let mut state = after(&log);
         for command in &commands {
             let was_closed = state.is_closed();
             let Ok(events) = decide(&state, command, now()) else { continue };
             let after_the_end = |event: &OrderEvent| {
                 matches!(event, OrderEvent::Replaced(_) | OrderEvent::ReplacementRefused(_)
-                    | OrderEvent::ReplacementRequested(_) | OrderEvent::ReplacementDropped(_))
+                    | OrderEvent::ReplacementRequested(_) | OrderEvent::ReplacementDropped(_)
+                    // What the ERP has besides is told of whatever became of it.
+                    | OrderEvent::Held(_) | OrderEvent::HoldReleased(_) | OrderEvent::Retried(_))
             };
             prop_assert!(!was_closed || events.iter().all(after_the_end), "what has ended is final");
             let version = state.version;

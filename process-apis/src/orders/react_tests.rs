@@ -6,11 +6,16 @@ use super::*;
 use crate::{
     orders::{
         event::{
-            Accepted, CancelRefused, CancelRequested, Cancelled, HoldReleased, Rejected, Replaced,
-            ReplacementDropped, ReplacementRefused, Retried,
+            Accepted, CancelRefused, CancelRequested, Cancelled, ErpOutcomeUnknown, Held,
+            HoldReleased, Rejected, Replaced, ReplacementDropped, ReplacementRefused, Retried,
+            Revalidated,
         },
         evolve::evolve,
-        testing::{after, around, now, replacement, taking},
+        shipment::{Verdict, judge},
+        testing::{
+            after, around, news, now, picks, released_order, replacement, taking,
+            taking_provisionally,
+        },
     },
     store::{EffectChange, StockMovement},
 };
@@ -390,6 +395,153 @@ fn a_retry_resumes_what_stopped() {
         kinds(&then(taking(&[]), OrderEvent::Retried(retried))),
         ["resume"]
     );
+}
+
+/// What an ERP of a class has to be asked, after these events.
+fn last_kinds(events: &[OrderEvent], create_class: CreateClass) -> Vec<&'static str> {
+    let (last, before) = events.split_last().unwrap();
+    let before = after(before);
+    let state = evolve(Some(before.clone()), last).unwrap();
+    let around = Surroundings {
+        create_class,
+        ..around()
+    };
+    kinds(&react(Some(&before), &state, last, around))
+}
+
+fn outcome_unknown() -> OrderEvent {
+    OrderEvent::ErpOutcomeUnknown(ErpOutcomeUnknown { since: now() })
+}
+
+#[test]
+fn ghosts_are_looked_for_wherever_they_can_come_and_be_found() {
+    const SWEEP: &str = EffectKind::SweepErpOrder.word();
+    let taken = taking(&[]);
+    let clear = [taken.clone(), vec![accepted()]].concat();
+    let doubted = [taken.clone(), vec![outcome_unknown(), accepted()]].concat();
+    let given_up = [taken.clone(), vec![outcome_unknown(), cancelled()]].concat();
+    let never_asked = [taken, vec![cancelled()]].concat();
+    for (class, [after_clear, after_doubt, after_end]) in [
+        (CreateClass::Staged, [true, true, true]),
+        (CreateClass::Searchable, [true, true, true]),
+        (CreateClass::Unique, [false, true, true]),
+        (CreateClass::Blind, [false, false, false]),
+    ] {
+        let swept = |events| last_kinds(events, class).contains(&SWEEP);
+        assert_eq!(swept(&clear), after_clear, "{class:?}");
+        assert_eq!(swept(&doubted), after_doubt, "{class:?}");
+        assert_eq!(swept(&given_up), after_end, "{class:?}");
+        assert!(!swept(&never_asked), "{class:?}");
+    }
+    // Of one that was accepted there is a sweep already: it goes on, and now nothing may stand.
+    let ended = [clear, vec![cancelled()]].concat();
+    assert_eq!(last_kinds(&ended, CreateClass::Staged), ["resume"]);
+}
+
+#[test]
+fn a_doubt_and_a_ghost_that_is_told_ask_for_nothing_by_themselves() {
+    assert_eq!(then(taking(&[]), outcome_unknown()), Reaction::default());
+    let told = held(HoldKind::ErpDuplicate);
+    let accepted = [taking(&[]), vec![accepted()]].concat();
+    assert_eq!(kinds(&then(accepted.clone(), told.clone())), [""; 0]);
+    let released = OrderEvent::HoldReleased(HoldReleased {
+        hold: 1,
+        kind: HoldKind::ErpDuplicate,
+        principal: "c".to_owned(),
+        note: "n".to_owned(),
+    });
+    let over = then([accepted, vec![told]].concat(), released);
+    assert_eq!(over.effects, []);
+    assert_eq!((over.stock, over.credit), (vec![], vec![]));
+}
+
+fn held(kind: HoldKind) -> OrderEvent {
+    let reason = canonical_model::order::HoldReason {
+        kind,
+        detail: "Look.".to_owned(),
+        released_by: "holds:release".to_owned(),
+        line: None,
+    };
+    OrderEvent::Held(Held {
+        holds: vec![canonical_model::order::OrderHold {
+            hold: 1,
+            reason,
+            placed_at: now(),
+        }],
+        not_released: None,
+    })
+}
+
+#[test]
+fn an_order_takes_of_a_bound_until_the_erp_has_it_or_it_ends() {
+    let taken = reactions(&taking_provisionally()).pop().unwrap();
+    assert!(
+        matches!(&taken.bounds[..], [BoundMovement::Claim(claim)]
+            if claim.key.bound == "value/ACME" && claim.amount == 25.into() && claim.limit == 100.into()),
+        "{taken:?}"
+    );
+    for (end, gives_back) in [
+        (accepted(), true),
+        (cancelled(), true),
+        (outcome_unknown(), false),
+        (revalidated(false), false),
+    ] {
+        let reaction = then(taking_provisionally(), end);
+        let released = matches!(&reaction.bounds[..], [BoundMovement::Release { .. }]);
+        assert_eq!(released, gives_back, "{reaction:?}");
+    }
+}
+
+fn revalidated(credit_held: bool) -> OrderEvent {
+    OrderEvent::Revalidated(Revalidated {
+        decision_id: uuid::Uuid::from_u128(3),
+        held: credit_held,
+        credit_held,
+    })
+}
+
+#[test]
+fn what_was_looked_at_again_is_created_when_its_credit_hold_is_released() {
+    let sound = then(taking_provisionally(), revalidated(false));
+    assert_eq!((sound.credit, sound.effects), (vec![], vec![]));
+    let differs = [taking_provisionally(), vec![revalidated(true)]].concat();
+    let given_back = reactions(&differs).pop().unwrap();
+    assert!(matches!(
+        given_back.credit[..],
+        [CreditMovement::Release { .. }]
+    ));
+    let waits = [differs, vec![held(HoldKind::Credit)]].concat();
+    let released = OrderEvent::HoldReleased(HoldReleased {
+        hold: 1,
+        kind: HoldKind::Credit,
+        principal: "c".to_owned(),
+        note: "n".to_owned(),
+    });
+    let goes_on = then(waits, released);
+    assert_eq!(kinds(&goes_on), [EffectKind::CreateErpOrder.word()]);
+    assert!(matches!(&goes_on.credit[..], [CreditMovement::Claim(claim)] if claim.forced));
+}
+
+#[test]
+fn what_a_warehouse_does_moves_the_lines_and_nothing_else() {
+    let mut state = released_order();
+    let life = [(1, 4, 0, 0), (2, 4, 4, 0), (3, 4, 4, 4)];
+    let mut heard = Vec::new();
+    for (version, picked, packed, shipped) in life {
+        let news = news("SH-1", version, &[picks(1, picked, packed, shipped)]);
+        let Verdict::Apply(events) = judge(&state, "warehouse", &news, false) else {
+            panic!("{news:?}")
+        };
+        for event in events {
+            let after = evolve(Some(state.clone()), &event).unwrap();
+            let reaction = react(Some(&state), &after, &event, around());
+            assert_eq!(reaction, Reaction::default(), "{event:?}");
+            heard.push(event.word());
+            state = after;
+        }
+    }
+    assert_eq!(heard, ["order.picked", "order.packed", "order.shipped"]);
+    assert_eq!(state.status(), OrderStatus::PartiallyShipped);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use canonical_model::{
     basket::{LinePrice, LineProblem, LineProblemCode, PriceBasis},
     capabilities::CreditBasis,
     item::{ItemIdentifier, ItemScheme},
-    order::{HoldKind, HoldReason, LinePolicy, OrderHold, SalesOrderRequest, SourceDocument},
+    order::{
+        HoldKind, HoldReason, LinePolicy, OrderHold, SalesOrderRequest, SourceDocument, TakenOn,
+    },
     price::PriceLevel,
     promise::{Cover, ScheduleLine},
     shipment::{ShipmentNews, ShipmentNewsLine},
@@ -18,8 +20,8 @@ use uuid::Uuid;
 
 use super::{
     event::{
-        Accepted, Cancelled, ClaimedStock, CreditNeed, Held, OrderEvent, Received, ReceivedLine,
-        ReleaseBegun, Released, Replacement,
+        Accepted, Cancelled, ClaimedBound, ClaimedStock, CreditNeed, Held, OrderEvent,
+        ProvisionallyAccepted, Received, ReceivedLine, ReleaseBegun, Released, Replacement,
     },
     evolve::evolve,
     react::Surroundings,
@@ -200,6 +202,25 @@ pub(crate) fn taking(kinds: &[HoldKind]) -> Vec<OrderEvent> {
             not_released: None,
         }));
     }
+    events
+}
+
+/// The events of an order that is taken while the ERP does not answer, within one bound.
+pub(crate) fn taking_provisionally() -> Vec<OrderEvent> {
+    let taken_on = TakenOn {
+        erp_away: true,
+        price: None,
+        stock: None,
+        credit: None,
+    };
+    let bounds = vec![ClaimedBound {
+        bound: "value/ACME".to_owned(),
+        amount: dec!(25),
+        limit: dec!(100),
+    }];
+    let taken = ProvisionallyAccepted { taken_on, bounds };
+    let mut events = taking(&[]);
+    events.push(OrderEvent::ProvisionallyAccepted(Box::new(taken)));
     events
 }
 
