@@ -60,6 +60,12 @@ pub const WEBHOOK_LEASE: Around = around_commit!("webhook.lease");
 pub const WEBHOOK_SEND: Around = around_call!("webhook.send");
 /// What a round of webhooks came to.
 pub const WEBHOOK_SETTLE: Around = around_commit!("webhook.settle");
+/// An instance takes the lease of the bus.
+pub const BUS_LEASE: Around = around_commit!("bus.lease");
+/// Events are sent to the bus, and confirmed by it.
+pub const BUS_SEND: Around = around_call!("bus.send");
+/// How far the bus has been published to is written down.
+pub const BUS_SAVE: Around = around_commit!("bus.save");
 /// Rows past their time are deleted.
 pub const SWEEP: Around = around_commit!("housekeeping.sweep");
 /// Effects are leased to a worker.
@@ -93,6 +99,9 @@ const STEPS: &[Around] = &[
     WEBHOOK_LEASE,
     WEBHOOK_SEND,
     WEBHOOK_SETTLE,
+    BUS_LEASE,
+    BUS_SEND,
+    BUS_SAVE,
     SWEEP,
     EFFECT_LEASE,
     CAPABILITIES,

@@ -11,11 +11,13 @@ use std::{
 
 use async_nats::{
     ConnectOptions,
+    header::NATS_MESSAGE_ID,
     jetstream::{
         self, Context,
         context::{PublishAckFuture, PublishErrorKind},
         message::PublishMessage,
-        stream::{DiscardPolicy, StorageType, Stream},
+        publish::PublishAck,
+        stream::{DiscardPolicy, RawMessageErrorKind, StorageType, Stream},
     },
 };
 use canonical_model::public_event::PublicEvent;
@@ -28,9 +30,10 @@ use uuid::Uuid;
 
 use super::{
     config::BusConfig,
-    cursor::{BusCursor, StreamFacts},
+    cursor::{BusCursor, Refill, StreamFacts},
 };
 use crate::{
+    crash_points,
     events::published::{self, Published},
     store::{Commit, CursorMove, EventFilter, Store, StoreError},
 };
@@ -209,7 +212,7 @@ impl Publisher {
             stored: String::new(),
             oldest: 0,
         };
-        match self.write(stored, fresh).await {
+        match crash_points::BUS_LEASE.run(self.write(stored, fresh)).await {
             Ok(held) => Ok(Ok(held)),
             Err(BusError::Store(StoreError::CursorMoved(_))) => Ok(Err(now)),
             Err(error) => Err(error),
@@ -239,7 +242,8 @@ impl Publisher {
 
     /// Moves the held cursor on.
     async fn save(&self, held: Held) -> Result<Held, BusError> {
-        self.write(Some(held.stored.clone()), held).await
+        let written = self.write(Some(held.stored.clone()), held);
+        crash_points::BUS_SAVE.run(written).await
     }
 
     /// Publishes as the one that holds the lease, until something breaks.
@@ -297,7 +301,10 @@ impl Publisher {
     async fn look(&self, stream: &mut Stream, mut held: Held) -> Result<Held, BusError> {
         let facts = facts(stream).await?;
         held.oldest = facts.first;
-        let refill = held.cursor.compare(&facts, self.clock.now());
+        let refill = match held.cursor.compare(&facts, self.clock.now()) {
+            None => self.recognise(stream, &mut held.cursor, &facts).await?,
+            found => found,
+        };
         if let Some(refill) = refill {
             let from = held.cursor.position;
             let reason = refill.reason();
@@ -310,6 +317,32 @@ impl Publisher {
             metrics::counter!("orderway_bus_refills_total").increment(1);
         }
         self.save(held).await
+    }
+
+    /// A stream that has lost its end, and was published to since, is as long as it was: what it holds where the newest
+    /// message was confirmed tells.
+    async fn recognise(
+        &self,
+        stream: &Stream,
+        cursor: &mut BusCursor,
+        facts: &StreamFacts,
+    ) -> Result<Option<Refill>, BusError> {
+        let mut last = None;
+        for mark in cursor.marks.iter().rev() {
+            let Some(event) = mark.event else { break };
+            let message = match stream.get_raw_message(mark.sequence).await {
+                Ok(message) => message,
+                // Expired, or deleted by itself.
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => break,
+                Err(error) => return Err(BusError::nats(error)),
+            };
+            let id = message.headers.get(NATS_MESSAGE_ID);
+            if id.is_some_and(|id| id.as_str() == event.to_string()) {
+                break;
+            }
+            last = Some(mark.sequence.saturating_sub(1));
+        }
+        Ok(last.map(|last| cursor.lose_after(last, facts.max_age, self.clock.now())))
     }
 
     /// Publishes the next stretch of the log; whether there may be more.
@@ -334,7 +367,7 @@ impl Publisher {
         let events: Vec<&PublicEvent> = page.events.iter().filter(told).collect();
         let last = self.send(context, &events, &held).await?;
         let now = self.clock.now();
-        let age = SignedDuration::try_from(self.config.max_age.get()).ok();
+        let age = self.config.max_age.signed();
         held.cursor.confirm(page.next, last, age, now);
         let held = self.save(held).await?;
         Ok((held, page.full))
@@ -395,13 +428,13 @@ impl Publisher {
     }
 
     /// Sends events in order, many at a time but never two of one order: an event is sent when the one before it of its
-    /// order is confirmed. Answers the message that the last became.
+    /// order is confirmed. Answers the newest message, and the event that it is.
     async fn send(
         &self,
         context: &Context,
         events: &[&PublicEvent],
         held: &Held,
-    ) -> Result<Option<u64>, BusError> {
+    ) -> Result<Option<(u64, Uuid)>, BusError> {
         let mut newest = None;
         let mut rest = events;
         while !rest.is_empty() {
@@ -410,13 +443,9 @@ impl Publisher {
             let wave = rest.iter().take(IN_FLIGHT).take_while(fits).count();
             let (now, later) = rest.split_at(wave.max(1));
             rest = later;
-            let mut acks = Vec::with_capacity(now.len());
-            for event in now {
-                acks.push(self.send_one(context, event).await?);
-            }
-            let acks = acks.into_iter().map(IntoFuture::into_future);
-            for ack in try_join_all(acks).await.map_err(BusError::nats)? {
-                // A message that is new has a greater number than all before it.
+            let acks = crash_points::BUS_SEND.run(self.send_wave(context, now));
+            for (ack, event) in acks.await?.into_iter().zip(now) {
+                // A message that is new has a greater number than all before it. What was lost shows at the next look.
                 if !ack.duplicate && ack.sequence <= held.cursor.sequence {
                     return Err(BusError::Replaced);
                 }
@@ -424,12 +453,26 @@ impl Publisher {
                 if ack.duplicate && ack.sequence < held.oldest {
                     return Err(BusError::Remembered);
                 }
-                newest = newest.max(Some(ack.sequence));
+                newest = newest.max(Some((ack.sequence, event.id)));
             }
             metrics::counter!("orderway_bus_published_total")
                 .increment(u64::try_from(now.len()).unwrap_or(u64::MAX));
         }
         Ok(newest)
+    }
+
+    /// Sends some, and waits until each is confirmed.
+    async fn send_wave(
+        &self,
+        context: &Context,
+        events: &[&PublicEvent],
+    ) -> Result<Vec<PublishAck>, BusError> {
+        let mut acks = Vec::with_capacity(events.len());
+        for event in events {
+            acks.push(self.send_one(context, event).await?);
+        }
+        let acks = acks.into_iter().map(IntoFuture::into_future);
+        try_join_all(acks).await.map_err(BusError::nats)
     }
 
     async fn send_one(

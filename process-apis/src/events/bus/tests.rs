@@ -327,6 +327,60 @@ async fn a_stream_that_was_purged_or_made_anew_is_filled_again() {
     assert_whole(&harness, &found).await;
 }
 
+/// What a folder holds, written over another.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_lost_its_end_and_was_published_to_since_is_filled_again() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let harness = Harness::new(router());
+    some_orders(&harness, 10).await;
+    let publisher = Running::start(&harness.store, server.url());
+    read_until(&server.context().await, 20).await;
+    publisher.end().await;
+    server.kill();
+    let before = TempDir::new().unwrap();
+    copy(server.folder.path(), before.path());
+    server.run();
+    some_orders(&harness, 5).await;
+    let publisher = Running::start(&harness.store, server.url());
+    read_until(&server.context().await, 30).await;
+    publisher.end().await;
+    server.kill();
+    // Ten are lost, and as many others, and more, are in their place.
+    std::mem::replace(&mut server.folder, before)
+        .close()
+        .unwrap();
+    server.run();
+    let context = server.context().await;
+    let other = |number: usize| format!("other-{number}");
+    for number in 0..15 {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", other(number).as_str());
+        let subject = "orderway.US01.order.other";
+        let sent = context.publish_with_headers(subject, headers, "{}".into());
+        sent.await.unwrap().await.unwrap();
+    }
+    let publisher = Running::start(&harness.store, server.url());
+    let mut found = read_until(&context, 45).await;
+    publisher.end().await;
+    found.retain(|message| !message.id.starts_with("other"));
+    assert_whole(&harness, &found).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_instance_publishes_and_another_takes_over() {
     let Some(server) = Server::start() else {
