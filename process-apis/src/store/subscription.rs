@@ -49,8 +49,8 @@ pub struct SubscriptionHealth {
     pub last_success_at: Option<Timestamp>,
     /// The last failure.
     pub last_failure: Option<DeliveryFailure>,
-    /// Whether the next trial, while all fails, is of the newest news and not of an order that waits.
-    pub try_newest: bool,
+    /// Whether the next trial, while all fails, is of the next event of the log and not of an order that waits.
+    pub try_next: bool,
     /// Why we have stopped.
     pub disabled_reason: Option<DisabledReason>,
 }
@@ -206,7 +206,8 @@ pub enum SubscriptionChange {
         expected_version: u64,
         /// What is chosen from now on.
         settings: SubscriptionSettings,
-        /// Whether events are sent. Made active, it begins anew: nothing has failed, and what waits is due.
+        /// Whether events are sent. Made active, or given another address, it begins anew: nothing has failed, and what
+        /// waits is due.
         state: SubscriptionState,
     },
     /// Moves the cursor back, and forgets what failed after it; refused (`SubscriptionChanged`) unless it has the

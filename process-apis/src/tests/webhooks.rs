@@ -480,6 +480,63 @@ async fn a_receiver_that_takes_nothing_for_72_hours_is_disabled_and_loses_nothin
 }
 
 #[tokio::test]
+async fn a_receiver_that_refuses_some_orders_in_a_row_is_told_of_the_others() {
+    let (world, receiver) = (World::new(), Receiver::start().await);
+    let subscription = world.subscribe(&receiver).await;
+    receiver.answers(|event| {
+        let number = event["data"]["purchase_order_number"].as_str().unwrap();
+        Answers::With(if number.starts_with("BAD") { 400 } else { 200 })
+    });
+    for number in 0..12 {
+        world.place(&format!("BAD-{number}")).await;
+    }
+    world.place("GOOD").await;
+    for _ in 0..180 {
+        world.pass(SignedDuration::from_mins(1));
+        world.serve().await;
+    }
+    let told = receiver.take();
+    assert!(pairs(&told).contains(&("GOOD", "received")));
+    let state = world.read(&subscription).await;
+    let delivery = &state["delivery"];
+    assert_eq!(
+        (
+            &state["state"],
+            &delivery["waiting_orders"],
+            &delivery["paused_until"]
+        ),
+        (&json!("active"), &json!(12), &Value::Null),
+        "what it refuses waits by itself"
+    );
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_sent_again_although_its_type_is_not_chosen_any_more() {
+    let (world, receiver) = (World::new(), Receiver::start().await);
+    let subscription = world.subscribe(&receiver).await;
+    receiver.answers(poison("PO-1"));
+    world.place("PO-1").await;
+    for _ in 0..74 {
+        world.serve().await;
+        world.pass(SignedDuration::from_hours(1));
+    }
+    let dead = world.list(&subscription, "/dead-letters").await;
+    assert_eq!(dead.len(), 1);
+    let narrowed = json!({"url": receiver.url, "types": ["order.shipped"], "active": true});
+    let one = path(&subscription, "");
+    let changed = world.send("PUT", &one, &[("if-match", "\"v1\"")], &narrowed);
+    assert_eq!(changed.await.status, 200);
+    receiver.take();
+    receiver.answers(|_event| Answers::With(200));
+    let event = dead[0]["event_id"].as_str().unwrap();
+    let replay = path(&subscription, &format!("/dead-letters/{event}/replay"));
+    assert_eq!(world.post(&replay, "r-1", &Value::Null).await.status, 202);
+    world.serve().await;
+    assert_eq!(pairs(&receiver.take()), [("PO-1", "received")]);
+    assert!(world.list(&subscription, "/dead-letters").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_receiver_says_to_come_later_or_never_again() {
     let (world, receiver) = (World::new(), Receiver::start().await);
     let subscription = world.subscribe(&receiver).await;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    round::{Bounds, Round, Told},
+    round::{Bounds, Replayed, Round, Told},
     types,
 };
 use crate::{
@@ -49,15 +49,10 @@ pub(super) async fn round(
         let due = filter(DeliveryState::Dead, Some(now), REPLAYS);
         let mut replays = Vec::new();
         for dead in store.deliveries(due).await? {
-            let event = of_order(store, &row, &dead, 1)
-                .await?
-                .events
-                .into_iter()
-                .next();
-            let event = event.filter(|event| event.position == dead.position);
+            let event = dead_letter(store, &row, &dead).await?;
             replays.push((dead, event));
         }
-        round.add_replays(replays);
+        round.add_replays(replays, now);
     }
     let mut lanes = Vec::new();
     for waits in round.due(now, LANES) {
@@ -84,20 +79,29 @@ fn of_account(row: &SubscriptionRow) -> EventFilter {
     }
 }
 
-/// What is told of an order that waits, from where it waits.
-async fn of_order(
+/// The events of an order from one that waits or was given up.
+fn of_order(row: &SubscriptionRow, from: &DeliveryRow, limit: u16) -> EventFilter {
+    EventFilter {
+        after: from.position.saturating_sub(1),
+        limit,
+        subject: Some(from.subject),
+        ..of_account(row)
+    }
+}
+
+/// What the log has of a dead letter. Somebody asked for it: it is sent whatever types are chosen by now.
+async fn dead_letter(
     store: &dyn Store,
     row: &SubscriptionRow,
-    waits: &DeliveryRow,
-    limit: u16,
-) -> Result<Published, StoreError> {
-    let filter = EventFilter {
-        after: waits.position.saturating_sub(1),
-        limit,
-        subject: Some(waits.subject),
-        ..of_account(row)
-    };
-    published::read(store, filter, &types::wanted(&row.settings.types)).await
+    dead: &DeliveryRow,
+) -> Result<Replayed, StoreError> {
+    let page = published::read(store, of_order(row, dead, 1), &[]).await?;
+    // One was asked for: where there is one, the log was read up to it.
+    if !page.full || page.next != dead.position {
+        return Ok(Replayed::Gone);
+    }
+    let event = page.events.into_iter().next();
+    Ok(event.map_or(Replayed::NotYet, |event| Replayed::Event(Box::new(event))))
 }
 
 /// An order that waits: its events up to the cursor, and whether the last one is only to be known.
@@ -109,7 +113,8 @@ async fn lane(
     let (mut told, mut from) = (Vec::new(), waits.clone());
     // Of what is read, much may be of no concern outside: read on until there is enough, or no more.
     loop {
-        let page = of_order(store, row, &from, 200).await?;
+        let wanted = types::wanted(&row.settings.types);
+        let page = published::read(store, of_order(row, &from, 200), &wanted).await?;
         let (full, next) = (page.full, page.next);
         told.extend(in_order(page));
         let enough = told.len() > usize::from(OF_LANE);
@@ -157,4 +162,90 @@ fn not_yet(event: CloudEvent) -> Option<Told> {
             last_failure: None,
         },
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical_model::{SubscriptionId, subscription::SubscriptionState};
+
+    use super::*;
+    use crate::{
+        events::{
+            harness::{Harness, noon},
+            published_tests::{accepted, taken, write_unknown},
+            router,
+        },
+        orders::OrderState,
+        store::SubscriptionSettings,
+    };
+
+    fn subscription(types: &[&str]) -> SubscriptionRow {
+        SubscriptionRow {
+            id: SubscriptionId::generate(),
+            company: "US01".parse().unwrap(),
+            account: "A-1".parse().unwrap(),
+            version: 1,
+            settings: SubscriptionSettings {
+                url: "https://example.com/".to_owned(),
+                types: types.iter().map(|one| (*one).to_owned()).collect(),
+                description: None,
+                secrets: Vec::new(),
+            },
+            state: SubscriptionState::Active,
+            health: Default::default(),
+            paused_until: None,
+            position: 0,
+            waiting: 0,
+            dead: 1,
+            created_at: noon(),
+            changed_at: noon(),
+        }
+    }
+
+    fn dead(order: &OrderState, position: u64) -> DeliveryRow {
+        DeliveryRow {
+            position,
+            event_id: Uuid::from_u128(u128::from(position)),
+            subject: order.order_id().0,
+            state: DeliveryState::Dead,
+            due_at: Some(noon()),
+            dead_since: Some(noon()),
+            detail: DeliveryDetail {
+                event_type: "com.orderway.order.received.v1".to_owned(),
+                sequence: position,
+                attempts: 20,
+                first_failed_at: None,
+                last_failure: None,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_letter_is_gone_only_where_the_log_does_not_have_it() {
+        let harness = Harness::new(router());
+        let order = taken(&harness, "A-1").await;
+        write_unknown(&harness, &order).await;
+        let order = OrderState {
+            version: order.version + 1,
+            ..order
+        };
+        accepted(&harness, &order).await;
+        let newest = *harness.store.position().borrow();
+        let row = subscription(&["order.shipped"]);
+        let read = async |position| {
+            let dead = dead(&order, position);
+            dead_letter(harness.store.as_ref(), &row, &dead)
+                .await
+                .unwrap()
+        };
+        let received = read(1).await;
+        assert!(
+            matches!(&received, Replayed::Event(event) if event.position == 1),
+            "whatever types are chosen: {received:?}"
+        );
+        let unreadable = read(newest).await;
+        assert!(matches!(unreadable, Replayed::NotYet), "{unreadable:?}");
+        let removed = read(newest + 1).await;
+        assert!(matches!(removed, Replayed::Gone), "{removed:?}");
+    }
 }

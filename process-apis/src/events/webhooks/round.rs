@@ -3,7 +3,8 @@
 //! News are begun in the order of the log, several at once, of one order one at a time. An event that fails waits by
 //! itself, and later ones of its order behind it; all others go on. Where the events of several orders fail and none
 //! succeeds, it is the receiver that fails: then nothing more is taken from the log, and one event at a time is tried,
-//! in turn the newest news and one that waits, until one succeeds.
+//! in turn the next of the log and one that waits, until one succeeds. A receiver that answers may only refuse what is
+//! tried: after some trials what it refuses waits by itself again, a few events a trial, so that others get their turn.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -22,6 +23,8 @@ use crate::store::{
 
 /// So many orders failing, and none succeeding, are the receiver failing.
 pub(super) const OPEN: u32 = 5;
+/// After so many trials more, what a receiver refuses by an answer waits by itself again.
+const TRIALS: u32 = 3;
 /// What cannot be told by this release is looked at again after this.
 const NOT_READABLE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -42,6 +45,17 @@ pub(super) enum Told {
     Event(Box<PublicEvent>),
     /// It cannot be told yet: what is known of it.
     NotYet(Box<DeliveryRow>),
+}
+
+/// What the log has of a dead letter that somebody wants sent again.
+#[derive(Debug, Clone)]
+pub(super) enum Replayed {
+    /// It can be told.
+    Event(Box<PublicEvent>),
+    /// This release cannot tell it.
+    NotYet,
+    /// It is not there any more.
+    Gone,
 }
 
 #[derive(Debug, Clone)]
@@ -103,6 +117,9 @@ pub(super) struct Round {
     health: SubscriptionHealth,
     paused_until: Option<Timestamp>,
     probing: bool,
+    /// Of a failing receiver: how many events may still be tried, and how many were set aside.
+    trials: u32,
+    set_aside: u32,
     stopped: bool,
     recovered: bool,
 }
@@ -173,6 +190,8 @@ impl Round {
             health: row.health.clone(),
             paused_until: None,
             probing: row.health.failures >= OPEN,
+            trials: 1,
+            set_aside: 0,
             stopped: false,
             recovered: false,
             leased,
@@ -184,9 +203,9 @@ impl Round {
         self.probing
     }
 
-    /// Whether, while it fails, the newest news are tried first.
-    pub(super) fn tries_newest(&self) -> bool {
-        self.probing && self.health.try_newest
+    /// Whether, while it fails, the next of the log is tried first.
+    pub(super) fn tries_next(&self) -> bool {
+        self.probing && self.health.try_next
     }
 
     /// The orders to be tried: those that are due, longest due first; of a failing receiver the one due first.
@@ -248,16 +267,24 @@ impl Round {
         items.take(send).collect()
     }
 
-    /// Adds dead letters that somebody wants sent again; without an event it is not there any more.
-    pub(super) fn add_replays(&mut self, replays: Vec<(DeliveryRow, Option<PublicEvent>)>) {
-        for (row, event) in replays {
-            match event {
-                Some(event) => self.queue.push_back(Item {
+    /// Adds dead letters that somebody wants sent again.
+    pub(super) fn add_replays(&mut self, replays: Vec<(DeliveryRow, Replayed)>, now: Timestamp) {
+        for (row, replayed) in replays {
+            let position = row.position;
+            match replayed {
+                Replayed::Event(event) => self.queue.push_back(Item {
                     lane: row.event_id,
-                    event: Told::Event(Box::new(event)),
+                    event: Told::Event(event),
                     place: Place::Replay(Box::new(row)),
                 }),
-                None => drop(self.changed.insert(row.position, None)),
+                Replayed::NotYet => {
+                    let stays = DeliveryRow {
+                        due_at: None,
+                        ..not_readable(row, now)
+                    };
+                    self.changed.insert(position, Some(stays));
+                }
+                Replayed::Gone => drop(self.changed.insert(position, None)),
             }
         }
     }
@@ -269,7 +296,7 @@ impl Round {
             event,
             place: Place::News,
         });
-        if self.tries_newest() {
+        if self.tries_next() {
             let mut first: VecDeque<_> = items.collect();
             first.append(&mut self.queue);
             self.queue = first;
@@ -287,7 +314,7 @@ impl Round {
     /// What to do next.
     pub(super) fn next(&mut self, now: Timestamp) -> Step {
         loop {
-            if self.stopped {
+            if self.stopped || (self.probing && self.trials == 0) {
                 return Step::Done;
             }
             let Some(item) = self.queue.front() else {
@@ -305,7 +332,8 @@ impl Round {
             let Some(item) = self.queue.pop_front() else {
                 return Step::Done;
             };
-            if matches!(item.place, Place::News) {
+            let is_news = matches!(item.place, Place::News);
+            if is_news {
                 self.position = item.event.row(now).position;
             }
             if skipped {
@@ -314,9 +342,13 @@ impl Round {
             match item.event.clone() {
                 Told::Event(event) => {
                     self.busy.insert(lane);
-                    // Of a failing receiver one event is tried.
-                    self.stopped |= self.probing;
+                    self.trials = self.trials.saturating_sub(1);
                     return Step::Send(Box::new(item), event);
+                }
+                Told::NotYet(row) if is_news && self.is_full() => {
+                    self.hold_before(row.position);
+                    self.paused_until = self.paused_until.max(not_readable(*row, now).due_at);
+                    self.stopped = true;
                 }
                 Told::NotYet(row) => self.put_aside(lane, not_readable(*row, now)),
             }
@@ -399,7 +431,7 @@ impl Round {
                 self.changed.insert(again.position, Some(again));
             }
         }
-        self.stopped |= gone || self.health.failures >= OPEN;
+        self.stopped |= gone || (!self.probing && self.health.failures >= OPEN);
     }
 
     /// One order more fails, or once more all do.
@@ -409,16 +441,19 @@ impl Round {
     }
 
     fn news_failed(&mut self, lane: Uuid, row: DeliveryRow, failed: Failed, now: Timestamp) {
-        let full = self.waiting.len() >= self.bounds.most_waiting;
+        let full = self.is_full();
+        let refused = self.is_refusal(&failed);
         self.count();
-        if self.probing || failed.gone || full {
-            // It stays in the log, with all that follows it.
-            let before = row.position.saturating_sub(1);
-            self.hold = Some(self.hold.map_or(before, |hold| hold.min(before)));
+        if failed.gone || full || (self.probing && !refused) {
+            self.hold_before(row.position);
             if full {
                 self.health.failures = self.health.failures.max(OPEN);
             }
             return;
+        }
+        if self.probing {
+            self.set_aside = self.set_aside.saturating_add(1);
+            self.trials = u32::from(self.set_aside < OPEN);
         }
         let detail = tried(row.detail.clone(), failed.failure, now);
         let due = now
@@ -430,6 +465,24 @@ impl Round {
             ..row
         };
         self.put_aside(lane, row);
+    }
+
+    /// Whether a failing receiver, tried some times, has answered and refused: it may take what follows.
+    fn is_refusal(&self, failed: &Failed) -> bool {
+        self.health.failures >= OPEN.saturating_add(TRIALS)
+            && failed.failure.cause == FailureCause::Answer
+            && failed.leave_alone.is_none()
+    }
+
+    /// As many orders wait as may.
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= self.bounds.most_waiting
+    }
+
+    /// An event stays in the log, with all that follows it.
+    fn hold_before(&mut self, position: u64) {
+        let before = position.saturating_sub(1);
+        self.hold = Some(self.hold.map_or(before, |hold| hold.min(before)));
     }
 
     fn waiting_failed(
@@ -501,7 +554,7 @@ impl Round {
             self.paused_until = self.paused_until.max(Some(until));
         }
         if self.probing {
-            self.health.try_newest = !self.health.try_newest;
+            self.health.try_next = self.set_aside > 0 || !self.health.try_next;
         }
         let works_again = self.recovered && self.health.failures == 0;
         let (mut over, mut put) = (Vec::new(), Vec::new());

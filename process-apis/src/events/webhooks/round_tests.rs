@@ -274,20 +274,20 @@ fn a_receiver_that_fails_for_all_pauses_the_cursor_and_not_every_order() {
     assert_eq!(round.health.failing_since, Some(at(0)));
 }
 
-fn failing(try_newest: bool) -> SubscriptionHealth {
+fn failing(try_next: bool) -> SubscriptionHealth {
     SubscriptionHealth {
         failures: OPEN,
         failing_since: Some(at(0)),
-        try_newest,
+        try_next,
         ..SubscriptionHealth::default()
     }
 }
 
 #[test]
-fn while_it_fails_one_event_is_tried_in_turn_one_that_waits_and_the_newest() {
-    let probe = |try_newest: bool, takes: bool| {
+fn while_it_fails_one_event_is_tried_in_turn_one_that_waits_and_the_next_of_the_log() {
+    let probe = |try_next: bool, takes: bool| {
         let mut round = Round::new(
-            leased(failing(try_newest), 5),
+            leased(failing(try_next), 5),
             vec![waits(1, 1, 1, at(0)), waits(2, 2, 1, at(0))],
             BOUNDS,
         );
@@ -300,7 +300,7 @@ fn while_it_fails_one_event_is_tried_in_turn_one_that_waits_and_the_newest() {
     };
     let (sent, round) = probe(false, false);
     assert_eq!((sent, round.position), (vec![1], 5));
-    assert!(round.health.try_newest && round.health.failures == OPEN + 1);
+    assert!(round.health.try_next && round.health.failures == OPEN + 1);
     let (sent, round) = probe(true, false);
     assert_eq!(
         (sent, round.position),
@@ -308,7 +308,7 @@ fn while_it_fails_one_event_is_tried_in_turn_one_that_waits_and_the_newest() {
         "6 is of an order that waits"
     );
     assert!(round.put.is_empty(), "it stays in the log and waits there");
-    assert!(round.paused_until > Some(at(10)) && !round.health.try_newest);
+    assert!(round.paused_until > Some(at(10)) && !round.health.try_next);
     let (sent, round) = probe(true, true);
     assert_eq!((sent, round.position), (vec![7], 7));
     assert_eq!((round.health.failures, round.paused_until), (0, None));
@@ -388,7 +388,8 @@ fn a_replay_is_sent_once_more_and_is_over_or_stays_a_dead_letter() {
     };
     let replay = |takes: bool| {
         let mut round = Round::new(leased(SubscriptionHealth::default(), 8), Vec::new(), BOUNDS);
-        round.add_replays(vec![(dead.clone(), Some(event(1, 1)))]);
+        let event = Replayed::Event(Box::new(event(1, 1)));
+        round.add_replays(vec![(dead.clone(), event)], at(9));
         round.add_news(Vec::new(), 8, at(9));
         assert_eq!(run(&mut round, at(9), |_| takes), [1]);
         round.finish(at(9))
@@ -400,6 +401,15 @@ fn a_replay_is_sent_once_more_and_is_over_or_stays_a_dead_letter() {
         (DeliveryState::Dead, None)
     );
     assert_eq!(again.put[0].detail.attempts, 21);
+    let mut round = Round::new(leased(SubscriptionHealth::default(), 8), Vec::new(), BOUNDS);
+    round.add_replays(vec![(dead, Replayed::NotYet)], at(9));
+    round.add_news(Vec::new(), 8, at(9));
+    let stays = round.finish(at(9));
+    assert!(stays.over.is_empty(), "what cannot be told is not deleted");
+    let stays = &stays.put[0];
+    assert_eq!((stays.state, stays.due_at), (DeliveryState::Dead, None));
+    let failure = stays.detail.last_failure.as_ref().unwrap();
+    assert_eq!(failure.cause, FailureCause::NotReadable);
 }
 
 #[test]
@@ -419,4 +429,75 @@ fn what_cannot_be_told_yet_waits_and_counts_for_nothing() {
     );
     let failure = round.put[0].detail.last_failure.as_ref().unwrap();
     assert_eq!(failure.cause, FailureCause::NotReadable);
+}
+
+#[test]
+fn with_as_many_orders_waiting_as_may_what_cannot_be_told_yet_stays_in_the_log() {
+    let bounds = Bounds {
+        most_waiting: 1,
+        ..BOUNDS
+    };
+    let mut round = Round::new(
+        leased(SubscriptionHealth::default(), 5),
+        vec![waits(1, 1, 1, at(0))],
+        bounds,
+    );
+    let unknown = row(&event(7, 2), at(0));
+    let news = vec![told(6, 3), Told::NotYet(Box::new(unknown)), told(8, 2)];
+    round.add_news(news, 8, at(0));
+    assert_eq!(run(&mut round, at(0), |_| true), [6]);
+    let round = round.finish(at(0));
+    assert_eq!((round.position, round.put.len()), (6, 0));
+    assert!(
+        round.paused_until > Some(at(0)),
+        "it is not asked at once again"
+    );
+}
+
+/// A round of a receiver that has failed so often, over news of as many orders.
+fn trial(failures: u32, failed: &Failed) -> (Vec<u64>, SubscriptionRound) {
+    let health = SubscriptionHealth {
+        failures,
+        ..failing(true)
+    };
+    let mut round = Round::new(leased(health, 0), Vec::new(), BOUNDS);
+    let news = (1..=9).map(|position| told(position, u128::from(position)));
+    round.add_news(news.collect(), 9, at(0));
+    let mut sent = Vec::new();
+    while let Step::Send(item, event) = round.next(at(0)) {
+        sent.push(event.position);
+        round.failed(*item, failed.clone(), at(0));
+    }
+    (sent, round.finish(at(0)))
+}
+
+#[test]
+fn what_a_failing_receiver_refuses_waits_by_itself_after_some_trials() {
+    let (sent, round) = trial(OPEN + 2, &failed(400));
+    assert_eq!((sent, round.position, round.put.len()), (vec![1], 0, 0));
+    let (sent, round) = trial(OPEN + 3, &failed(400));
+    assert_eq!(sent, [1, 2, 3, 4, 5], "a few at a time");
+    assert_eq!((round.position, round.put.len()), (5, 5));
+    assert!(
+        round.health.try_next,
+        "the next time it goes on behind them"
+    );
+    assert!(round.paused_until > Some(at(0)));
+
+    let silent = Failed {
+        failure: DeliveryFailure {
+            cause: FailureCause::Timeout,
+            status: None,
+            ..failed(500).failure
+        },
+        ..failed(500)
+    };
+    let busy = Failed {
+        leave_alone: Some(SignedDuration::from_secs(120)),
+        ..failed(503)
+    };
+    for failed in [silent, busy, failed(410)] {
+        let (sent, round) = trial(OPEN + 3, &failed);
+        assert_eq!((sent, round.position, round.put.len()), (vec![1], 0, 0));
+    }
 }
