@@ -51,6 +51,7 @@ pub(super) fn apply(
             state,
         } => {
             let at = known(cause)?.at;
+            let anew = begins_anew(connection, *id, settings, *state)?;
             let changed = connection
                 .prepare_cached(
                     "UPDATE subscription SET version = version + 1, settings = ?3, state = ?4, changed_at = ?5
@@ -64,7 +65,10 @@ pub(super) fn apply(
                     At(at)
                 ])?;
             expected(changed, *id)?;
-            begin_anew(connection, *id, *state, at)
+            if anew {
+                begin_anew(connection, *id, at)?;
+            }
+            Ok(())
         }
         SubscriptionChange::Rewind {
             id,
@@ -198,16 +202,31 @@ fn room(
     Ok(())
 }
 
-/// Made active, nothing has failed, and what waits is due, with all its time before it.
+/// Whether a change makes it active, or has an active one call another address.
+fn begins_anew(
+    connection: &Connection,
+    id: SubscriptionId,
+    settings: &SubscriptionSettings,
+    state: SubscriptionState,
+) -> Result<bool, StoreError> {
+    if state != SubscriptionState::Active {
+        return Ok(false);
+    }
+    let goes_on: Option<bool> = connection
+        .prepare_cached(
+            "SELECT state = 'active' AND settings ->> '$.url' = ?2 FROM subscription WHERE id = ?1",
+        )?
+        .query_row(params![Id(id.0), settings.url], |row| row.get(0))
+        .optional()?;
+    Ok(goes_on == Some(false))
+}
+
+/// Nothing has failed, and what waits is due, with all its time before it.
 fn begin_anew(
     connection: &Connection,
     id: SubscriptionId,
-    state: SubscriptionState,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    if state != SubscriptionState::Active {
-        return Ok(());
-    }
     connection
         .prepare_cached(
             "UPDATE subscription SET failing = 0, paused_until = NULL,
@@ -259,9 +278,12 @@ fn settle(connection: &Connection, round: &SubscriptionRound) -> Result<(), Stor
     for row in &round.put {
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO subscription_delivery (subscription, position, event_id, subject, state, due_at,
+                "INSERT INTO subscription_delivery (subscription, position, event_id, subject, state, due_at,
                     dead_since, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (subscription, position) DO UPDATE SET event_id = excluded.event_id,
+                    subject = excluded.subject, state = excluded.state, due_at = excluded.due_at,
+                    dead_since = excluded.dead_since, detail = excluded.detail",
             )?
             .execute(params![
                 Id(round.id.0),

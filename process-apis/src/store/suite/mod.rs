@@ -67,6 +67,7 @@ macro_rules! store_suite {
                 a_subscription_with_news_is_leased_to_one, failing_subscriptions_do_not_take_the_room_of_others,
                 what_waits_is_leased_when_it_is_due, a_change_undoes_the_round_it_meets,
                 a_rewind_forgets_what_failed_after_it, a_disabled_subscription_begins_anew_where_it_stopped,
+                a_change_that_is_no_new_beginning_leaves_the_times, of_an_order_one_event_waits,
                 dead_letters_are_kept_for_a_time;
             news: a_cursor_moves_from_where_it_stands_or_nothing_happens, of_racing_readers_one_moves_the_cursor,
                 parked_news_are_replaced_by_newer_ones_only, parked_news_that_are_due_are_taken_by_one,

@@ -453,6 +453,101 @@ pub(in super::super) async fn a_disabled_subscription_begins_anew_where_it_stopp
     assert_eq!(lease_one(&store, 100).await.row.id, id);
 }
 
+pub(in super::super) async fn a_change_that_is_no_new_beginning_leaves_the_times(store: Shared) {
+    let id = create(&store, "A-1", 0).await;
+    let position = an_event(&store, "PO-1").await;
+    let leased = lease_one(&store, 0).await;
+    let health = SubscriptionHealth {
+        failures: 7,
+        failing_since: Some(at(0)),
+        ..SubscriptionHealth::default()
+    };
+    let failed = SubscriptionRound {
+        put: vec![waiting(position, 1, 60)],
+        health: health.clone(),
+        paused_until: Some(at(90)),
+        ..round(&leased, position)
+    };
+    settle(&store, failed).await.unwrap();
+    let to = |expected_version, url: &str, description: &str, state| {
+        let settings = SubscriptionSettings {
+            description: Some(description.to_owned()),
+            ..settings(url)
+        };
+        SubscriptionChange::Change {
+            id,
+            expected_version,
+            settings,
+            state,
+        }
+    };
+    let (here, active) = ("https://example.com/", SubscriptionState::Active);
+    let described = to(1, here, "ours", active);
+    change(&store, 10, described).await.unwrap();
+    let row = read(&store, id).await.unwrap();
+    assert_eq!(
+        (row.version, row.health, row.paused_until),
+        (2, health, Some(at(90)))
+    );
+    let waits = deliveries(&store, id, DeliveryState::Waiting).await;
+    assert_eq!(waits, [waiting(position, 1, 60)]);
+    let paused = to(2, here, "ours", SubscriptionState::Paused);
+    change(&store, 20, paused).await.unwrap();
+    let row = read(&store, id).await.unwrap();
+    assert_eq!(row.health.failures, 7, "a pause is no beginning either");
+    change(&store, 30, to(3, here, "ours", active))
+        .await
+        .unwrap();
+    let row = read(&store, id).await.unwrap();
+    assert_eq!((row.health.failures, row.paused_until), (0, None));
+
+    let leased = lease_one(&store, 30).await;
+    let failed = SubscriptionRound {
+        put: vec![waiting(position, 1, 60)],
+        health: row.health.clone(),
+        paused_until: Some(at(90)),
+        ..round(&leased, position)
+    };
+    settle(&store, failed).await.unwrap();
+    let moved = to(4, "https://example.org/", "ours", active);
+    change(&store, 40, moved).await.unwrap();
+    let row = read(&store, id).await.unwrap();
+    assert_eq!(
+        row.paused_until, None,
+        "another address has failed at nothing"
+    );
+    let waits = deliveries(&store, id, DeliveryState::Waiting).await;
+    let waits = &waits[0];
+    assert_eq!((waits.due_at, waits.detail.attempts), (Some(at(40)), 0));
+}
+
+pub(in super::super) async fn of_an_order_one_event_waits(store: Shared) {
+    let id = create(&store, "A-1", 0).await;
+    let position = an_event(&store, "PO-1").await;
+    let leased = lease_one(&store, 0).await;
+    let first = SubscriptionRound {
+        put: vec![waiting(2, 1, 10)],
+        ..round(&leased, position)
+    };
+    settle(&store, first).await.unwrap();
+    let leased = lease_one(&store, 10).await;
+    let second = SubscriptionRound {
+        put: vec![waiting(5, 1, 60)],
+        ..round(&leased, position)
+    };
+    let refused = settle(&store, second.clone()).await;
+    assert!(refused.is_err(), "two of one order would wait");
+    let waits = deliveries(&store, id, DeliveryState::Waiting).await;
+    assert_eq!(waits, [waiting(2, 1, 10)], "the older is not lost");
+    let instead = SubscriptionRound {
+        over: vec![2],
+        ..second
+    };
+    settle(&store, instead).await.unwrap();
+    let waits = deliveries(&store, id, DeliveryState::Waiting).await;
+    assert_eq!(waits, [waiting(5, 1, 60)]);
+}
+
 pub(in super::super) async fn dead_letters_are_kept_for_a_time(store: Shared) {
     let id = create(&store, "A-1", 0).await;
     let position = an_event(&store, "PO-1").await;
