@@ -32,7 +32,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
 use service_runtime::{
@@ -40,7 +40,7 @@ use service_runtime::{
     context::{ContextError, ContextKeys, ContextSigner, ContextVerifier, Hop, LayerIdentity},
     health::{CheckResult, Readiness},
     http_client::HopClient,
-    server::ServerOptions,
+    server::{self, ServerOptions},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +60,9 @@ pub const LAYER: &str = "process-apis";
 
 /// The exit code of a process whose store has failed for good: its supervisor starts it again, and that recovers.
 pub const STORE_FAILED: u8 = 70;
+
+/// A call outward may last longer than a process that is told to go: the store is to be closed in time all the same.
+const WORK_ENDS: Duration = server::FINISH.saturating_sub(Duration::from_secs(1));
 
 /// What the surroundings give: a binary takes the defaults, a test its own.
 #[derive(Clone, Default)]
@@ -118,28 +121,38 @@ impl Background {
         self.wind_down.clone()
     }
 
-    /// Runs until told to stop, then until what was begun has come to its end; then it closes the store.
+    /// Runs until told to stop, then until what was begun has come to its end, or the time for that is over; then it closes
+    /// the store.
     pub async fn run(self, shutdown: CancellationToken) {
-        let worker = Worker::new(&self.state);
-        let wind_down = self.wind_down;
-        tokio::join!(
-            worker.run(wind_down.clone()),
-            WebhookWorker::new(&self.state).run(wind_down.clone()),
-            async {
-                if let Some(bus) = self.bus {
-                    bus.run(wind_down.clone()).await;
+        let (state, wind_down) = (self.state, self.wind_down);
+        let work = async {
+            tokio::join!(
+                Worker::new(&state).run(wind_down.clone()),
+                WebhookWorker::new(&state).run(wind_down.clone()),
+                async {
+                    if let Some(bus) = self.bus {
+                        bus.run(wind_down.clone()).await;
+                    }
+                },
+                housekeeping::run(state.clone(), wind_down.clone()),
+                outage::watch(state.clone(), wind_down.clone()),
+                Puller::new(&state).run(wind_down.clone()),
+                async {
+                    shutdown.cancelled().await;
+                    wind_down.cancel();
+                    // Orders that are being taken: requests only await them.
+                    state.once.drain().await;
                 }
-            },
-            housekeeping::run(self.state.clone(), wind_down.clone()),
-            outage::watch(self.state.clone(), wind_down.clone()),
-            Puller::new(&self.state).run(wind_down.clone()),
-            async {
-                shutdown.cancelled().await;
-                wind_down.cancel();
-            }
-        );
-        // Orders that are being taken: requests only await them.
-        self.state.once.drain().await;
+            );
+        };
+        let over = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(WORK_ENDS).await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = over => tracing::warn!("some calls outward had no answer yet: they are cut, and made again"),
+        }
         if let Some(store) = self.store {
             store.close().await;
         }

@@ -38,6 +38,61 @@ async fn a_drained_layer_has_let_go_of_its_file_though_its_routes_live() {
     failed.await.unwrap();
 }
 
+#[tokio::test]
+async fn a_call_without_an_answer_does_not_keep_the_store_open() {
+    use crate::{
+        orders::{OrderEvent, change, testing::around},
+        store::{Commit, SubscriptionChange, SubscriptionSettings},
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let config_dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let environment = service_runtime::config::Environment::default();
+    let mut config: crate::config::Config =
+        service_runtime::config::load(crate::LAYER, Some(&config_dir), &environment).unwrap();
+    config.store.path = directory.path().join("data.sqlite");
+    config.webhooks.allow_loopback = true;
+    config.webhooks.ports = vec![address.port()];
+    config.webhooks.timeout = service_runtime::config::HumanDuration::from_secs(290);
+    config.webhooks.lease = service_runtime::config::HumanDuration::from_secs(300);
+    let (_router, background) = crate::build(config.clone(), crate::Deps::default())
+        .await
+        .unwrap();
+    let store = std::sync::Arc::clone(&background.state.store);
+    let cause = crate::events::harness::commit("US01").cause;
+    let create = SubscriptionChange::Create {
+        id: canonical_model::SubscriptionId::generate(),
+        account: "A".parse().unwrap(),
+        settings: SubscriptionSettings {
+            url: format!("http://{address}/"),
+            types: Vec::new(),
+            description: None,
+            secrets: Vec::new(),
+        },
+        position: 0,
+        most: 1,
+    };
+    let received = crate::events::published_tests::of_account("A");
+    let events = [OrderEvent::Received(Box::new(received))];
+    let order = change::commit(None, &events, cause.clone().unwrap(), around());
+    let commit = Commit {
+        cause,
+        changes: order.unwrap().unwrap().0.changes,
+        subscriptions: vec![create],
+        ..Commit::default()
+    };
+    store.commit(commit).await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(Box::pin(background.run(stop.clone())));
+    let _call = silent.accept().await.unwrap();
+    stop.cancel();
+    let patience = std::time::Duration::from_secs(120);
+    let ended = tokio::time::timeout(patience, running).await;
+    ended.expect("it ends before the call does").unwrap();
+    crate::open_store(&config).await.unwrap();
+}
+
 #[test]
 fn every_error_code_is_unique_and_has_its_page() {
     let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors");
