@@ -59,6 +59,8 @@ struct Verdict {
 struct Came {
     head: http::request::Parts,
     body: Bytes,
+    /// What it is about, as the plan says.
+    subject: Option<String>,
 }
 
 #[derive(Debug)]
@@ -147,7 +149,15 @@ impl Core {
             Ok(body) => {
                 let body = body.to_bytes();
                 ending.request_bytes = body.len();
-                self.act(verdict, Came { head, body }, &mut ending).await
+                let subject = self.state().plan.subject.clone();
+                let subject = subject.and_then(|pointer| subject_of(&body, &pointer));
+                ending.subject.clone_from(&subject);
+                let came = Came {
+                    head,
+                    body,
+                    subject,
+                };
+                self.act(verdict, came, &mut ending).await
             }
             Err(_) => Ok(plain(StatusCode::PAYLOAD_TOO_LARGE)),
         };
@@ -309,6 +319,7 @@ impl Core {
             );
             let mut ending = Ending {
                 request_bytes: came.body.len(),
+                subject: came.subject.clone(),
                 ..Ending::default()
             };
             let answer = core.forward(came, &mut ending).await;
@@ -356,6 +367,12 @@ impl State {
             })
             .unwrap_or(Action::Forward)
     }
+}
+
+/// What a body says at a JSON pointer, where it is JSON and has a text there.
+fn subject_of(body: &[u8], pointer: &str) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    body.pointer(pointer)?.as_str().map(str::to_owned)
 }
 
 fn with_retry_after(mut answer: Answer, seconds: u64) -> Answer {

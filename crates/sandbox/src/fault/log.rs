@@ -42,6 +42,9 @@ pub struct CallRecord {
     /// The call whose request this is, where nobody called: the proxy delivered it late, or a second time.
     #[serde(default)]
     pub repeat_of: Option<u64>,
+    /// What stands in the request's body where the plan's `subject` points.
+    #[serde(default)]
+    pub subject: Option<String>,
 }
 
 /// How a call ended.
@@ -108,6 +111,7 @@ pub(super) struct Ending {
     pub(super) request_bytes: usize,
     pub(super) response_bytes: usize,
     pub(super) cut_at: Option<usize>,
+    pub(super) subject: Option<String>,
 }
 
 /// The bounded log.
@@ -186,6 +190,7 @@ impl CallLog {
             response_bytes: 0,
             cut_at: None,
             repeat_of,
+            subject: None,
         });
         sequence
     }
@@ -207,6 +212,7 @@ impl CallLog {
             record.request_bytes = u64::try_from(ending.request_bytes).unwrap_or(u64::MAX);
             record.response_bytes = u64::try_from(ending.response_bytes).unwrap_or(u64::MAX);
             record.cut_at = ending.cut_at.and_then(|at| u64::try_from(at).ok());
+            record.subject = ending.subject;
         }
     }
 

@@ -27,6 +27,8 @@ pub struct FaultPlan {
     pub max_concurrent: Option<usize>,
     /// The first that matches applies.
     pub rules: Vec<FaultRule>,
+    /// A JSON pointer into the body of a request, such as `/XREF`: the log keeps what stands there.
+    pub subject: Option<String>,
 }
 
 /// How long a call is held up.

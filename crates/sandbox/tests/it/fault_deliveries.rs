@@ -19,6 +19,7 @@ async fn proxied(fault: Fault) -> (RunningSandbox, FaultProxy) {
     let config = FaultConfig {
         plan: FaultPlan {
             seed: 7,
+            subject: Some("/XREF".to_owned()),
             ..FaultPlan::of_rules(vec![rule])
         },
         ..FaultConfig::default()
@@ -75,10 +76,13 @@ async fn a_ghost_reaches_the_erp_after_its_caller_has_given_up() {
 async fn a_duplicate_is_two_orders_and_one_answer() {
     let (sandbox, proxy) = proxied(Fault::Duplicate { after: AT_ONCE }).await;
     let answer = erp(&proxy.url(), "SALESORDER_CREATE", order("R1")).await;
-    logged(&proxy, |call| {
+    let again = logged(&proxy, |call| {
         call.repeat_of == Some(1) && call.status == Some(200)
     })
     .await;
+    let first = proxy.log().remove(0);
+    assert_eq!(first.subject.as_deref(), Some("R1"));
+    assert_eq!(again.subject, first.subject, "both say what they are about");
     let orders = sandbox.erp.orders_by_reference("R1");
     assert_eq!(orders.len(), 2, "the ERP of this class makes two of them");
     assert!(orders.iter().any(|order| answer["VBELN"] == order.number));
