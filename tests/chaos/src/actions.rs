@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
 use reqwest::Method;
-use sandbox::fault::{Fault, FaultPlan, FaultRule, Latency};
+use sandbox::fault::{CallRecord, Fault, FaultPlan, FaultRule, Latency};
 use serde_json::{Value, json};
 use tests::{
     Answer,
@@ -17,7 +17,7 @@ use crate::{
     callers::{Callers, Said, lost, not_taken},
     load::until_settled,
     orders::{Channel, PLENTIFUL, PlannedOrder, SCARCE},
-    outside::{ErpStatus, Proxy},
+    outside::{ErpOrder, ErpStatus, Proxy},
     run::Run,
 };
 
@@ -28,6 +28,13 @@ const GROWN_OLD: Duration = Duration::from_millis(1_500);
 /// An ERP that does not answer is back by then.
 const OUTAGE: Duration = Duration::from_secs(5);
 const ONE_CALL: Duration = Duration::from_secs(10);
+/// Between the numbers of two orders of one action.
+const ANOTHER: u32 = 100_000;
+/// A create that is given up at once, and done when another has taken its place.
+const COMES_LATE: Fault = Fault::DeliverLate {
+    after: Latency::Fixed { ms: 1_500 },
+    hold_ms: 0,
+};
 
 /// Something that somebody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +53,8 @@ pub(crate) enum Action {
     DoubledCreate,
     /// An order whose create the ERP carries out when another has long taken its place.
     Ghost,
+    /// The same, and somebody at the ERP releases and ships it before it can be cancelled.
+    Delivered,
     /// An order whose pick request is made, and not answered.
     LostPick,
     /// An order at a wrong price, held, and released by a person.
@@ -78,7 +87,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// All of them.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Portal,
         Self::Repeat,
         Self::Edi,
@@ -86,6 +95,7 @@ impl Action {
         Self::LostCreate,
         Self::DoubledCreate,
         Self::Ghost,
+        Self::Delivered,
         Self::LostPick,
         Self::Held,
         Self::Cancelled,
@@ -127,15 +137,8 @@ impl Action {
                 doubled(&run.estate.outside.erp_proxy).await?;
                 through(run, &of(Channel::Portal, plenty)).await
             }
-            Self::Ghost => {
-                let erp = &run.estate.outside.erp_proxy;
-                let fault = Fault::DeliverLate {
-                    after: Latency::Fixed { ms: 1_500 },
-                    hold_ms: 0,
-                };
-                misled(erp, "/erp/call/SALESORDER_CREATE", fault).await?;
-                ghost(run, &of(Channel::Portal, plenty)).await
-            }
+            Self::Ghost => ghost(run, number, plenty).await,
+            Self::Delivered => delivered(run, number, plenty).await,
             Self::LostPick => {
                 let wms = &run.estate.outside.wms_proxy;
                 misled(wms, "/wms/v2/pickRequests", Fault::DropAfterCommit).await?;
@@ -209,22 +212,78 @@ async fn through(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
     standing(run, order, &["released", "held"]).await.map(drop)
 }
 
-/// Through, and then until the ghost has come and was cleared away.
-async fn ghost(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
-    through(run, order).await?;
-    loop {
-        let records = run.estate.outside.records().await?;
-        let ours = records
-            .orders
-            .iter()
-            .filter(|erp| erp.purchase_order_number == order.number);
-        let (live, gone): (Vec<_>, Vec<_>) =
-            ours.partition(|erp| erp.status != ErpStatus::Cancelled);
-        if live.len() == 1 && !gone.is_empty() {
-            return Ok(());
+/// Places orders until one has a ghost, which is not cleared away before the ERP takes cancellations: where the late create
+/// came first, it was taken for the right one.
+async fn haunted(run: &Run, number: u32, item: &'static str) -> anyhow::Result<PlannedOrder> {
+    let outside = &run.estate.outside;
+    let rule = |path: &str, fault| FaultRule {
+        method: Some("POST".to_owned()),
+        ..FaultRule::new(path, fault)
+    };
+    let busy = Fault::Status {
+        status: 503,
+        retry_after_s: None,
+    };
+    let plan = FaultPlan::of_rules(vec![
+        rule("/erp/call/SALESORDER_CREATE", COMES_LATE).times(1),
+        rule("/erp/call/SALESORDER_CANCEL", busy),
+    ]);
+    for attempt in 0_u32.. {
+        let another = attempt.saturating_mul(ANOTHER);
+        let order = order(number.saturating_add(another), Channel::Portal, item);
+        outside.erp_proxy.clear_log().await?;
+        outside.erp_proxy.set(&plan).await?;
+        through(run, &order).await?;
+        while !has_come(&outside.erp_proxy.log().await?) {
+            tokio::time::sleep(PAUSE).await;
         }
+        if in_erp(run, &order).await?.len() > 1 {
+            return Ok(order);
+        }
+    }
+    anyhow::bail!("no order has a ghost")
+}
+
+/// Whether what was to be delivered late has been.
+fn has_come(log: &[CallRecord]) -> bool {
+    log.iter()
+        .any(|call| call.repeat_of.is_some() && call.status.is_some())
+}
+
+/// What the ERP has of an order.
+async fn in_erp(run: &Run, order: &PlannedOrder) -> anyhow::Result<Vec<ErpOrder>> {
+    let records = run.estate.outside.records().await?;
+    let orders = records.orders.into_iter();
+    Ok(orders
+        .filter(|erp| erp.purchase_order_number == order.number)
+        .collect())
+}
+
+/// Until the ghost of an order is cleared away.
+async fn ghost(run: &Run, number: u32, item: &'static str) -> anyhow::Result<()> {
+    let order = haunted(run, number, item).await?;
+    run.estate.outside.erp_proxy.heal().await?;
+    let live = |erp: &&ErpOrder| erp.status != ErpStatus::Cancelled;
+    while in_erp(run, &order).await?.iter().filter(live).count() > 1 {
         tokio::time::sleep(PAUSE).await;
     }
+    Ok(())
+}
+
+/// Until a person is told of a ghost that was shipped, and lets both stand.
+async fn delivered(run: &Run, number: u32, item: &'static str) -> anyhow::Result<()> {
+    let order = haunted(run, number, item).await?;
+    let outside = &run.estate.outside;
+    let ours = in_erp(run, &order).await?;
+    let ghost = ours
+        .iter()
+        .find(|erp| erp.blocked && erp.status == ErpStatus::Open);
+    let ghost = ghost.with_context(|| format!("none of {ours:?} is a draft"))?;
+    run.delivered_by_hand(&ghost.number);
+    outside.deliver_by_hand(&ghost.number).await?;
+    outside.erp_proxy.heal().await?;
+    let seen = standing(run, &order, &["held"]).await?;
+    released_by_a_person(run, id_of(&seen)).await
 }
 
 async fn repeated(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
@@ -351,32 +410,25 @@ async fn held(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
         },
     )?;
     let seen = standing(run, order, &["held"]).await?;
+    released_by_a_person(run, id_of(&seen)).await
+}
+
+/// A person releases every hold of an order.
+async fn released_by_a_person(run: &Run, order_id: &str) -> anyhow::Result<()> {
+    let operator = run.crowd.turn(0)?.operator();
     loop {
         // A release whose answer was lost is seen in the order.
-        let read = callers
-            .operator()
-            .get(&format!("/v1/orders/{}", id_of(&seen)))
-            .await;
-        if let Ok(read) = read
-            && read.status == 200
-        {
+        let read = operator.get(&format!("/v1/orders/{order_id}")).await;
+        if let Some(read) = read.ok().filter(|read| read.status == 200) {
             let read = read.json();
-            let open = read
-                .get("holds")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            let Some(hold) = open.first() else {
+            let open = read.get("holds").and_then(Value::as_array);
+            let Some(hold) = open.into_iter().flatten().next() else {
                 return Ok(());
             };
             let hold = hold.get("hold").and_then(Value::as_u64);
             let hold = u32::try_from(hold.context("a hold has a number")?)?;
-            if callers
-                .operator()
-                .release(id_of(&seen), hold)
-                .await
-                .is_ok_and(|answer| answer.status.is_success())
-            {
+            let released = operator.release(order_id, hold).await;
+            if released.is_ok_and(|answer| answer.status.is_success()) {
                 return Ok(());
             }
         }

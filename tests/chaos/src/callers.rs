@@ -19,6 +19,7 @@ use tests::{
 use crate::{
     estate::Estate,
     orders::{Channel, PLENTIFUL, PlannedOrder, SCARCE},
+    outside::Outside,
 };
 
 /// The accounts and the clients of the issuer that act for them.
@@ -85,7 +86,7 @@ impl Callers {
             clock,
             url: url.to_owned(),
         };
-        callers.log_in(estate).await?;
+        callers.log_in(&estate.outside).await?;
         for item in PLENTIFUL.iter().chain(&SCARCE) {
             let seen = callers
                 .user("ACME")?
@@ -99,10 +100,10 @@ impl Callers {
     }
 
     /// New tokens for everybody: they live a quarter of an hour.
-    pub(crate) async fn log_in(&self, estate: &Estate) -> anyhow::Result<()> {
+    async fn log_in(&self, outside: &Outside) -> anyhow::Result<()> {
         for (account, client) in USERS {
-            let token = estate.outside.token(client).await?;
-            let user = PortalUser::new(estate.http.clone(), &self.url, token, account);
+            let token = outside.token(client).await?;
+            let user = PortalUser::new(outside.http.clone(), &self.url, token, account);
             let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
             users.insert(account, user);
         }
@@ -341,9 +342,9 @@ impl Crowd {
     }
 
     /// New tokens for everybody.
-    pub(crate) async fn log_in(&self, estate: &Estate) -> anyhow::Result<()> {
+    pub(crate) async fn log_in(&self, outside: &Outside) -> anyhow::Result<()> {
         for callers in self.callers.iter() {
-            callers.log_in(estate).await?;
+            callers.log_in(outside).await?;
         }
         Ok(())
     }

@@ -6,10 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use rustix::process::Signal;
-use sandbox::{
-    CreateClass,
-    fault::{Fault, FaultPlan, FaultRule, Latency},
-};
+use sandbox::fault::{Fault, FaultPlan, FaultRule, Latency};
 use serde::Serialize;
 use service_runtime::clock::Clock;
 
@@ -133,10 +130,7 @@ fn rested(course: &Course, records: &Records) -> Option<Timestamp> {
 }
 
 /// Backends that misbehave in every way, each now and then. Nothing of it lasts.
-///
-/// An ERP that is only `searchable` makes two orders of a request that reaches it twice, whoever doubled it: no search
-/// before or after helps, so that its requests are not doubled here. That is the residual risk of this class.
-pub(crate) fn backends(seed: u64, class: CreateClass) -> FaultPlan {
+pub(crate) fn backends(seed: u64) -> FaultPlan {
     let late = Latency::Uniform {
         min_ms: 500,
         max_ms: u64::try_from(LATEST_DELIVERY.as_millis()).unwrap_or(u64::MAX),
@@ -176,19 +170,27 @@ pub(crate) fn backends(seed: u64, class: CreateClass) -> FaultPlan {
         (0.02, Fault::StatusAfterCommit { status: 500 }),
         (0.03, status(503, None)),
         (0.02, status(429, Some(1))),
-        (0.05, Fault::Delay { latency: soon }),
+        (
+            0.05,
+            Fault::Delay {
+                latency: soon.clone(),
+            },
+        ),
     ];
-    let rules = faults
-        .into_iter()
-        .filter(|(_, fault)| {
-            class != CreateClass::Searchable || !matches!(fault, Fault::Duplicate { .. })
-        })
-        .map(|(probability, fault)| FaultRule {
-            probability,
-            name: fault.kind().to_owned(),
-            ..FaultRule::new("", fault)
-        })
-        .collect();
+    let doubled = FaultRule {
+        probability: 0.05,
+        name: "a create, twice".to_owned(),
+        ..FaultRule::new(
+            "/erp/call/SALESORDER_CREATE",
+            Fault::Duplicate { after: soon },
+        )
+    };
+    let others = faults.into_iter().map(|(probability, fault)| FaultRule {
+        probability,
+        name: fault.kind().to_owned(),
+        ..FaultRule::new("", fault)
+    });
+    let rules = std::iter::once(doubled).chain(others).collect();
     FaultPlan {
         seed,
         latency: Some(Latency::Lognormal {
@@ -196,6 +198,8 @@ pub(crate) fn backends(seed: u64, class: CreateClass) -> FaultPlan {
             sigma: 0.6,
             max_ms: 500,
         }),
+        // Each order's reference, so that its calls are found in the log.
+        subject: Some("/XREF".to_owned()),
         ..FaultPlan::of_rules(rules)
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Judgment {
     pub(crate) drafts_left: usize,
     /// Orders of which the ERP had more than one, all but one of them never released.
     pub(crate) ghosts: usize,
+    /// Orders of which the ERP has two that count, with a person to choose.
+    pub(crate) left_to_a_person: usize,
     /// Orders that are neither settled nor held, with what is known of them.
     pub(crate) unsettled: BTreeMap<Key, String>,
     pub(crate) violations: Vec<String>,
@@ -53,9 +55,31 @@ pub(crate) struct Judgment {
 
 impl Judgment {
     /// Whether nothing is left to come. What is lost now may only not have been taken yet: a document is acknowledged
-    /// when it is stored.
+    /// when it is stored. And a ghost in an ERP that knows no drafts is a second order until it is found.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unsettled.is_empty() && self.unanswered == 0 && self.lost == 0
+        let all_there = self.unanswered == 0 && self.lost == 0;
+        self.unsettled.is_empty() && all_there && self.released_twice == 0
+    }
+
+    /// Of both together.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.acknowledged, other.acknowledged),
+            (&mut self.refused, other.refused),
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.released, other.released),
+            (&mut self.held, other.held),
+            (&mut self.lost, other.lost),
+            (&mut self.released_twice, other.released_twice),
+            (&mut self.drafts_left, other.drafts_left),
+            (&mut self.ghosts, other.ghosts),
+            (&mut self.left_to_a_person, other.left_to_a_person),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        self.oversold_units = self.oversold_units.saturating_add(other.oversold_units);
+        self.unsettled.extend(other.unsettled);
+        self.violations.extend(other.violations);
     }
 }
 
@@ -74,6 +98,8 @@ struct Judge<'a> {
     case: &'a Case<'a>,
     by_key: BTreeMap<Key, Vec<&'a ErpOrder>>,
     by_number: BTreeMap<&'a str, Vec<&'a Pick>>,
+    /// Those that a person is told of beside the first of an order: they promise nothing.
+    set_aside: BTreeSet<&'a str>,
     judgment: Judgment,
 }
 
@@ -101,6 +127,7 @@ impl<'a> Judge<'a> {
             case,
             by_key,
             by_number,
+            set_aside: BTreeSet::new(),
             judgment: Judgment::default(),
         }
     }
@@ -119,6 +146,20 @@ impl<'a> Judge<'a> {
             // It knows no drafts: a ghost that was cancelled was never let through to a warehouse. And a change is a
             // revision of its own: what it replaces was released before.
             twice = orders.iter().filter(|order| counts(order)).count() > 1;
+        }
+        let held = self.case.told.get(&key).is_some_and(|told| told == "held");
+        if twice && held && self.case.class == CreateClass::Searchable {
+            // It cannot be told apart which of them is to stand: a person is told of both, and no warehouse of two.
+            let picked = ever
+                .iter()
+                .filter(|order| self.by_number.contains_key(order.number.as_str()));
+            twice = picked.count() > 1;
+            if !twice {
+                found.left_to_a_person = found.left_to_a_person.saturating_add(1);
+                let others = orders.iter().filter(|order| counts(order)).skip(1);
+                self.set_aside
+                    .extend(others.map(|order| order.number.as_str()));
+            }
         }
         if twice {
             found.released_twice = found.released_twice.saturating_add(1);
@@ -280,7 +321,7 @@ impl<'a> Judge<'a> {
             .records
             .orders
             .iter()
-            .filter(|order| counts(order));
+            .filter(|order| counts(order) && !self.set_aside.contains(order.number.as_str()));
         for line in live.flat_map(|order| &order.lines) {
             let from_stock = line
                 .confirmed_date

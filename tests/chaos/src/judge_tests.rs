@@ -34,7 +34,7 @@ fn acknowledged(number: &str) -> Course {
 
 fn order(number: &str, po: &str, quantity: &str) -> Value {
     json!({
-        "number": number, "account": "ACME", "purchase_order_number": po, "blocked": false, "status": "open",
+        "number": number, "reference": po, "account": "ACME", "purchase_order_number": po, "blocked": false, "status": "open",
         "created_at": AT, "lines": [{"item": "SKU-0023", "base_quantity": quantity, "site": "EAST",
                                      "confirmed_date": "2026-11-23"}],
     })
@@ -53,6 +53,16 @@ fn judged(
     picks: Vec<Value>,
     told: &[(&str, &str)],
 ) -> Judgment {
+    judged_of(CreateClass::Staged, courses, orders, picks, told)
+}
+
+fn judged_of(
+    class: CreateClass,
+    courses: &[Course],
+    orders: Vec<Value>,
+    picks: Vec<Value>,
+    told: &[(&str, &str)],
+) -> Judgment {
     let read = |values: Vec<Value>| Value::Array(values);
     let records = Records {
         orders: serde_json::from_value(read(orders)).unwrap(),
@@ -63,7 +73,7 @@ fn judged(
         .map(|(po, status)| (("ACME".to_owned(), (*po).to_owned()), (*status).to_owned()))
         .collect();
     judge(&Case {
-        class: CreateClass::Staged,
+        class,
         courses,
         records: &records,
         told: &told,
@@ -118,6 +128,27 @@ fn two_that_were_ever_released_are_one_too_many_and_a_draft_is_not() {
         (0, 1, 0)
     );
     assert!(found.violations.is_empty(), "{found:?}");
+}
+
+#[test]
+fn two_in_an_erp_without_drafts_are_one_too_many_until_a_person_is_told_of_them() {
+    let orders = || vec![order("1", "PO-1", "3"), order("2", "PO-1", "3")];
+    let one = [acknowledged("PO-1")];
+    let judged = |picks, told| {
+        let told = [("PO-1", told)];
+        judged_of(CreateClass::Searchable, &one, orders(), picks, &told)
+    };
+    let picked = vec![pick("a", "1", "3")];
+    let found = judged(picked, "released");
+    assert!(
+        found.released_twice == 1 && !found.is_settled(),
+        "{found:?}"
+    );
+    let found = judged(Vec::new(), "held");
+    assert_eq!((found.released_twice, found.left_to_a_person), (0, 1));
+    assert_eq!(found.held, 1);
+    let both = vec![pick("a", "1", "3"), pick("b", "2", "3")];
+    assert_eq!(judged(both, "held").released_twice, 1);
 }
 
 #[test]

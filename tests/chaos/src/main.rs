@@ -23,6 +23,7 @@ mod run;
 mod scenarios;
 mod suites;
 mod trace;
+mod twice;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -155,7 +156,12 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
 fn verdict(reports: &[Report]) -> anyhow::Result<ExitCode> {
     say("")?;
     for report in reports {
-        say(&format!("{:<28} {}", report.scenario, report.verdict()))?;
+        say(&format!(
+            "{:<28} {:>5} s  {}",
+            report.scenario,
+            report.seconds,
+            report.verdict()
+        ))?;
     }
     let good = reports.iter().all(Report::is_good);
     Ok(if good {

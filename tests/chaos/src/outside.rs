@@ -12,12 +12,14 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// What begins the reference of a pick request that is none of Orderway's.
-const STRANGER: &str = "STRANGER-";
+const STRANGER: &str = "STRANGER";
 
 /// A sales order of the ERP.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ErpOrder {
     pub(crate) number: String,
+    /// What Orderway calls it.
+    pub(crate) reference: String,
     pub(crate) account: String,
     pub(crate) purchase_order_number: String,
     /// A draft, or a draft that was cancelled.
@@ -165,10 +167,25 @@ impl Outside {
         Ok(())
     }
 
-    /// Somebody else's pick request, of an order that Orderway never had; its id.
+    /// Somebody at the ERP releases a blocked order, ships it, and invoices it.
+    pub(crate) async fn deliver_by_hand(&self, number: &str) -> anyhow::Result<()> {
+        let url = format!("{}/erp/call/SALESORDER_RELEASE", self.erp);
+        let request = self
+            .http
+            .post(url)
+            .header("X-Api-Key", SandboxConfig::ERP_KEY);
+        let body = json!({"BUKRS": "NWI", "VBELN": number});
+        let released = request.json(&body).send().await?;
+        released.error_for_status()?;
+        let url = format!("{}/erp/control/orders/{number}/ship-and-invoice", self.erp);
+        self.http.post(url).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// A pick request of an order that Orderway never had, under a reference like ours; its id.
     pub(crate) async fn strange_pick(&self, number: u32, item: &str) -> anyhow::Result<String> {
         let body = json!({
-            "clientRef": format!("{STRANGER}{number}"), "orderRef": format!("{number:010}"), "siteCode": "EAST",
+            "clientRef": format!("{STRANGER}{number}-EAST"), "orderRef": format!("{number:010}"), "siteCode": "EAST",
             "lines": [{"lineRef": "1", "skuCode": item, "qty": "1", "unit": "EACH"}],
         });
         let url = format!("{}/wms/v2/pickRequests", self.wms);

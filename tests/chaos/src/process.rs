@@ -108,11 +108,18 @@ impl Kept {
         pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
     }
 
-    /// Kills it and waits until it has been started again.
+    /// Kills it and waits until it has been started again, with the environment that it has now. One that is just being
+    /// started may have begun with the one before: it is killed too.
     pub(crate) async fn restart(&self) -> anyhow::Result<()> {
-        let before = self.starts();
-        self.signal(Signal::KILL);
-        self.until_started(before).await
+        loop {
+            if let Some(before) = self.kill() {
+                return self.until_started(before).await;
+            }
+            if let Some(failure) = self.failure() {
+                anyhow::bail!("{failure}");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn until_started(&self, before: u64) -> anyhow::Result<()> {
@@ -123,6 +130,13 @@ impl Kept {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    /// Which of its starts was killed; None where it does not run.
+    fn kill(&self) -> Option<u64> {
+        let state = self.state();
+        let killed = kill_process(state.pid?, Signal::KILL).is_ok();
+        killed.then_some(state.starts)
     }
 
     /// Ends it by a signal, and leaves it down.

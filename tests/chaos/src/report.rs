@@ -49,6 +49,12 @@ impl Report {
         self.figures.insert(name.to_owned(), json!(value));
     }
 
+    /// Adds to a figure.
+    pub(crate) fn count(&mut self, name: &str, more: u64) {
+        let before = self.figures.get(name).and_then(Value::as_u64);
+        self.note(name, before.unwrap_or(0).saturating_add(more));
+    }
+
     /// Notes what must hold; where it does not, it is a violation.
     pub(crate) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {

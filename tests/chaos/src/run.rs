@@ -2,15 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use anyhow::Context as _;
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
+use sandbox::CreateClass;
 use serde_json::{Value, json};
 use service_runtime::clock::Clock;
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
     ack_log::AckLog,
@@ -20,7 +21,7 @@ use crate::{
     events,
     judge::{Case, Judgment, Key, judge},
     orders::{PLENTIFUL, SCARCE, SCARCE_LEAD_DAYS, SITE},
-    outside::Records,
+    outside::{Outside, Records},
     process::last_lines,
     report::Report,
 };
@@ -28,6 +29,8 @@ use crate::{
 /// What there is of what there is plenty of.
 const PLENTY: u64 = 1_000_000;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Tokens live a quarter of an hour.
+const LOG_IN_EVERY: Duration = Duration::from_secs(300);
 /// After the orders are settled.
 const POSTED_WITHIN: Duration = Duration::from_secs(90);
 /// Orders and lines of logs that are told when a run does not settle.
@@ -54,6 +57,24 @@ pub(crate) struct Run {
     /// What there is of each scarce item.
     pub(crate) stock: BTreeMap<String, u32>,
     pub(crate) clock: Clock,
+    /// Orders of the ERP that somebody there released and shipped: none of Orderway's doing.
+    by_hand: Mutex<BTreeSet<String>>,
+    keys: JoinHandle<()>,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.keys.abort();
+    }
+}
+
+/// Callers log in again, and again.
+async fn keep_logged_in(crowd: Crowd, outside: Outside) {
+    loop {
+        tokio::time::sleep(LOG_IN_EVERY).await;
+        // The tokens that they have are good for a while yet.
+        drop(crowd.log_in(&outside).await);
+    }
 }
 
 impl Run {
@@ -78,6 +99,7 @@ impl Run {
         if plan.subscribed {
             subscribe(&estate, &crowd).await?;
         }
+        let keys = tokio::spawn(keep_logged_in(crowd.clone(), estate.outside.clone()));
         let log = Arc::new(AckLog::new(&estate.folder().join("acknowledged.jsonl"))?);
         Ok(Self {
             estate,
@@ -86,7 +108,18 @@ impl Run {
             plan,
             stock,
             clock: Clock::system(),
+            by_hand: Mutex::default(),
+            keys,
         })
+    }
+
+    /// Notes that somebody at the ERP releases and ships this order of it.
+    pub(crate) fn delivered_by_hand(&self, number: &str) {
+        self.by_hand().insert(number.to_owned());
+    }
+
+    fn by_hand(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.by_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is confirmed before this day is promised from stock.
@@ -133,7 +166,11 @@ impl Run {
     pub(crate) async fn judge(&self) -> anyhow::Result<(Judgment, Records)> {
         // What is told first may be old when the records are read, and never the other way round.
         let told = self.told().await?;
-        let records = self.estate.outside.records().await?;
+        let mut records = self.estate.outside.records().await?;
+        let by_hand = self.by_hand().clone();
+        records
+            .orders
+            .retain(|order| !by_hand.contains(&order.number));
         let courses = self.log.courses();
         let judgment = judge(&Case {
             class: self.plan.class,
@@ -176,12 +213,21 @@ impl Run {
         report: &mut Report,
         records: &Records,
     ) -> anyhow::Result<()> {
-        let accepted = records
+        let live = records
             .orders
             .iter()
             .filter(|order| !order.blocked && order.status != crate::outside::ErpStatus::Cancelled);
+        let mut accepted: BTreeMap<Key, usize> = BTreeMap::new();
+        for order in live {
+            let key = (order.account.clone(), order.purchase_order_number.clone());
+            let count = accepted.entry(key).or_default();
+            *count = count.saturating_add(1);
+        }
+        // Of two that count, a person chooses: until then none is accepted.
         let accepted = accepted
-            .map(|order| (order.account.clone(), order.purchase_order_number.clone()))
+            .into_iter()
+            .filter(|(_, count)| *count == 1)
+            .map(|(key, _)| key)
             .collect();
         let begun = Instant::now();
         while self.plan.subscribed && begun.elapsed() < POSTED_WITHIN {
@@ -208,7 +254,18 @@ impl Run {
         report.note("lost", found.lost);
         report.note("released twice", found.released_twice);
         report.note("oversold units", found.oversold_units.to_string());
-        report.note("with ghosts in the ERP, none released", found.ghosts);
+        let ghosts = if self.plan.class == CreateClass::Searchable {
+            "made twice by the ERP, one cancelled"
+        } else {
+            "with ghosts in the ERP, none released"
+        };
+        report.note(ghosts, found.ghosts.saturating_sub(found.left_to_a_person));
+        if found.left_to_a_person > 0 {
+            report.note(
+                "made twice, with a person to choose",
+                found.left_to_a_person,
+            );
+        }
         report.note("drafts not yet cleared away", found.drafts_left);
         report.note("settled after, s", took.as_secs());
         report.violations.extend(found.violations.iter().cloned());
@@ -225,7 +282,7 @@ impl Run {
     pub(crate) async fn finish(&self, report: &mut Report, found: &Judgment) {
         for layer in &self.estate.layers {
             let name = layer.process.name();
-            report.note(&format!("starts of {name}"), layer.process.starts());
+            report.count(&format!("starts of {name}"), layer.process.starts());
         }
         if report.is_good() {
             return;

@@ -48,20 +48,20 @@ pub(crate) fn short(options: &Options) -> Vec<Vec<Step>> {
     vec![
         vec![
             (Scenario::CrashPoints, plain()),
-            (Scenario::CrashPoints, on_postgres(options)),
+            (Scenario::Kills, of(CreateClass::Unique, 150)),
             (Scenario::Nats, plain()),
+            (Scenario::Reservations, on_postgres(options)),
+            (Scenario::Postgres, plain()),
         ],
         vec![
             (Scenario::Kills, of(CreateClass::Staged, 300)),
-            (Scenario::Kills, of(CreateClass::Unique, 150)),
+            (Scenario::CrashPoints, on_postgres(options)),
             (Scenario::Kills, of(CreateClass::Searchable, 100)),
-            (Scenario::Postgres, plain()),
-            (Scenario::Reservations, on_postgres(options)),
+            (Scenario::Flood, plain()),
         ],
         vec![
             (Scenario::Outage, plain()),
             (Scenario::Storm, plain()),
-            (Scenario::Flood, plain()),
             (Scenario::Reservations, plain()),
             (Scenario::Syscalls, plain()),
         ],

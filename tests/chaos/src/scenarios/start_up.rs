@@ -93,7 +93,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
 
     process.process.set_environment(CONCURRENCY, Some("2"));
     started(&run, process, &mut report, "after a copy").await?;
-    run.crowd.log_in(&run.estate).await?;
+    run.crowd.log_in(&run.estate.outside).await?;
     left_under_way(&run, &store, rest).await?;
     process.process.put_down(Signal::KILL).await;
     process.process.set_environment(CONCURRENCY, None);
@@ -334,7 +334,7 @@ async fn judged(run: &Run) -> anyhow::Result<(Judgment, Records)> {
 
 /// An order is taken, and the lists and the feed answer, as they do in a small store.
 async fn answers(run: &Run, seed: u64, report: &mut Report) -> anyhow::Result<()> {
-    run.crowd.log_in(&run.estate).await?;
+    run.crowd.log_in(&run.estate.outside).await?;
     let order = planned(seed, "AFTERWARDS", 1, Mix::PORTAL).pop();
     let order: PlannedOrder = order.context("one was planned")?;
     let begun = Instant::now();
