@@ -45,7 +45,7 @@ const EXAMINED: u32 = 100_000;
 /// What an order takes of the disk, and more.
 const ORDER_BYTES: u64 = 25_000;
 const RATE: u32 = 25;
-const SETTLED_WITHIN: Duration = Duration::from_secs(300);
+const SETTLED_WITHIN: Duration = Duration::from_secs(600);
 /// What is asked of the product.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// A deadline of liveness.
@@ -100,7 +100,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     let open = orders_under_way(&store)?;
     report.note("orders that the ERP is to get", open);
     report.must(open >= under_way, || {
-        format!("{open} orders are under way, and {under_way} were wanted")
+        format!("{open} orders were left under way, and {under_way} were wanted")
     });
     run.estate.outside.erp_proxy.heal().await?;
     report.note("MiB of the file", size(&store)? / 1_048_576);
@@ -224,12 +224,7 @@ async fn left_under_way(run: &Run, store: &Path, orders: Vec<PlannedOrder>) -> a
         .settled(SETTLED_WITHIN)
         .await;
     // A document is acknowledged when it is stored, and its order taken a little later.
-    while orders_under_way(store)? < count {
-        anyhow::ensure!(
-            begun.elapsed() < SETTLED_WITHIN,
-            "of {count} orders {} are under way",
-            orders_under_way(store)?
-        );
+    while orders_under_way(store)? < count && begun.elapsed() < SETTLED_WITHIN {
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
