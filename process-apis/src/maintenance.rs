@@ -15,7 +15,6 @@ use service_runtime::{clock::Clock, config::HumanDuration};
 
 use crate::{
     config::Config,
-    effects::{EffectKind, create_order},
     orders::replay::{Summary, replay, replay_all},
     store::{
         AuditEntry, Cause, Commit, Engine, Kept, Outdated, Store, move_store,
@@ -64,6 +63,9 @@ pub enum Maintenance {
         #[arg(long)]
         from: PathBuf,
     },
+    /// Notes that the store was set back to an earlier state by other means than `restore`, such as a point-in-time
+    /// recovery of `PostgreSQL`: what was done outside for the orders in it is in doubt. All processes must be stopped.
+    SetBack,
 }
 
 /// Does it, and tells what came of it on `out`. False = it was done, and found something wrong.
@@ -110,6 +112,7 @@ pub async fn run(
         }
         Maintenance::MoveStore { to } => move_to_postgres(to, config, out).await,
         Maintenance::Restore { from } => restore(&from, &data_file(config)?, out),
+        Maintenance::SetBack => set_back(config, out).await,
     }
 }
 
@@ -270,13 +273,9 @@ fn announcement(of: &Outdated, at: Timestamp) -> Commit {
 }
 
 fn restore(from: &Path, path: &Path, out: &mut impl Write) -> anyhow::Result<bool> {
-    let stamp = Clock::system().now().strftime("%Y%m%dT%H%M%SZ");
-    let kept = format!(".before-{stamp}");
     let now = Clock::system().now();
-    let doubt = |progress| Ok(create_order::in_doubt(progress, now)?);
-    let kind = EffectKind::CreateErpOrder.word();
-    let (restored, before) =
-        backup::restore(from, path, &kept, (kind, &doubt)).context("nothing was changed")?;
+    let kept = format!(".before-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let (restored, before) = backup::restore(from, path, &kept, now)?;
     writeln!(
         out,
         "{} holds {} orders up to feed position {} again",
@@ -289,7 +288,27 @@ fn restore(from: &Path, path: &Path, out: &mut impl Write) -> anyhow::Result<boo
     }
     writeln!(
         out,
-        "what was acknowledged after the backup is not in it: follow docs/runbooks/restore.md before it serves"
+        "what was acknowledged after the backup is not in it: follow docs/runbooks/backup-and-restore.md before it serves"
+    )?;
+    Ok(true)
+}
+
+async fn set_back(config: &Config, out: &mut impl Write) -> anyhow::Result<bool> {
+    let path = &config.store.path;
+    ensure!(
+        config.store.postgres().is_some() || path.is_file(),
+        "there is no {}",
+        path.display()
+    );
+    let opened = Engine::open(&config.store).await?;
+    let now = Clock::system().now();
+    let noted = opened.store().set_back(now).await;
+    opened.close().await;
+    noted?;
+    writeln!(
+        out,
+        "orders taken before {now} are looked for in the ERP and the warehouse before anything is created there; go on \
+         with docs/runbooks/backup-and-restore.md before it serves"
     )?;
     Ok(true)
 }

@@ -12,7 +12,6 @@ use canonical_model::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{backoff::Pause, tries::Tries};
 
@@ -58,18 +57,8 @@ pub struct Progress {
     pub person_asked: bool,
     /// What was tried since then.
     pub tries: Tries,
-}
-
-/// What is known of a create that may have gone further than was written down, because the store was set back: a call may
-/// have been begun, so the ERP is searched before it is asked.
-pub fn in_doubt(progress: Value, now: Timestamp) -> Result<Value, serde_json::Error> {
-    let mut progress: Progress =
-        serde_json::from_value::<Option<Progress>>(progress)?.unwrap_or_default();
-    progress.in_flight.get_or_insert(InFlight {
-        call: Mutation::Create,
-        until: now,
-    });
-    serde_json::to_value(progress)
+    /// Which setting back of the store was heeded.
+    pub set_back_heeded: Option<Timestamp>,
 }
 
 /// A call that was begun.
@@ -110,6 +99,8 @@ pub struct Situation<'a> {
     pub chosen: Option<&'a ErpOrderNumber>,
     /// How often a person had it tried again.
     pub retries: u32,
+    /// When the store was set back to a state in which a create may have been done that it does not know of.
+    pub set_back_at: Option<Timestamp>,
     /// After so long a person is asked, whatever it is that does not come to an end.
     pub settle_within: SignedDuration,
     /// Now.
@@ -221,12 +212,11 @@ impl Planner<'_> {
         match observation {
             Observation::Fresh => {
                 self.heed_person();
-                if let Some(InFlight {
-                    call: Mutation::Create,
-                    until,
-                }) = in_flight
-                {
-                    self.note_unknown(until);
+                let broken_off = in_flight
+                    .filter(|begun| begun.call == Mutation::Create)
+                    .map(|begun| begun.until);
+                if let Some(since) = self.heed_set_back().or(broken_off) {
+                    self.note_unknown(since);
                 }
                 self.resume()
             }
@@ -292,6 +282,15 @@ impl Planner<'_> {
             doubt: !looked_at && self.p.doubt,
             ..std::mem::take(&mut self.p)
         };
+    }
+
+    /// A create may have been done that was forgotten since.
+    fn heed_set_back(&mut self) -> Option<Timestamp> {
+        let newer = self.s.set_back_at > self.p.set_back_heeded;
+        let at = self.s.set_back_at.filter(|_| newer)?;
+        self.p.set_back_heeded = Some(at);
+        self.p.tries.note(at, "the store was set back".to_owned());
+        Some(at)
     }
 
     fn note_try(&mut self, in_flight: Option<&InFlight>, observation: &Observation) {

@@ -65,6 +65,7 @@ struct Doer {
     accepted: bool,
     chosen: Option<ErpOrderNumber>,
     retries: u32,
+    set_back_at: Option<Timestamp>,
     progress: Progress,
 }
 
@@ -78,6 +79,7 @@ impl Doer {
             accepted: false,
             chosen: None,
             retries: 0,
+            set_back_at: None,
             progress,
         }
     }
@@ -92,6 +94,7 @@ impl Doer {
             accepted: self.accepted,
             chosen: self.chosen.as_ref(),
             retries: self.retries,
+            set_back_at: self.set_back_at,
             settle_within: SignedDuration::from_hours(72),
             now: self.now,
         };
@@ -171,6 +174,31 @@ fn staged_looks_where_the_answer_is_not_what_was_asked(#[case] answered: ErpOrde
     let mut doer = Doer::new(CreateClass::Staged);
     doer.step(Observation::Fresh);
     assert_eq!(doer.step(Observation::Created(answered)), Step::List);
+}
+
+#[test]
+fn once_the_store_was_set_back_a_create_is_begun_in_doubt_and_only_once() {
+    for class in ALL {
+        let mut doer = Doer::new(class);
+        doer.set_back_at = Some(start());
+        let first = doer.step(Observation::Fresh);
+        match class {
+            CreateClass::Unique => assert_eq!(first, Step::Create),
+            CreateClass::Staged | CreateClass::Searchable => {
+                assert!(waits(&first), "{class:?}");
+                assert_eq!(doer.later(30), Step::List);
+                assert!(doer.progress.unknowns == 1 && doer.progress.doubt);
+            }
+            CreateClass::Blind => {
+                let Step::Unknown(detail) = first else {
+                    panic!("{first:?}")
+                };
+                assert!(detail.contains("the store was set back"), "{detail}");
+                doer.retries = 1;
+                assert_eq!(doer.later(60), Step::Create, "a person has looked");
+            }
+        }
+    }
 }
 
 #[test]

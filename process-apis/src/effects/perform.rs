@@ -86,6 +86,7 @@ impl Worker {
                 accepted: state.accepted_at.is_some(),
                 chosen: state.sales_order_number.as_ref(),
                 retries: state.retries,
+                set_back_at: held.set_back_at(&state),
                 settle_within: self.settle_within(),
                 now: self.clock.now(),
             };
@@ -339,6 +340,7 @@ impl Worker {
                 wanted: state.cancelling.is_none(),
                 quiet_period,
                 retries: state.retries,
+                set_back_at: held.set_back_at(&state),
                 settle_within: self.settle_within(),
                 now: self.clock.now(),
             };

@@ -45,6 +45,8 @@ pub struct Progress {
     pub searches: u32,
     /// What was tried since then.
     pub tries: Tries,
+    /// Which setting back of the store was heeded.
+    pub set_back_heeded: Option<Timestamp>,
 }
 
 /// What is known besides the progress.
@@ -62,6 +64,8 @@ pub struct Situation<'a> {
     pub quiet_period: SignedDuration,
     /// How often a person had it tried again.
     pub retries: u32,
+    /// When the store was set back to a state in which the warehouse may have been told without its knowing.
+    pub set_back_at: Option<Timestamp>,
     /// After so long a person is asked, whatever it is that does not come to an end.
     pub settle_within: SignedDuration,
     /// Now.
@@ -151,8 +155,8 @@ impl Planner<'_> {
         match observation {
             Observation::Fresh => {
                 self.heed_person();
-                if let Some(until) = in_flight {
-                    self.note_unknown(until);
+                if let Some(since) = self.heed_set_back().or(in_flight) {
+                    self.note_unknown(since);
                 }
                 self.resume()
             }
@@ -204,6 +208,15 @@ impl Planner<'_> {
             unknown_since: self.p.unknown_since.filter(|_| !looked_at),
             ..std::mem::take(&mut self.p)
         };
+    }
+
+    /// The warehouse may have been told, and that was forgotten since.
+    fn heed_set_back(&mut self) -> Option<Timestamp> {
+        let newer = self.s.set_back_at > self.p.set_back_heeded;
+        let at = self.s.set_back_at.filter(|_| newer)?;
+        self.p.set_back_heeded = Some(at);
+        self.p.tries.note(at, "the store was set back".to_owned());
+        Some(at)
     }
 
     fn note_unknown(&mut self, since: Timestamp) {
@@ -371,6 +384,7 @@ mod tests {
             wanted: true,
             quiet_period,
             retries: 0,
+            set_back_at: None,
             now: now(),
         }
     }
@@ -475,6 +489,34 @@ mod tests {
         assert_eq!(
             next_step(situation, crashed, Observation::Fresh).0,
             Step::Search
+        );
+    }
+
+    #[test]
+    fn once_the_store_was_set_back_it_is_searched_before_the_warehouse_is_told_once() {
+        let waiting = Situation {
+            set_back_at: Some(now()),
+            ..at(ReleaseStage::Waiting)
+        };
+        let (step, progress) = next_step(waiting, Progress::default(), Observation::Fresh);
+        assert_eq!(step, Step::Begin);
+        let begun = Situation {
+            stage: Some(ReleaseStage::Begun),
+            ..later(waiting, 5)
+        };
+        let (step, progress) = next_step(begun, progress, Observation::Fresh);
+        assert_eq!(step, Step::Search);
+        let there = Observation::Found(vec![release(WarehouseReleaseState::InProgress)]);
+        let (step, _) = next_step(begun, progress.clone(), there);
+        assert_eq!(step, Step::Released("R-1".to_owned()));
+        let none = || Observation::Found(Vec::new());
+        let (_, progress) = next_step(begun, progress, none());
+        let (step, progress) = next_step(later(begun, 5), progress, none());
+        assert_eq!(step, Step::Create, "what is not there is released");
+        assert_eq!(
+            progress.set_back_heeded,
+            Some(now()),
+            "and is not in doubt again"
         );
     }
 

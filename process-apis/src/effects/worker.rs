@@ -582,6 +582,12 @@ impl Held {
         }
     }
 
+    /// When the store was set back after the order was taken: what was done for it before may not be written down.
+    pub(super) fn set_back_at(&self, state: &OrderState) -> Option<Timestamp> {
+        let at = self.effect.set_back_at;
+        at.filter(|at| state.order.received_at <= *at)
+    }
+
     /// What was written down; nothing was, at first.
     pub(super) fn progress<P: Default + serde::de::DeserializeOwned>(
         &self,

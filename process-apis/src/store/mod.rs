@@ -289,6 +289,8 @@ pub struct LeasedEffect {
     pub traceparent: String,
     /// Business correlation id of its cause.
     pub correlation_id: String,
+    /// When the store was last set back to an earlier state, if ever.
+    pub set_back_at: Option<Timestamp>,
 }
 
 /// Where the coordination state is kept.
@@ -495,6 +497,8 @@ pub trait Store: Send + Sync + 'static {
     async fn outdated(&self, kept: Kept) -> Result<Vec<Outdated>, StoreError>;
     /// Removes a share of what is no longer kept; answers how many rows. Call it again while it answers more than 0.
     async fn forget(&self, kept: Kept, limit: u16) -> Result<u64, StoreError>;
+    /// Notes that the store was set back to an earlier state: what was done outside for older orders is in doubt.
+    async fn set_back(&self, at: Timestamp) -> Result<(), StoreError>;
     /// Whether it can be written to.
     async fn check(&self) -> Result<(), StoreError>;
 }

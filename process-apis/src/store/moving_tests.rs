@@ -57,6 +57,7 @@ async fn every_table_comes_over_as_it_is() {
             news::quarantined_news_are_listed_until_a_person_puts_them_aside,
             streams::one_failing_commit_does_not_spoil_others,
             subscriptions::dead_letters_are_kept_for_a_time,
+            effects::whoever_leases_is_told_that_the_store_was_set_back,
         ],
     }
     for table in [
@@ -80,6 +81,7 @@ async fn every_table_comes_over_as_it_is() {
         "sales_order",
         "session",
         "session_key",
+        "set_back",
         "stock",
         "stock_movement",
         "subscription",

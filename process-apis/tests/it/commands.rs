@@ -49,7 +49,20 @@ async fn a_store_at_work_is_replayed_and_backed_up_and_comes_back() {
         text(&at_work)
     );
 
+    let at_work = run(folder, &["set-back"]);
+    assert!(
+        !at_work.status.success() && text(&at_work).contains("another process has"),
+        "{}",
+        text(&at_work)
+    );
+
     drop(serving);
+    let noted = run(folder, &["set-back"]);
+    assert!(
+        noted.status.success() && text(&noted).contains("are looked for in the ERP"),
+        "{}",
+        text(&noted)
+    );
     let restored = run(folder, &["restore", "--from", backup]);
     assert!(restored.status.success(), "{}", text(&restored));
     let kept = fs::read_dir(folder).unwrap().flatten();
@@ -66,6 +79,7 @@ fn what_cannot_be_read_is_told_and_nothing_is_made() {
         vec!["replay"],
         vec!["backup", "--to", "never.sqlite"],
         vec!["restore", "--from", "absent.sqlite"],
+        vec!["set-back"],
     ] {
         let ended = run(folder, &arguments);
         assert!(!ended.status.success(), "{arguments:?}");

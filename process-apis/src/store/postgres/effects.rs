@@ -95,12 +95,14 @@ pub(super) async fn lease(
     until: Timestamp,
     limit: u16,
 ) -> Result<Vec<LeasedEffect>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM lease_effects($1, $2, $3)")
-        .bind(nanoseconds(now))
-        .bind(nanoseconds(until))
-        .bind(i32::from(limit))
-        .fetch_all(pool)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT *, (SELECT at FROM set_back) AS set_back_at FROM lease_effects($1, $2, $3)",
+    )
+    .bind(nanoseconds(now))
+    .bind(nanoseconds(until))
+    .bind(i32::from(limit))
+    .fetch_all(pool)
+    .await?;
     rows.iter().map(read_leased).collect()
 }
 
@@ -118,7 +120,20 @@ fn read_leased(row: &PgRow) -> Result<LeasedEffect, StoreError> {
         created_at: row.at("created_at")?,
         traceparent: row.try_get("traceparent")?,
         correlation_id: row.try_get("correlation_id")?,
+        set_back_at: row.maybe_at("set_back_at")?,
     })
+}
+
+/// Notes that the store was set back.
+pub(super) async fn set_back(pool: &PgPool, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO set_back (id, at) VALUES (1, $1)
+         ON CONFLICT (id) DO UPDATE SET at = greatest(set_back.at, excluded.at)",
+    )
+    .bind(nanoseconds(at))
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn begin_attempt(pool: &PgPool, start: &AttemptStart) -> Result<(), StoreError> {

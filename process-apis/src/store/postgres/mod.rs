@@ -508,6 +508,10 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn set_back(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.server.bounded(effects::set_back(&self.pool, at)).await
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         let written = async {
             sqlx::query("UPDATE store_check SET times = times + 1")

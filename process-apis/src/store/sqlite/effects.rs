@@ -171,7 +171,13 @@ pub(super) fn lease(
     connection
         .prepare_cached(WAKE)?
         .execute(params![At(now), WOKEN])?;
-    let chosen = choose(connection, now, until, usize::from(limit))?;
+    let mut chosen = choose(connection, now, until, usize::from(limit))?;
+    if !chosen.is_empty() {
+        let set_back_at = set_back_at(connection)?;
+        for effect in &mut chosen {
+            effect.set_back_at = set_back_at;
+        }
+    }
     for effect in &chosen {
         connection
             .prepare_cached(
@@ -232,11 +238,29 @@ fn read_candidate(row: &Row<'_>, until: Timestamp) -> rusqlite::Result<Candidate
         created_at,
         traceparent: row.get(8)?,
         correlation_id: row.get(9)?,
+        set_back_at: None,
     };
     Ok(Candidate {
         seq: row.get(0)?,
         effect,
     })
+}
+
+/// Notes that the store was set back.
+pub(super) fn set_back(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO set_back (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at)",
+        [At(at)],
+    )?;
+    Ok(())
+}
+
+fn set_back_at(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<At> = connection
+        .prepare_cached("SELECT at FROM set_back")?
+        .query_row((), |row| row.get(0))
+        .optional()?;
+    Ok(at.map(|at| at.0))
 }
 
 pub(super) fn begin_attempt(

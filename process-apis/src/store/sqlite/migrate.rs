@@ -78,6 +78,12 @@ const MIGRATIONS: &[Migration] = &[
         8,
         include_str!("../../../migrations/sqlite/0008_retention.sql"),
     ),
+    step(
+        10,
+        "set_back",
+        10,
+        include_str!("../../../migrations/sqlite/0010_set_back.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

@@ -550,6 +550,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn set_back(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.writer
+            .run(move |connection| effects::set_back(connection, at))
+            .await
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         let write = |connection: &rusqlite::Connection| {
             connection

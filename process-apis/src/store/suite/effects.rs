@@ -323,3 +323,12 @@ pub(in super::super) async fn what_is_on_its_way_into_an_erp_is_counted(store: S
     }
     assert_eq!(store.backlog().await.unwrap(), waiting(1, 5));
 }
+
+pub(in crate::store) async fn whoever_leases_is_told_that_the_store_was_set_back(store: Shared) {
+    add(&store, 1, 0, None).await;
+    assert_eq!(lease(&store, 0).await[0].set_back_at, None);
+    store.set_back(at(5)).await.unwrap();
+    store.set_back(at(1)).await.unwrap();
+    let again = lease(&store, 60).await;
+    assert_eq!(again[0].set_back_at, Some(at(5)), "the newest counts");
+}

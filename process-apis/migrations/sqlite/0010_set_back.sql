@@ -1,0 +1,6 @@
+-- When the store was last set back to an earlier state, if ever: what was done outside for an order older than this may
+-- not be written down. A release that does not look here would do it again.
+CREATE TABLE set_back (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at INTEGER NOT NULL
+) STRICT;
