@@ -220,10 +220,12 @@ async fn retain(
             quotes,
             reservations,
             documents,
+            decisions,
         } = of;
         writeln!(
             out,
-            "{company}: {orders} orders, {quotes} quotes, {reservations} reservations, {documents} documents"
+            "{company}: {orders} orders, {quotes} quotes, {reservations} reservations, {documents} documents, \
+             {decisions} decision records"
         )?;
     }
     if outdated.is_empty() {
@@ -253,6 +255,7 @@ fn announcement(of: &Outdated, at: Timestamp) -> Commit {
         "quotes": of.quotes,
         "reservations": of.reservations,
         "documents": of.documents,
+        "decisions": of.decisions,
     });
     Commit {
         cause: Some(Cause {

@@ -68,6 +68,7 @@ async fn every_table_comes_over_as_it_is() {
         "credit",
         "credit_movement",
         "decision",
+        "decision_fact",
         "document",
         "document_key",
         "document_outcome",

@@ -28,6 +28,7 @@ pub(super) fn given(record: &DecisionRecord, parts: &mut Parts) -> Result<Value,
     }
     Ok(json!({
         "id": record.decision_id,
+        "subject": record.subject.parse::<Uuid>().ok(),
         "record": parts.text(&slim)?,
         "facts": parts.text(&facts)?,
         "contents": contents,

@@ -13,13 +13,16 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use sqlx::{PgConnection, Row as _};
 use tokio::{task::JoinHandle, time::timeout};
+use uuid::Uuid;
 
 use super::{
     super::{
-        Commit, CreditKey, CreditLevelFact, IdempotencyAnswer, Store, StoreError,
+        Commit, CreditKey, CreditLevelFact, IdempotencyAnswer, Store, StoreError, StreamKind,
         sqlite::SqliteStore,
-        suite::{channel_twins, ledger_twins, races},
+        suite::{channel_twins, ledger_twins, races, retention},
     },
+    PostgresStore,
+    commit::Arguments,
     testing::TestDatabase,
 };
 
@@ -256,3 +259,70 @@ fn the_mailbox_is_that_of_the_embedded_engine() {
         async |one, other, steps| channel_twins::run(&one, &other, steps).await,
     );
 }
+
+/// What is written to an order while its removal waits for it must not be removed with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_touched_while_it_is_removed_stays() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let store = database.open().await;
+    let order = Uuid::from_u128(1);
+    let decision = retention::decided(order, 0);
+    let ended = retention::ended_with(order, &decision);
+    store.commit(ended).await.unwrap();
+    let mut first = database.connect().await;
+    run(
+        &mut first,
+        "BEGIN; UPDATE sales_order SET version = 2;
+         INSERT INTO effect (id, kind, order_id, state, due_at, created_at, traceparent, correlation_id, payload, progress)
+         SELECT gen_random_uuid(), 'create_erp_order', id, 'pending', 0, 0, '', '', '{}', 'null' FROM sales_order",
+    )
+    .await;
+    let removed = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.forget(retention::kept_since(600), 10).await }
+    });
+    until_waited_for(&mut first).await;
+    run(&mut first, "COMMIT").await;
+    assert_eq!(removed.await.unwrap().unwrap(), 0);
+    assert!(
+        store
+            .state(StreamKind::Order, order)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+/// A commit finds a fact there and counts on it; whoever removes the last decision before must see that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fact_that_is_being_referred_to_is_not_removed() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let store = database.open().await;
+    let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let ended = retention::ended_with(old, &retention::decided(old, 0));
+    store.commit(ended).await.unwrap();
+    let decision = retention::decided(new, 0);
+    let mut first = database.connect().await;
+    run(&mut first, "BEGIN").await;
+    let arguments = Arguments::of(&retention::only(&decision)).unwrap();
+    arguments.run(&mut first).await.unwrap();
+    let removed = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.forget(retention::kept_since(600), 10).await }
+    });
+    until_waited_for(&mut first).await;
+    run(&mut first, "COMMIT").await;
+    assert_eq!(removed.await.unwrap().unwrap(), 1);
+    let (_, found) = store.decision(decision.decision_id).await.unwrap().unwrap();
+    assert_eq!(found, decision);
+    let facts: i64 = sqlx::query_scalar("SELECT count(*) FROM fact_blob")
+        .fetch_one(&mut first)
+        .await
+        .unwrap();
+    assert_eq!(facts, 2, "the old one's own is gone");
+}
+

@@ -33,14 +33,20 @@ pub(super) fn write(
     }
     connection
         .prepare_cached(
-            "INSERT INTO decision (id, company, record, facts) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO decision (id, company, record, facts, subject) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             Id(record.decision_id),
             cause.company.as_str(),
             Json(slim),
-            Json(facts)
+            Json(&facts),
+            record.subject.parse().ok().map(Id),
         ])?;
+    for key in facts.keys() {
+        connection
+            .prepare_cached("INSERT INTO decision_fact (decision, hash) VALUES (?1, unhex(?2))")?
+            .execute(params![Id(record.decision_id), key])?;
+    }
     Ok(())
 }
 

@@ -84,6 +84,12 @@ const MIGRATIONS: &[Migration] = &[
         10,
         include_str!("../../../migrations/sqlite/0010_set_back.sql"),
     ),
+    step(
+        11,
+        "decision_fact",
+        11,
+        include_str!("../../../migrations/sqlite/0011_decision_fact.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

@@ -8,21 +8,10 @@ use rusqlite::{Connection, params};
 use super::{
     super::{
         StoreError,
-        retention::{Kept, Outdated, least_id},
+        retention::{KINDS, Kept, Kind, Outdated, least_id},
     },
     value::{At, Id, Text, count},
 };
-
-/// Those of each kind that are no longer kept: `?1` is the least id given out at the instant `?2`.
-const ORDERS: &str = "FROM sales_order AS old WHERE id < ?1 AND status IN ('shipped', 'rejected', 'cancelled')
-    AND NOT EXISTS (SELECT 1 FROM effect WHERE order_id = old.id AND state IN ('pending', 'leased', 'stopped'))
-    AND NOT EXISTS (SELECT 1 FROM event WHERE stream_id = old.id AND stream_kind = 'order' AND time >= ?2)";
-const QUOTES: &str = "FROM quote AS old WHERE id < ?1 AND expires_at < ?2";
-const RESERVATIONS: &str = "FROM reservation AS old WHERE id < ?1 AND expires_at IS NULL
-    AND NOT EXISTS (SELECT 1 FROM event WHERE stream_id = old.id AND stream_kind = 'reservation' AND time >= ?2)";
-const DOCUMENTS: &str = "FROM document AS old WHERE id < ?1 AND created_at < ?2
-    AND state IN ('answered', 'delivered', 'refused')
-    AND NOT EXISTS (SELECT 1 FROM document_key WHERE document_id = old.id)";
 
 pub(super) fn outdated(connection: &Connection, kept: &Kept) -> Result<Vec<Outdated>, StoreError> {
     let mut companies = BTreeMap::new();
@@ -35,70 +24,74 @@ pub(super) fn outdated(connection: &Connection, kept: &Kept) -> Result<Vec<Outda
             let of_company = companies
                 .entry(company.clone())
                 .or_insert_with(|| Outdated::none(company));
-            *field(of_company) = count(row.get(1)?);
+            let field = field(of_company);
+            *field = field.saturating_add(count(row.get(1)?));
         }
         Ok::<_, StoreError>(())
     };
-    add(ORDERS, kept.orders, |of| &mut of.orders)?;
-    add(QUOTES, kept.quotes, |of| &mut of.quotes)?;
-    add(RESERVATIONS, kept.reservations, |of| &mut of.reservations)?;
-    add(DOCUMENTS, kept.documents, |of| &mut of.documents)?;
+    for kind in &KINDS {
+        let (old, since) = (kind.old(), (kind.since)(kept));
+        add(&old, since, kind.count)?;
+        if kind.stream.is_some() {
+            let decisions = format!("FROM decision WHERE subject IN (SELECT id {old})");
+            add(&decisions, since, |of| &mut of.decisions)?;
+        }
+    }
     Ok(companies.into_values().collect())
 }
 
 /// Removes a share; answers how many rows it was, and 0 at the end.
 pub(super) fn forget(connection: &Connection, kept: &Kept, limit: u16) -> Result<u64, StoreError> {
-    connection
-        .execute_batch("CREATE TEMP TABLE IF NOT EXISTS old (id BLOB PRIMARY KEY) WITHOUT ROWID")?;
-    let choose = |from: &str, since| -> Result<u64, StoreError> {
-        connection.execute("DELETE FROM temp.old", ())?;
-        let sql = format!("INSERT INTO temp.old SELECT id {from} ORDER BY id LIMIT ?3");
-        let chosen = connection.execute(&sql, params![Id(least_id(since)), At(since), limit])?;
-        Ok(u64::try_from(chosen).unwrap_or(u64::MAX))
-    };
-    let remove = |statements: &[&str]| -> Result<(), StoreError> {
-        for statement in statements {
-            connection.execute(statement, ())?;
-        }
-        Ok(())
-    };
-    let orders = choose(ORDERS, kept.orders)?;
-    remove(&[
-        "DELETE FROM effect WHERE order_id IN (SELECT id FROM temp.old)",
-        "DELETE FROM event WHERE stream_kind = 'order' AND stream_id IN (SELECT id FROM temp.old)",
-        "DELETE FROM sales_order WHERE id IN (SELECT id FROM temp.old)",
-    ])?;
-    let quotes = choose(QUOTES, kept.quotes)?;
-    remove(&[
-        "DELETE FROM event WHERE stream_kind = 'quote' AND stream_id IN (SELECT id FROM temp.old)",
-        "DELETE FROM quote WHERE id IN (SELECT id FROM temp.old)",
-    ])?;
-    let reservations = choose(RESERVATIONS, kept.reservations)?;
-    remove(&[
-        "DELETE FROM event WHERE stream_kind = 'reservation' AND stream_id IN (SELECT id FROM temp.old)",
-        "DELETE FROM reservation WHERE id IN (SELECT id FROM temp.old)",
-    ])?;
-    let documents = choose(DOCUMENTS, kept.documents)?;
-    remove(&[
-        "DELETE FROM document_outcome WHERE document_id IN (SELECT id FROM temp.old)",
-        "DELETE FROM document WHERE id IN (SELECT id FROM temp.old)",
-    ])?;
-    let decisions = choose("FROM decision WHERE id < ?1 AND ?2", kept.orders)?;
-    remove(&["DELETE FROM decision WHERE id IN (SELECT id FROM temp.old)"])?;
-    let removed = [orders, quotes, reservations, documents, decisions];
-    let removed = removed.into_iter().fold(0, u64::saturating_add);
-    if removed == 0 {
-        forget_facts(connection)?;
+    connection.execute_batch(
+        "CREATE TEMP TABLE IF NOT EXISTS old (id BLOB PRIMARY KEY) WITHOUT ROWID;
+         CREATE TEMP TABLE IF NOT EXISTS old_fact (hash BLOB PRIMARY KEY) WITHOUT ROWID",
+    )?;
+    let mut removed: u64 = 0;
+    for kind in &KINDS {
+        let chosen = forget_of(connection, kind, kept, limit)?;
+        removed = removed.saturating_add(u64::try_from(chosen).unwrap_or(u64::MAX));
     }
     Ok(removed)
 }
 
-/// Removes the facts that no decision refers to any more.
-fn forget_facts(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute(
-        "DELETE FROM fact_blob WHERE lower(hex(hash)) NOT IN (
-            SELECT part.value FROM decision, json_tree(decision.facts) AS part WHERE part.type = 'text')",
-        (),
+fn forget_of(
+    connection: &Connection,
+    kind: &Kind,
+    kept: &Kept,
+    limit: u16,
+) -> Result<usize, StoreError> {
+    const OLD: &str = "SELECT id FROM temp.old";
+    let since = (kind.since)(kept);
+    connection.execute("DELETE FROM temp.old", ())?;
+    let sql = format!(
+        "INSERT INTO temp.old SELECT id {} ORDER BY id LIMIT $3",
+        kind.old()
+    );
+    let chosen = connection.execute(&sql, params![Id(least_id(since)), At(since), limit])?;
+    if chosen == 0 {
+        return Ok(0);
+    }
+    if let Some(events) = kind.events(OLD) {
+        connection.execute(&format!("DELETE {events}"), ())?;
+        forget_decisions(connection)?;
+    }
+    for delete in kind.deletes(OLD) {
+        connection.execute(&delete, ())?;
+    }
+    Ok(chosen)
+}
+
+/// With the facts that no other decision is made from.
+fn forget_decisions(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(
+        "DELETE FROM temp.old_fact;
+         INSERT OR IGNORE INTO temp.old_fact SELECT hash FROM decision_fact WHERE decision IN (
+            SELECT id FROM decision WHERE subject IN (SELECT id FROM temp.old));
+         DELETE FROM decision_fact WHERE decision IN (
+            SELECT id FROM decision WHERE subject IN (SELECT id FROM temp.old));
+         DELETE FROM decision WHERE subject IN (SELECT id FROM temp.old);
+         DELETE FROM fact_blob WHERE hash IN (SELECT hash FROM temp.old_fact)
+            AND NOT EXISTS (SELECT 1 FROM decision_fact WHERE decision_fact.hash = fact_blob.hash)",
     )?;
     Ok(())
 }

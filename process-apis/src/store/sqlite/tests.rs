@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     super::{
         AuditEntry, Cause, Commit, EventFilter, NewEvent, QuoteRow, StateRow, Store, StoreError,
-        StreamChange, StreamKind, suite::store_suite,
+        StreamChange, StreamKind,
+        suite::{retention, store_suite},
     },
     SqliteStore, open,
     open::Place,
@@ -245,6 +246,31 @@ async fn a_fact_is_stored_once() {
         .await
         .unwrap();
     assert_eq!(blobs, 4, "the account, the shared stock, and one of each");
+}
+
+#[tokio::test]
+async fn a_fact_goes_with_the_last_decision_that_was_made_from_it() {
+    let store = SqliteStore::open_in_memory().unwrap();
+    let facts = async || {
+        let count = |connection: &rusqlite::Connection| {
+            Ok(connection.query_row("SELECT count(*) FROM fact_blob", (), |row| row.get(0))?)
+        };
+        let facts: i64 = store.readers.run(count).await.unwrap();
+        facts
+    };
+    for number in [1, 2] {
+        let order = Uuid::from_u128(number);
+        let decision = retention::decided(order, 0);
+        store
+            .commit(retention::ended_with(order, &decision))
+            .await
+            .unwrap();
+    }
+    assert_eq!(facts().await, 3, "one is shared");
+    store.forget(retention::kept_since(600), 1).await.unwrap();
+    assert_eq!(facts().await, 2);
+    store.forget(retention::kept_since(600), 1).await.unwrap();
+    assert_eq!(facts().await, 0);
 }
 
 #[tokio::test]

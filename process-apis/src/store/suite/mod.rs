@@ -74,7 +74,7 @@ macro_rules! store_suite {
                 parked_news_are_replaced_by_newer_ones_only, parked_news_that_are_due_are_taken_by_one,
                 quarantined_news_are_listed_until_a_person_puts_them_aside, no_more_news_wait_than_may,
                 an_order_is_found_by_its_reference;
-            retention: what_ended_is_removed_and_what_stands_is_not;
+            retention: what_ended_is_removed_and_what_stands_is_not, decisions_go_with_what_they_are_about;
         }
     };
     ($open:expr; $($module:ident: $($name:ident),+;)+) => { $($(

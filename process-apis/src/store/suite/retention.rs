@@ -1,11 +1,13 @@
 //! What ended long ago is removed; what stands, or waits, or was touched since is not.
 
-use canonical_model::{OrderId, order::OrderStatus};
+use canonical_model::{OrderId, decision::DecisionRecord, order::OrderStatus};
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Commit, Shared, StreamKind, company, empty, order, order_change, with_row};
+use super::{
+    Commit, Shared, StreamKind, account, company, empty, order, order_change, reservation, with_row,
+};
 use crate::store::{EffectChange, EventFilter, Kept, NewEffect, retention::least_id};
 
 /// An id that was given out at `second`.
@@ -101,4 +103,73 @@ pub(in crate::store) async fn what_ended_is_removed_and_what_stands_is_not(store
         !subjects.contains(&old.to_string()) && subjects.len() == 6,
         "{subjects:?}"
     );
+}
+
+/// What was decided about something at `second`, from a fact that all decisions share and one of its own.
+pub(in crate::store) fn decided(subject: Uuid, second: i64) -> DecisionRecord {
+    DecisionRecord {
+        decision_id: id(second, subject.as_u128() & 0xFFFF),
+        kind: "order".to_owned(),
+        account: account("A-1"),
+        subject: subject.to_string(),
+        decided_at: super::at(second),
+        request: json!({}),
+        facts: json!({"shared": {"price": "1.00"}, "own": {"subject": subject}}),
+        steps: Vec::new(),
+        outcome: json!({}),
+    }
+}
+
+/// An order that ended, with what was decided about it.
+pub(in crate::store) fn ended_with(order: Uuid, decision: &DecisionRecord) -> Commit {
+    Commit {
+        decision: Some(decision.clone()),
+        ..ended(order, 0, &format!("PO-{}", order.as_u128() & 0xFFFF))
+    }
+}
+
+/// A decision on its own.
+pub(in crate::store) fn only(decision: &DecisionRecord) -> Commit {
+    Commit {
+        decision: Some(decision.clone()),
+        ..empty(0)
+    }
+}
+
+pub(in crate::store) fn kept_since(second: i64) -> Kept {
+    kept(super::at(second))
+}
+
+pub(in crate::store) async fn decisions_go_with_what_they_are_about(store: Shared) {
+    let (old, open, over) = (id(0, 1), id(0, 2), id(0, 3));
+    let decisions = [old, open, over].map(|subject| decided(subject, 0));
+    store.commit(ended_with(old, &decisions[0])).await.unwrap();
+    let standing = Commit {
+        decision: Some(decisions[1].clone()),
+        ..order(open, 0, "PO-2")
+    };
+    store.commit(standing).await.unwrap();
+    let reserved = Commit {
+        decision: Some(decisions[2].clone()),
+        ..reservation(over, None)
+    };
+    store.commit(reserved).await.unwrap();
+
+    let kept = kept(super::at(600));
+    let outdated = store.outdated(kept).await.unwrap();
+    assert_eq!((outdated[0].orders, outdated[0].reservations), (1, 1));
+    assert_eq!(outdated[0].decisions, 2);
+    forget_all(&store, kept).await;
+    let left = async |record: &DecisionRecord| {
+        let found = store.decision(record.decision_id).await.unwrap();
+        found.map(|(_, record)| record)
+    };
+    assert_eq!(left(&decisions[0]).await, None);
+    assert_eq!(
+        left(&decisions[1]).await.as_ref(),
+        Some(&decisions[1]),
+        "an order that stands keeps its evidence, whole, whatever its age"
+    );
+    assert_eq!(left(&decisions[2]).await, None);
+    assert!(store.outdated(kept).await.unwrap().is_empty());
 }
