@@ -3,6 +3,7 @@
 //! A command's whole result is one [`Commit`], applied in one transaction or not at all. The trait is cut at whole
 //! commands, so that both engines can batch; no caller ever holds a transaction.
 
+mod audit;
 mod bounds;
 mod channel;
 mod commit;

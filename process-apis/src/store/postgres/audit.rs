@@ -1,12 +1,14 @@
 //! The audit trail: the lines of a commit are stored with it and chained after it, by the sequencer, in the form that the
 //! embedded store has.
 
-use aws_lc_rs::digest;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{PgPool, Row as _};
 
 use super::{
-    super::{AuditEntry, Cause, StoreError},
+    super::{
+        AuditEntry, Cause, StoreError,
+        audit::{chain, line},
+    },
     commit::Parts,
 };
 
@@ -19,18 +21,7 @@ pub(super) fn given(
     entries: &[AuditEntry],
     parts: &mut Parts,
 ) -> Result<Value, StoreError> {
-    let lines = entries.iter().map(|entry| {
-        parts.text(&json!({
-            "at": cause.at,
-            "company": cause.company,
-            "principal": cause.principal,
-            "channel": cause.channel,
-            "correlation_id": cause.correlation_id,
-            "action": entry.action,
-            "subject": entry.subject,
-            "detail": entry.detail,
-        }))
-    });
+    let lines = entries.iter().map(|entry| parts.text(&line(cause, entry)));
     lines.map(|line| line.map(Value::from)).collect()
 }
 
@@ -56,12 +47,4 @@ pub(super) async fn first_broken(pool: &PgPool) -> Result<Option<i64>, StoreErro
             (before, expected) = (hash, expected.saturating_add(1));
         }
     }
-}
-
-/// SHA-256 over the hash before and the line.
-fn chain(before: &[u8], line: &str) -> Vec<u8> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(before);
-    context.update(line.as_bytes());
-    context.finish().as_ref().to_vec()
 }

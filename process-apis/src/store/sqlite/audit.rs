@@ -1,11 +1,12 @@
 //! The audit trail: each line carries the hash of the one before, so that none can be changed, removed or slipped in
 //! without all that follow it showing it. Triggers refuse what would.
 
-use aws_lc_rs::digest;
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::json;
 
-use super::super::{AuditEntry, Cause, StoreError};
+use super::super::{
+    AuditEntry, Cause, StoreError,
+    audit::{self, chain},
+};
 
 pub(super) fn write(
     connection: &Connection,
@@ -16,30 +17,12 @@ pub(super) fn write(
         .prepare_cached("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1")?
         .query_row((), |row| row.get(0))
         .optional()?;
-    let line = json!({
-        "at": cause.at,
-        "company": cause.company,
-        "principal": cause.principal,
-        "channel": cause.channel,
-        "correlation_id": cause.correlation_id,
-        "action": entry.action,
-        "subject": entry.subject,
-        "detail": entry.detail,
-    })
-    .to_string();
+    let line = audit::line(cause, entry).to_string();
     let hash = chain(&before.unwrap_or_default(), &line);
     connection
         .prepare_cached("INSERT INTO audit (line, hash) VALUES (?1, ?2)")?
         .execute(params![line, hash])?;
     Ok(())
-}
-
-/// SHA-256 over the hash before and the line.
-fn chain(before: &[u8], line: &str) -> Vec<u8> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(before);
-    context.update(line.as_bytes());
-    context.finish().as_ref().to_vec()
 }
 
 /// The number of the first line whose hash is not what its text and the line before it make; None = the trail is whole.
