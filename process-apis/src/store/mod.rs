@@ -338,7 +338,7 @@ pub trait Store: Send + Sync + 'static {
         kind: StreamKind,
         id: Uuid,
     ) -> Result<Option<Versioned<serde_json::Value>>, StoreError>;
-    /// The ids of the streams of a kind, rising, after one: a share of them all.
+    /// The ids of the streams of a kind, rising, after one: a share of all that have a row or an event.
     async fn stream_ids(
         &self,
         kind: StreamKind,

@@ -9,6 +9,7 @@ mod moving;
 mod outage;
 mod replacing;
 mod replacing_meanwhile;
+mod replaying;
 mod set_back;
 mod taking;
 mod unsettled;

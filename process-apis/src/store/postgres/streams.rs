@@ -3,7 +3,7 @@
 use canonical_model::{AccountId, CompanyId, OrderId, OrderReference, PurchaseOrderNumber};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::{PgPool, Postgres, QueryBuilder, Row as _, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -102,14 +102,21 @@ pub(super) async fn ids(
     after: Option<Uuid>,
     limit: u16,
 ) -> Result<Vec<Uuid>, StoreError> {
-    let sql = match kind {
-        StreamKind::Order => "SELECT id FROM sales_order WHERE id > $1 ORDER BY id LIMIT $2",
-        StreamKind::Quote => "SELECT id FROM quote WHERE id > $1 ORDER BY id LIMIT $2",
-        StreamKind::Reservation => "SELECT id FROM reservation WHERE id > $1 ORDER BY id LIMIT $2",
+    let table = match kind {
+        StreamKind::Order => "sales_order",
+        StreamKind::Quote => "quote",
+        StreamKind::Reservation => "reservation",
     };
-    let found = sqlx::query_scalar(sql)
+    let sql = format!(
+        "(SELECT id FROM {table} WHERE id > $1 ORDER BY id LIMIT $2)
+         UNION (SELECT DISTINCT stream_id FROM event WHERE stream_id > $1 AND stream_kind = $3
+            ORDER BY stream_id LIMIT $2)
+         ORDER BY id LIMIT $2"
+    );
+    let found = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(after.unwrap_or(Uuid::nil()))
         .bind(i64::from(limit))
+        .bind(word(&kind)?)
         .fetch_all(pool)
         .await?;
     Ok(found)

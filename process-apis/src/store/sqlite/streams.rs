@@ -230,14 +230,21 @@ pub(super) fn ids(
     after: Option<Uuid>,
     limit: u16,
 ) -> Result<Vec<Uuid>, StoreError> {
-    let sql = match kind {
-        StreamKind::Order => "SELECT id FROM sales_order WHERE id > ?1 ORDER BY id LIMIT ?2",
-        StreamKind::Quote => "SELECT id FROM quote WHERE id > ?1 ORDER BY id LIMIT ?2",
-        StreamKind::Reservation => "SELECT id FROM reservation WHERE id > ?1 ORDER BY id LIMIT ?2",
+    let table = match kind {
+        StreamKind::Order => "sales_order",
+        StreamKind::Quote => "quote",
+        StreamKind::Reservation => "reservation",
     };
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT id FROM (SELECT id FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2)
+         UNION SELECT id FROM (SELECT DISTINCT stream_id AS id FROM event WHERE stream_id > ?1 AND stream_kind = ?3
+            ORDER BY stream_id LIMIT ?2)
+         ORDER BY id LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let after = Id(after.unwrap_or(Uuid::nil()));
-    let found = statement.query_map(params![after, limit], |row| row.get(0).map(|Id(id)| id))?;
+    let parameters = params![after, limit, Word(kind)];
+    let found = statement.query_map(parameters, |row| row.get(0).map(|Id(id)| id))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
