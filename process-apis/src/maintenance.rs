@@ -3,7 +3,6 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::{Context, bail, ensure};
@@ -18,8 +17,7 @@ use crate::{
     orders::replay::{Summary, replay, replay_all},
     store::{
         AuditEntry, Cause, Commit, Engine, Kept, Outdated, Store, move_store,
-        postgres::PostgresOptions,
-        sqlite::{SqliteStore, backup},
+        postgres::PostgresOptions, sqlite::backup,
     },
 };
 
@@ -76,7 +74,7 @@ pub async fn run(
 ) -> anyhow::Result<bool> {
     match command {
         Maintenance::Replay { order, each } => {
-            let opened = open_to_read(config).await?;
+            let opened = Engine::open_to_read(&config.store).await?;
             let store = opened.store();
             let sound = match order {
                 Some(id) => replay_one(store.as_ref(), id, out).await,
@@ -104,7 +102,7 @@ pub async fn run(
             let opened = if apply {
                 Engine::open(&config.store).await?
             } else {
-                open_to_read(config).await?
+                Engine::open_to_read(&config.store).await?
             };
             let done = retain(opened.store().as_ref(), config, apply, out).await;
             opened.close().await;
@@ -143,16 +141,6 @@ async fn move_to_postgres(
         path.display()
     )?;
     Ok(true)
-}
-
-/// The store as the configuration names it; a data file is only read, and may be at work.
-async fn open_to_read(config: &Config) -> anyhow::Result<Engine> {
-    if config.store.postgres().is_some() {
-        return Engine::open(&config.store).await;
-    }
-    let path = config.store.path.clone();
-    let store = tokio::task::spawn_blocking(|| SqliteStore::open_to_read(path)).await??;
-    Ok(Engine::Sqlite(Arc::new(store)))
 }
 
 /// The data file of the embedded store.

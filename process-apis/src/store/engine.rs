@@ -32,6 +32,17 @@ impl Engine {
         Ok(Self::Sqlite(Arc::new(store)))
     }
 
+    /// Opens it to read only, also while others work on it.
+    pub async fn open_to_read(config: &StoreConfig) -> anyhow::Result<Self> {
+        if let Some(options) = config.postgres() {
+            let store = PostgresStore::open_to_read(&options).await?;
+            return Ok(Self::Postgres(Arc::new(store)));
+        }
+        let path = config.path.clone();
+        let store = tokio::task::spawn_blocking(|| SqliteStore::open_to_read(path)).await??;
+        Ok(Self::Sqlite(Arc::new(store)))
+    }
+
     /// Brings the schema up, and ends.
     pub async fn migrate(config: &StoreConfig) -> anyhow::Result<()> {
         if let Some(options) = config.postgres() {

@@ -90,6 +90,7 @@ pub struct PostgresStore {
     pool: PgPool,
     position: watch::Sender<u64>,
     document_work: watch::Sender<u64>,
+    sequencer: Arc<Sequencer>,
     waker: Arc<Waker>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -98,6 +99,18 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects; refused where the server could lose what it acknowledges, or the schema is not this release's.
     pub async fn open(options: &PostgresOptions) -> anyhow::Result<Self> {
+        let store = Self::open_to_read(options).await?;
+        let (sequencer, until) = (Arc::clone(&store.sequencer), store.stop.clone());
+        store.tasks.spawn(async move { sequencer.run(until).await });
+        let (teller, until) = (Arc::clone(&store.waker), store.stop.clone());
+        store.tasks.spawn(async move { teller.tell(until).await });
+        let (hearer, until) = (Arc::clone(&store.waker), store.stop.clone());
+        store.tasks.spawn(async move { hearer.hear(until).await });
+        Ok(store)
+    }
+
+    /// Connects to read only, beside the instances: it gives no positions, and hears of nothing new.
+    pub async fn open_to_read(options: &PostgresOptions) -> anyhow::Result<Self> {
         let server = open::connect(options).await?;
         let pool = server.pool().clone();
         migrate::check(&pool).await?;
@@ -117,22 +130,15 @@ impl PostgresStore {
             position.clone(),
             document_work.clone(),
         );
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let until = stop.clone();
-        tasks.spawn(async move { sequencer.run(until).await });
-        let (teller, until) = (Arc::clone(&waker), stop.clone());
-        tasks.spawn(async move { teller.tell(until).await });
-        let (hearer, until) = (Arc::clone(&waker), stop.clone());
-        tasks.spawn(async move { hearer.hear(until).await });
-        tasks.close();
         Ok(Self {
             server,
             pool,
             position,
             document_work,
+            sequencer,
             waker,
-            stop,
-            tasks,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
         })
     }
 
@@ -144,6 +150,7 @@ impl PostgresStore {
     /// Leaves the feed to another instance and closes the connections. What is asked later is refused.
     pub async fn close(&self) {
         self.stop.cancel();
+        self.tasks.close();
         self.tasks.wait().await;
         self.pool.close().await;
     }

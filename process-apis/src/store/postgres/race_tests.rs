@@ -326,3 +326,22 @@ async fn a_fact_that_is_being_referred_to_is_not_removed() {
     assert_eq!(facts, 2, "the old one's own is gone");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_reads_does_no_work_of_an_instance() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let reader = PostgresStore::open_to_read(&database.options())
+        .await
+        .unwrap();
+    assert!(reader.tasks.is_empty());
+    let ids = reader.stream_ids(StreamKind::Order, None, 1).await;
+    assert!(ids.unwrap().is_empty());
+    reader.close().await;
+    let mut connection = database.connect().await;
+    let leases: i64 = sqlx::query_scalar("SELECT epoch FROM sequencer")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(leases, 0, "nobody held the feed");
+}
