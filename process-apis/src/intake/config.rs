@@ -15,7 +15,7 @@ pub struct IntakeConfig {
     pub call_time: HumanDuration,
     /// How often to look for what other instances have parked.
     pub poll: HumanDuration,
-    /// As many may wait or be kept for a person, of all sources; more are refused with 503.
+    /// As many of one source may wait or be kept for a person; more are refused with 503.
     pub parked: u32,
 }
 

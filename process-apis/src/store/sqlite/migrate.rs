@@ -90,6 +90,12 @@ const MIGRATIONS: &[Migration] = &[
         11,
         include_str!("../../../migrations/sqlite/0011_decision_fact.sql"),
     ),
+    step(
+        12,
+        "parked_open",
+        11,
+        include_str!("../../../migrations/sqlite/0012_parked_open.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

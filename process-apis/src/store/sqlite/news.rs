@@ -55,8 +55,10 @@ pub(super) fn apply(connection: &Connection, change: &ParkChange) -> Result<(), 
 fn park(connection: &Connection, news: &ParkedNews, most: u32) -> Result<(), StoreError> {
     if parked(connection, &news.source, &news.key)?.is_none() {
         let kept: u32 = connection
-            .prepare_cached("SELECT count(*) FROM parked_news")?
-            .query_row((), |row| row.get(0))?;
+            .prepare_cached(
+                "SELECT count(*) FROM parked_news WHERE source = ?1 AND stage <> 'dismissed'",
+            )?
+            .query_row([&news.source], |row| row.get(0))?;
         if kept >= most {
             return Err(StoreError::ParkedFull);
         }

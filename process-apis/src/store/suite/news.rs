@@ -241,8 +241,26 @@ pub(crate) async fn no_more_news_wait_than_may(store: Shared) {
     store.commit(with_room("S-2", 1)).await.unwrap();
     let refused = store.commit(with_room("S-3", 1)).await.unwrap_err();
     assert!(matches!(refused, StoreError::ParkedFull), "{refused:?}");
-    // A newer version needs no more room.
+    // A newer version needs no more room, and another source has its own.
     store.commit(with_room("S-2", 2)).await.unwrap();
+    let mut elsewhere = with_room("S-1", 1);
+    if let Some(ParkChange::Park { news, .. }) = elsewhere.parked.first_mut() {
+        news.source = "another".to_owned();
+    }
+    store.commit(elsewhere).await.unwrap();
+    // What a person has put aside takes none.
+    let mut aside = with_room("S-2", 2);
+    if let Some(ParkChange::Park { news, .. }) = aside.parked.first_mut() {
+        news.stage = ParkStage::Dismissed {
+            at: at(10),
+            principal: "clerk".to_owned(),
+            note: "Counted.".to_owned(),
+        };
+    }
+    store.commit(aside).await.unwrap();
+    store.commit(with_room("S-3", 1)).await.unwrap();
+    let refused = store.commit(with_room("S-4", 1)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::ParkedFull), "{refused:?}");
 }
 
 pub(crate) async fn an_order_is_found_by_its_reference(store: Shared) {
