@@ -132,3 +132,44 @@ fn routes_files_hold_no_sql_and_no_http_client() {
         .collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
+
+/// The documents that a text names by their path from the root.
+fn documents(text: &str) -> impl Iterator<Item = String> {
+    text.split("docs/").skip(1).filter_map(|rest| {
+        let of_a_path = |letter: &char| letter.is_ascii_alphanumeric() || "/-_.".contains(*letter);
+        let name: String = rest.chars().take_while(of_a_path).collect();
+        let name = name.trim_end_matches('.');
+        let is_document = Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "md");
+        is_document.then(|| format!("docs/{name}"))
+    })
+}
+
+/// Whoever is sent to a document by an error, a comment or a setting finds it.
+#[test]
+fn every_document_that_is_named_is_there() {
+    let mut files = Vec::new();
+    rust_files(&root(), &mut files);
+    for folder in ["config", "config/policies", "config/partners", "."] {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let named = entries.map(|entry| entry.unwrap().path());
+        files.extend(named.filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml" || extension == "yaml")
+        }));
+    }
+    let mut faults = Vec::new();
+    let mut found = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for name in documents(&text) {
+            found += 1;
+            if !root().join(&name).is_file() {
+                faults.push(format!("{} names {name}", file.display()));
+            }
+        }
+    }
+    assert!(found > 10, "the names are not found any more");
+    assert!(faults.is_empty(), "{faults:#?}");
+}
