@@ -7,7 +7,9 @@ use rand::Rng;
 
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
-/// However long a backend asks us to stay away, we look again after this.
+/// However short a backend asks us to stay away …
+const SHORTEST_ASKED: SignedDuration = SignedDuration::from_millis(100);
+/// … and however long, we look again after this.
 const LONGEST_ASKED: SignedDuration = SignedDuration::from_mins(5);
 
 /// When an effect goes on.
@@ -25,8 +27,8 @@ pub enum Pause {
 }
 
 impl Pause {
-    /// The instant: doubled for each failure up to half a minute, half of it by chance so that many do not come at
-    /// once.
+    /// The instant: anything up to a bound that is doubled for each failure, up to half a minute. All of it is chance, so
+    /// that many do not come at once; what the backend said comes before it.
     pub fn ends(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Until(instant) => instant,
@@ -36,12 +38,11 @@ impl Pause {
             } => {
                 let doubled =
                     FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
-                let most = doubled.min(LONGEST);
-                let own = most / 2 + rand::rng().random_range(Duration::ZERO..=most / 2);
+                let own = rand::rng().random_range(Duration::ZERO..=doubled.min(LONGEST));
                 let own = SignedDuration::try_from(own).unwrap_or(SignedDuration::ZERO);
                 let asked = retry_after
-                    .unwrap_or_default()
-                    .clamp(SignedDuration::ZERO, LONGEST_ASKED);
+                    .map(|asked| asked.clamp(SHORTEST_ASKED, LONGEST_ASKED))
+                    .unwrap_or_default();
                 now.saturating_add(asked.saturating_add(own)).unwrap_or(now)
             }
         }
@@ -52,27 +53,52 @@ impl Pause {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_pause_grows_to_its_bound_and_honours_what_the_backend_asked() {
+    /// The shortest and the longest of many, in milliseconds.
+    fn lengths(failures: u32, retry_after: Option<SignedDuration>) -> (i128, i128) {
         let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        let length = |failures, retry_after| {
-            Pause::BackOff {
-                failures,
-                retry_after,
-            }
-            .ends(now)
-            .duration_since(now)
+        let pause = Pause::BackOff {
+            failures,
+            retry_after,
         };
-        for _ in 0..100 {
-            assert!(length(1, None) <= SignedDuration::from_millis(200));
-            assert!(length(3, None) >= SignedDuration::from_millis(400));
-            assert!(length(1_000, None) <= SignedDuration::from_secs(30));
-            assert!(length(1_000, None) >= SignedDuration::from_secs(15));
-            assert!(length(1, Some(SignedDuration::from_secs(7))) >= SignedDuration::from_secs(7));
+        let lengths = (0..500).map(|_| pause.ends(now).duration_since(now).as_millis());
+        let (mut shortest, mut longest) = (i128::MAX, 0);
+        for length in lengths {
+            (shortest, longest) = (shortest.min(length), longest.max(length));
+        }
+        (shortest, longest)
+    }
+
+    #[test]
+    fn a_pause_is_anything_up_to_a_bound_that_grows() {
+        for (failures, bound) in [
+            (1, 200),
+            (2, 400),
+            (4, 1_600),
+            (8, 25_600),
+            (9, 30_000),
+            (1_000, 30_000),
+        ] {
+            let (shortest, longest) = lengths(failures, None);
+            assert!(shortest < bound / 10, "{failures}: {shortest} of {bound}");
+            assert!(longest > bound / 10 * 9, "{failures}: {longest} of {bound}");
+            assert!(longest <= bound, "{failures}: {longest} of {bound}");
+        }
+    }
+
+    #[test]
+    fn what_the_backend_asked_for_comes_before_it() {
+        for (asked, heeded) in [
+            (7_000, 7_000),
+            (9 * 3_600_000, 300_000),
+            (0, 100),
+            (-9_000, 100),
+        ] {
+            let (shortest, longest) = lengths(3, Some(SignedDuration::from_millis(asked)));
+            assert!(shortest >= heeded, "{asked}: {shortest}");
             assert!(
-                length(1, Some(SignedDuration::from_hours(9))) <= SignedDuration::from_secs(301)
+                longest <= heeded + 800 && longest > shortest,
+                "{asked}: {longest}"
             );
-            assert!(length(1, Some(SignedDuration::from_secs(-9))) >= SignedDuration::ZERO);
         }
     }
 }
