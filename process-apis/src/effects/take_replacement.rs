@@ -2,7 +2,8 @@
 //! old order that it is taken. So it is taken once, whoever does it and however often it is begun.
 
 use canonical_model::{OrderId, capabilities::Capabilities};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use service_runtime::{
     context::CallContext, problem::FieldError, telemetry::error_chain, trace::TraceContext,
 };
@@ -11,6 +12,8 @@ use super::{
     backend::millis,
     backoff::Pause,
     kind::calls,
+    perform::{retry_after, written},
+    tries::Tries,
     worker::{DECISIONS, EffectError, Held, Worker},
 };
 use crate::{
@@ -29,6 +32,18 @@ use crate::{
 const NOT_TAKEN: &str = "The order is cancelled, and the one that was to take its place could not be taken: correct \
      what the reasons name, and send it as a new order.";
 
+/// What is written down.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Progress {
+    /// The order that was tried to be taken; another one is tried anew.
+    order_id: Option<OrderId>,
+    /// How often a person had it tried again.
+    retries_seen: u32,
+    /// What was tried since then.
+    tries: Tries,
+}
+
 /// What a try came to.
 enum Came {
     /// It is taken.
@@ -43,17 +58,30 @@ enum Came {
 
 impl Worker {
     pub(super) async fn take_replacement(&self, held: &mut Held) -> Result<(), EffectError> {
-        for _ in 0..DECISIONS {
+        let mut decisions = 0;
+        loop {
             let old = self.order(held.effect.order_id).await?;
             let Some((old, replacement)) =
                 old.and_then(|old| old.awaited().cloned().map(|awaited| (old, awaited)))
             else {
                 return self.write(held, held.done()).await;
             };
-            let (call, _) = self.in_time(held, &old, &()).await?;
+            decisions += 1;
+            if decisions > DECISIONS {
+                let why = "the order changed again and again";
+                return self
+                    .replacement_later(held, (&old, &replacement), why, None)
+                    .await;
+            }
+            let (call, _) = self.in_time(held, &old, &held.effect.progress).await?;
             let capabilities = match self.capabilities(&call).await {
                 Ok(capabilities) => capabilities,
-                Err(error) => return self.come_again(held, &error, &()).await,
+                Err(error) => {
+                    let (why, wait) = (error_chain(&error), retry_after(&error));
+                    return self
+                        .replacement_later(held, (&old, &replacement), &why, wait)
+                        .await;
+                }
             };
             let counted = gone_from_figures(&old, held.effect.created_at, &capabilities);
             if self.clock.now() < counted {
@@ -75,15 +103,53 @@ impl Worker {
                 Came::Failed(error) => {
                     let reason = error_chain(&error);
                     tracing::warn!(order = %replacement.order_id, reason, "an order that replaces another waits for facts");
-                    return self.come_again(held, &error, &()).await;
+                    return self
+                        .replacement_later(held, (&old, &replacement), &reason, retry_after(&error))
+                        .await;
                 }
             }
         }
+    }
+
+    /// It is tried again, or a person is asked once that has gone on for too long.
+    async fn replacement_later(
+        &self,
+        held: &Held,
+        (old, replacement): (&OrderState, &Replacement),
+        why: &str,
+        retry_after: Option<SignedDuration>,
+    ) -> Result<(), EffectError> {
+        let now = self.clock.now();
+        let mut progress: Progress = held.progress()?;
+        let order_id = Some(replacement.order_id);
+        if progress.retries_seen < old.retries || progress.order_id != order_id {
+            progress = Progress {
+                order_id,
+                retries_seen: old.retries,
+                tries: Tries::default(),
+            };
+        }
+        progress.tries.note(now, why);
+        let tries = &progress.tries;
+        if tries.took_longer_than(self.settle_within(), now) {
+            let detail = format!(
+                "It has ended, and order {} was to take its place, but could be neither taken nor refused in all that \
+                 time.{tries} Put right what that names, and retry the order: it is tried again. Or cancel the order: \
+                 nothing takes its place then. Tell the buyer, who was told that the other one is taken.",
+                replacement.order_id
+            );
+            let command = Command::ReplacementUnsettled {
+                order_id: replacement.order_id,
+                detail,
+                retries: old.retries,
+            };
+            return self.stop(held, &command, &progress, &progress).await;
+        }
         let pause = Pause::BackOff {
-            failures: 4,
-            retry_after: None,
+            failures: tries.count,
+            retry_after,
         };
-        self.wait(held, pause, held.effect.progress.clone()).await
+        self.wait(held, pause, written(&progress)?).await
     }
 
     async fn try_replacement(

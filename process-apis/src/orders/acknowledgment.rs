@@ -49,6 +49,8 @@ fn id(order: OrderId, purpose: &str, version: u64) -> DocumentId {
 
 fn owed<'a>(before: &'a OrderState, event: &'a OrderEvent) -> Option<Owed<'a>> {
     match event {
+        // One that has ended is held for what is to take its place.
+        OrderEvent::Held(_) if before.is_closed() => None,
         OrderEvent::Held(_) if before.create == CreateStage::Waiting => of_order(before, "held"),
         OrderEvent::Accepted(_) if before.cancelling.is_none() => of_order(before, "accepted"),
         // The partner asked for another order in its place, and that one answers.

@@ -63,6 +63,15 @@ pub enum Command {
         /// The faults, where there are some.
         reasons: Vec<FieldError>,
     },
+    /// The other order can be neither taken nor refused: a person looks.
+    ReplacementUnsettled {
+        /// Which.
+        order_id: OrderId,
+        /// All that a person needs.
+        detail: String,
+        /// The person's retries that were known when it came to this.
+        retries: u32,
+    },
     /// Of the ERP's orders with our reference, this is the one.
     ErpOrderChosen {
         /// Its number.

@@ -90,6 +90,14 @@ pub fn decide(
                 reasons: reasons.clone(),
             })
         })),
+        Command::ReplacementUnsettled {
+            order_id,
+            detail,
+            retries,
+        } => {
+            let held = hold(state, HoldKind::ErpUnknown, detail, *retries, now);
+            Ok(held.map_or_else(Vec::new, |held| settled(state, *order_id, || held)))
+        }
         Command::Revalidate {
             decision_id,
             differences,
@@ -279,7 +287,8 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
         | Command::Replace { .. }
         | Command::Replaced { .. }
         | Command::ErpDuplicate { .. }
-        | Command::ReplacementRefused { .. } => None,
+        | Command::ReplacementRefused { .. }
+        | Command::ReplacementUnsettled { .. } => None,
         Command::ErpOutcomeUnknown { since } => (!accepted && state.erp_unknown_since.is_none())
             .then_some(OrderEvent::ErpOutcomeUnknown(ErpOutcomeUnknown {
                 since: *since,

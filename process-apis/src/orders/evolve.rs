@@ -11,7 +11,7 @@ use super::{
     acknowledgment::owed_id,
     event::{
         Accepted, Held, OrderEvent, ProvisionallyAccepted, Received, ReceivedLine, Recorded,
-        Revalidated,
+        Replacement, Revalidated,
     },
     shipment,
     state::{
@@ -169,13 +169,13 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
         }
         OrderEvent::ReplacementRequested(replacement) => {
             state.schema = state.schema.max(SCHEMA_REPLACED);
-            state.replacement = Some(replacement.clone());
+            replace_soon(state, Some(replacement.clone()));
         }
         OrderEvent::ReplacementDropped(_) | OrderEvent::ReplacementRefused(_) => {
-            state.replacement = None;
+            replace_soon(state, None);
         }
         OrderEvent::Replaced(replaced) => {
-            state.replacement = None;
+            replace_soon(state, None);
             state.replaced_by = Some(replaced.order_id);
         }
     }
@@ -237,6 +237,16 @@ fn close(state: &mut OrderState) {
     state.erp_unknown_since = None;
     state.provisional = None;
     state.bounded = false;
+}
+
+/// What a person was asked of the one before it is settled with it.
+fn replace_soon(state: &mut OrderState, replacement: Option<Box<Replacement>>) {
+    state.replacement = replacement;
+    if state.is_closed() {
+        state
+            .holds
+            .retain(|hold| hold.reason.kind != HoldKind::ErpUnknown);
+    }
 }
 
 fn set_stage(state: &mut OrderState, site: &SiteId, stage: ReleaseStage) {

@@ -89,6 +89,14 @@ pub fn react(
         }
         OrderEvent::CancelRefused(_) => release_to_warehouses(&mut reaction, after, around),
         OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => end(&mut reaction, after, around),
+        // The effect that was to take another has stopped for a person.
+        OrderEvent::ReplacementDropped(_) | OrderEvent::ReplacementRequested(_)
+            if before.is_some_and(|before| {
+                before.is_closed() && before.is_held_for(HoldKind::ErpUnknown)
+            }) =>
+        {
+            reaction.effects.push(resume(after, around));
+        }
         OrderEvent::Held(_)
         | OrderEvent::HoldReleased(_)
         | OrderEvent::Revalidated(_)

@@ -1,16 +1,19 @@
 //! An order has ended, and what is to take its place is not taken yet: what is asked for then counts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use canonical_model::{DocumentId, capabilities::CreateClass};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use super::{
     erp::Fate,
     harness::{Layer, Reply, buyer, clerk, order},
+    outage::comes_back,
     replacing::{from_document, owed, replace, replacement_of},
 };
+use crate::clients::SystemError;
 
 /// An order that has ended, with one from a document to take its place: both, and the documents that they came in.
 async fn ended(layer: &Layer) -> ([String; 2], [DocumentId; 2]) {
@@ -68,6 +71,79 @@ async fn a_cancellation_comes_in_time_and_the_buyer_is_told() {
     layer.until(&other, "released").await;
     assert_eq!(status_of(&layer, &new).await, 404);
     assert_eq!(layer.erp.calls("create_order"), 1);
+}
+
+/// Time passes in which what is to take an order's place can be neither taken nor refused; the order as it then is.
+async fn unsettled(layer: &Layer, old: &str) -> Value {
+    let away = SystemError::Unavailable { retry_after: None };
+    layer.erp.inner.world().failing.insert("accounts", away);
+    let before = layer.erp.calls("accounts");
+    layer.start_worker();
+    let tried = async {
+        while layer.erp.calls("accounts") == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), tried).await;
+    waited.expect("it is tried");
+    layer.clock.advance(SignedDuration::from_hours(73));
+    let held = |order: &Value| order["holds"][0]["kind"] == "erp_unknown";
+    layer.until_order(old, held).await
+}
+
+#[tokio::test]
+async fn one_that_can_be_neither_taken_nor_refused_is_left_to_a_person_who_has_it_tried_again() {
+    let layer = Layer::without_worker(CreateClass::Staged);
+    let ([old, new], _) = ended(&layer).await;
+    let held = unsettled(&layer, &old).await;
+    let detail = held["holds"][0]["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(&new) && detail.contains("Tried ") && detail.contains("retry the order"),
+        "{detail}"
+    );
+    assert_eq!(held["status"], "cancelled");
+    comes_back(&layer, |_world| {});
+    let again = layer
+        .command(&clerk(), &old, "retry", &json!({"note": ""}))
+        .await;
+    assert_eq!(again.status, 200, "{again:?}");
+    layer.until(&new, "released").await;
+    let seen = layer.get(&clerk(), &format!("/v1/orders/{old}")).await;
+    assert_eq!(
+        (&seen.body["holds"], &seen.body["replaced_by"]),
+        (&json!([]), &json!(new))
+    );
+}
+
+#[tokio::test]
+async fn one_that_can_be_neither_taken_nor_refused_is_dropped_with_a_cancellation() {
+    let layer = Layer::without_worker(CreateClass::Staged);
+    let ([old, new], [document, _]) = ended(&layer).await;
+    let said = owed(&layer).await.len();
+    unsettled(&layer, &old).await;
+    assert_eq!(
+        owed(&layer).await.len(),
+        said,
+        "the partner hears of its end alone"
+    );
+    let dropped = cancel(&layer, &old).await;
+    assert_eq!(
+        (
+            dropped.status,
+            &dropped.body["holds"],
+            &dropped.body["replaced_by"]
+        ),
+        (200, &json!([]), &Value::Null),
+        "{dropped:?}"
+    );
+    assert_eq!(
+        last_said(&layer, &old).await,
+        (document, json!("cancelled"))
+    );
+    comes_back(&layer, |_world| {});
+    let other = layer.place("k2", &order("PO-2", "SKU-1", "1")).await.id();
+    layer.until(&other, "released").await;
+    assert_eq!(status_of(&layer, &new).await, 404);
 }
 
 #[tokio::test]
