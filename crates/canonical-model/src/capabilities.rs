@@ -33,7 +33,8 @@ pub enum CreateClass {
 pub enum CreditBasis {
     /// From the sales order.
     Order,
-    /// From the invoice.
+    /// From the invoice. We count an order ourselves until all of it is shipped, and as long after as `credit_lag_ms`
+    /// says, so that this is the longest that an invoice may take.
     Invoice,
 }
 

@@ -3,7 +3,7 @@
 
 use canonical_model::{
     capabilities::{CreateClass, CreditBasis},
-    order::HoldKind,
+    order::{HoldKind, OrderStatus},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -96,6 +96,11 @@ pub fn react(
             }) =>
         {
             reaction.effects.push(resume(after, around));
+        }
+        OrderEvent::Shipped(_) if after.status() == OrderStatus::Shipped => {
+            // An ERP that counts invoices begins to count it; for one that counts orders the first confirmation rules.
+            let at = around.now;
+            reaction.credit.push(CreditMovement::Confirm { owner, at });
         }
         OrderEvent::Held(_)
         | OrderEvent::HoldReleased(_)
@@ -210,6 +215,7 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
     reaction.stock.push(StockMovement::Confirm { owner, at });
     match around.credit_basis {
         CreditBasis::Order => reaction.credit.push(CreditMovement::Confirm { owner, at }),
+        // It goes on counting until all of it is shipped.
         CreditBasis::Invoice => {}
     }
     if ghosts_can_come(after, around) {

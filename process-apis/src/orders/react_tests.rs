@@ -13,8 +13,8 @@ use crate::{
         evolve::evolve,
         shipment::{Verdict, judge},
         testing::{
-            after, around, news, now, picks, released_order, replacement, taking,
-            taking_provisionally,
+            after, around, begun_with, line_of_boxes, news, now, picks, released_order,
+            replacement, taking, taking_provisionally,
         },
     },
     store::{EffectChange, StockMovement},
@@ -145,6 +145,26 @@ fn an_erp_that_counts_from_the_invoice_confirms_no_credit_yet() {
         react(Some(&before), &state, &event, invoice)
             .credit
             .is_empty()
+    );
+}
+
+/// The movements of credit that news of a shipment ask for, of two boxes of twelve from EAST.
+fn credit_after(shipped: i64) -> Vec<CreditMovement> {
+    let events = begun_with(vec![line_of_boxes(1)], true);
+    let state = after(&events);
+    let told = news("S-1", 1, &[picks(1, shipped, shipped, shipped)]);
+    let Verdict::Apply(news) = judge(&state, "warehouse", &told, false) else {
+        panic!()
+    };
+    let all: Vec<OrderEvent> = events.into_iter().chain(news).collect();
+    reactions(&all).pop().unwrap().credit
+}
+
+#[test]
+fn credit_of_an_erp_that_counts_from_the_invoice_is_confirmed_once_all_is_shipped() {
+    assert_eq!(credit_after(12), [], "a part of it");
+    assert!(
+        matches!(credit_after(24)[..], [CreditMovement::Confirm { at, .. }] if at == around().now)
     );
 }
 

@@ -35,7 +35,7 @@ pub struct Capabilities {
     pub quiet_period: Duration,
     /// From which document on an order counts in credit exposure.
     pub credit_basis: CreditBasis,
-    /// How long its credit figures may lag behind its answer.
+    /// How long its credit figures may lag behind its answer; where they count from the invoice, behind the shipment.
     pub credit_lag: Duration,
     /// How long its stock figures may lag behind its answer.
     pub stock_lag: Duration,
