@@ -99,6 +99,9 @@ pub fn limit_of(policy: &OutagePolicy, bound: &str) -> Decimal {
 
 /// What the order takes of the bounds; None where it stands on facts that are as they should be, and the ERP takes
 /// orders.
+///
+/// Where it stands on such facts and only has to wait for the ERP, it is provisional too, since it is read again before it
+/// is created; but the bounds, which limit what old facts may cost, are not for it.
 pub fn judge(
     facts: &Facts,
     assessment: &Assessment,
@@ -107,12 +110,19 @@ pub fn judge(
     let policy = &facts.policies.outage;
     let on = &assessment.taken_on;
     let unknown = unknown(facts, assessment, now);
-    let ages = [on.price, on.stock, on.credit].into_iter().flatten();
-    if unknown.is_none() && !on.erp_away && !{ ages }.any(|age| age.degraded) {
+    let mut ages = [on.price, on.stock, on.credit].into_iter().flatten();
+    let is_sound = unknown.is_none() && !ages.any(|age| age.degraded);
+    if is_sound && !on.erp_away {
         return Ok(None);
     }
     if !policy.enabled {
         return Err(Bound::Disabled);
+    }
+    if is_sound {
+        return Ok(Some(ProvisionallyAccepted {
+            taken_on: on.clone(),
+            bounds: Vec::new(),
+        }));
     }
     unknown.map_or(Ok(()), Err)?;
     within_ages(policy, on, now)?;

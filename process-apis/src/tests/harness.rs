@@ -117,6 +117,11 @@ impl Layer {
         tokio::spawn(Worker::new(&self.state).run(self.stop.clone()));
     }
 
+    /// Its worker is gone.
+    pub(super) fn die(&self) {
+        self.stop.cancel();
+    }
+
     pub(super) fn without_worker(class: CreateClass) -> Self {
         Self::by_policies(class, |_policies| {})
     }
@@ -131,6 +136,19 @@ impl Layer {
         let mut seller = Seller::open();
         seller.sources.store = store;
         Self::put_together(seller, class, |_policies| {})
+    }
+
+    /// Another instance, without a worker: the same ERP and the same time, over a store of its own.
+    pub(super) fn beside(&self, store: Arc<dyn Store>) -> Self {
+        let state = AppState::new(
+            store,
+            self.erp.clone(),
+            self.state.clock.clone(),
+            Policies::clone(&self.state.policies),
+            Config::clone(&self.state.config),
+        )
+        .unwrap();
+        Self::of(state, self.erp.clone(), self.clock.clone())
     }
 
     fn put_together(
@@ -152,6 +170,10 @@ impl Layer {
             config,
         )
         .unwrap();
+        Self::of(state, erp, seller.clock)
+    }
+
+    fn of(state: AppState, erp: Arc<Erp>, clock: ClockHandle) -> Self {
         let routes = orders::router()
             .merge(exceptions::router())
             .merge(events::router())
@@ -161,7 +183,7 @@ impl Layer {
             app,
             erp,
             state,
-            clock: seller.clock,
+            clock,
             stop: CancellationToken::new(),
         }
     }

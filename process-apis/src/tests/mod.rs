@@ -2,6 +2,7 @@
 //! ERP, never in our own tables.
 
 mod erp;
+mod gates;
 mod ghosts;
 mod harness;
 mod holds;

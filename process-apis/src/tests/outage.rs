@@ -23,7 +23,7 @@ const CREATES: [&str; 4] = [
 ];
 
 /// The ERP goes away, and the figures that are known of it are as old as this.
-fn goes_away(layer: &Layer, minutes: i64) {
+pub(super) fn goes_away(layer: &Layer, minutes: i64) {
     layer.clock.advance(SignedDuration::from_mins(minutes));
     let mut world = layer.erp.inner.world();
     world.degraded = true;
@@ -34,7 +34,7 @@ fn goes_away(layer: &Layer, minutes: i64) {
 }
 
 /// It answers again, with figures of now, of which some are others.
-fn comes_back(layer: &Layer, changed: impl FnOnce(&mut crate::clients::fake::World)) {
+pub(super) fn comes_back(layer: &Layer, changed: impl FnOnce(&mut crate::clients::fake::World)) {
     let now = layer.state.clock.now();
     let mut world = layer.erp.inner.world();
     world.degraded = false;
@@ -298,11 +298,33 @@ async fn with_the_mode_off_nothing_is_taken_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn an_erp_that_takes_no_orders_makes_them_provisional_though_every_fact_is_fresh() {
-    let layer = Layer::without_worker(CreateClass::Staged);
+async fn an_order_on_fresh_facts_is_not_bounded_and_is_read_again_once_the_erp_takes_orders() {
+    let layer = Layer::by_policies(CreateClass::Staged, small);
     layer.erp.inner.world().capabilities.taking_orders = false;
-    let placed = layer.place("k", &order("PO-1", "SKU-1", "1")).await;
-    assert_eq!(placed.body["provisional"], true, "{placed:?}");
+    let placed = layer.place("k", &order("PO-1", "SKU-1", "60")).await;
+    assert_eq!(
+        (placed.status, &placed.body["provisional"]),
+        (202, &json!(true)),
+        "{placed:?}"
+    );
+    assert_eq!(outstanding(&layer).await, []);
+    layer.erp.inner.world().capabilities.taking_orders = true;
+    comes_back(&layer, |world| {
+        world.prices[0].records[0].unit_price = dec!(11)
+    });
+    layer.start_worker();
+    let held = layer.until(&placed.id(), "held").await;
+    assert_eq!(held["holds"][0]["kind"], "price_mismatch", "{held:#}");
+}
+
+#[tokio::test]
+async fn with_the_mode_off_an_erp_that_takes_no_orders_gets_none() {
+    let layer = Layer::by_policies(CreateClass::Staged, |policies| {
+        policies.outage.enabled = false;
+    });
+    layer.erp.inner.world().capabilities.taking_orders = false;
+    let refused = layer.place("k", &order("PO-1", "SKU-1", "1")).await;
+    assert_eq!(bound(&refused), (503, "outage-limit", "disabled"));
 }
 
 #[tokio::test]
