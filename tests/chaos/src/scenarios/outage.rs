@@ -15,7 +15,7 @@ use crate::{
     callers::USERS,
     estate::Plan,
     load::{Load, until_settled},
-    orders::{Mix, PLENTIFUL, SCARCE, planned},
+    orders::{Mix, PLENTIFUL, SCARCE, SITE, planned},
     outside::Records,
     report::{Report, percentile},
     run::Run,
@@ -30,6 +30,11 @@ const BEFORE: Duration = Duration::from_secs(3);
 const STILL_ASKING: u32 = 3;
 /// Orders beyond a bound.
 const BEYOND: usize = 3;
+/// Looked at before and ordered by nobody else: its figures are old by the middle of the outage, and no bound is for orders
+/// on new ones.
+const SELDOM: &str = "SKU-0002";
+/// More of it than an order may be worth.
+const TOO_MANY: u64 = 20_000;
 /// How finely the drain is told.
 const STEP_SECONDS: i64 = 5;
 /// How much more memory a layer may take at the end of an outage than at its beginning.
@@ -53,8 +58,6 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
                 "max_item_quantity = \"1000\"",
                 "max_item_quantity = \"1000000\"",
             ),
-            // Soon after the ERP is gone no order stands on new figures, which no bound is for.
-            ("stock = \"30s\"", "stock = \"5s\""),
         ],
         ..Plan::default()
     }
@@ -106,8 +109,9 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
 /// Every buyer has looked at everything: an order stands on what is known, and what nobody ever asked for is not.
 async fn looked_at(run: &Run) -> anyhow::Result<()> {
     let callers = run.crowd.turn(0)?;
+    run.estate.outside.set_stock(SELDOM, SITE, TOO_MANY).await?;
     for (account, _) in USERS {
-        for item in PLENTIFUL.iter().chain(&SCARCE) {
+        for item in PLENTIFUL.iter().chain(&SCARCE).chain([&SELDOM]) {
             let line = json!({"item": item, "quantity": {"value": "1", "unit": "EA"}});
             let user = callers.user(account)?;
             let request = user.request(Method::POST, "/basket-checks");
@@ -261,7 +265,8 @@ async fn too_much(run: &Run) -> anyhow::Result<usize> {
     let user = run.crowd.turn(0)?.user("ACME")?;
     let mut refused: usize = 0;
     for number in 0..BEYOND {
-        let line = json!({"item": "SKU-0001", "quantity": {"value": "20000", "unit": "EA"}});
+        let quantity = json!({"value": TOO_MANY.to_string(), "unit": "EA"});
+        let line = json!({"item": SELDOM, "quantity": quantity});
         let number = format!("BEYOND-{number}");
         let body = json!({"purchase_order_number": number, "lines": [line]});
         let answer = user.post("/orders", &number, &body).await?;
