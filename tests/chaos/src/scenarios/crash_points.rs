@@ -37,6 +37,8 @@ const LOG: &str = "ORDERWAY_CRASH_LOG";
 const ESTATES: usize = 3;
 /// More than an estate takes actions: each has numbers of its own.
 const NUMBERS: u32 = 10_000;
+/// So often the actions are taken until each point is passed.
+const ROUNDS: u32 = 3;
 /// Points that took longest, which are told.
 const SLOWEST: usize = 5;
 
@@ -205,6 +207,12 @@ async fn points(binaries: &Binaries) -> anyhow::Result<BTreeSet<Point>> {
     Ok(points)
 }
 
+/// All of them, and all again for points that none has passed: what was to go wrong for one may have struck what was left
+/// of another.
+fn every_action() -> impl Iterator<Item = (Action, u32)> {
+    (1..=ROUNDS).flat_map(|round| Action::ALL.map(|action| (action, round)))
+}
+
 /// One of the estates that share the points.
 struct Estate {
     run: Run,
@@ -247,7 +255,13 @@ impl Estate {
         }
         self.run.estate.ready().await?;
         let mut passed: BTreeMap<Point, Vec<Action>> = BTreeMap::new();
-        for action in Action::ALL {
+        for (action, round) in every_action() {
+            let missing = |point: &Point| {
+                !passed.contains_key(point) && !EXCUSED.contains(&point.name.as_str())
+            };
+            if round > 1 && !points.iter().any(missing) {
+                break;
+            }
             let number = self.next();
             for binary in [Binary::System, Binary::Process] {
                 // It is opened for appending: an empty file is where the next line goes.
@@ -257,7 +271,10 @@ impl Estate {
             for point in points {
                 let log = std::fs::read_to_string(self.log_of(point.binary))?;
                 if log.lines().any(|line| line == point.name) {
-                    passed.entry(point.clone()).or_default().push(action);
+                    let actions = passed.entry(point.clone()).or_default();
+                    if !actions.contains(&action) {
+                        actions.push(action);
+                    }
                 }
             }
         }
