@@ -120,6 +120,11 @@ pub enum StoreError {
     /// The subscription is not at the version the commit expects, or is gone: read it and decide again.
     #[error("subscription {0} changed in the meantime")]
     SubscriptionChanged(SubscriptionId),
+    /// This instance's clock is not the database server's: it takes up no work by it.
+    #[error(
+        "this instance's clock and the database server's are {0:#} apart; set both by NTP, then restart the instance"
+    )]
+    ClocksApart(SignedDuration),
     /// The disk is full: nothing is taken until there is room.
     #[error("the store has no room left")]
     Full,

@@ -136,16 +136,23 @@ pub(super) async fn set_back(pool: &PgPool, at: Timestamp) -> Result<(), StoreEr
     Ok(())
 }
 
-pub(super) async fn begin_attempt(pool: &PgPool, start: &AttemptStart) -> Result<(), StoreError> {
+/// Counts an attempt. One that is begun `again` had its answer lost: under this lease nobody else can have begun it.
+pub(super) async fn begin_attempt(
+    pool: &PgPool,
+    start: &AttemptStart,
+    again: bool,
+) -> Result<(), StoreError> {
     let changed = sqlx::query(
-        "UPDATE effect SET attempt = attempt + 1, progress = $5
-         WHERE id = $1 AND lease = $2 AND attempt = $3 AND state = 'leased' AND lease_until > $4",
+        "UPDATE effect SET attempt = $3 + 1, progress = $5
+         WHERE id = $1 AND lease = $2 AND (attempt = $3 OR $6 AND attempt = $3 + 1)
+            AND state = 'leased' AND lease_until > $4",
     )
     .bind(start.effect)
     .bind(start.lease)
     .bind(i32::try_from(start.attempts_before).unwrap_or(i32::MAX))
     .bind(nanoseconds(start.now))
     .bind(json(&start.progress)?)
+    .bind(again)
     .execute(pool)
     .await?;
     if changed.rows_affected() == 1 {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use canonical_model::event::CloudEvent;
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
@@ -22,7 +23,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    super::{AuditEntry, Commit, EventFilter, Store, StoreError, StreamKind, suite::order},
+    super::{
+        AttemptStart, AuditEntry, Commit, EventFilter, Store, StoreError, StreamKind,
+        suite::{effects, order},
+    },
     PostgresOptions, PostgresStore,
     commit::Arguments,
     testing::TestDatabase,
@@ -319,6 +323,38 @@ async fn a_commit_whose_answer_was_lost_is_told_to_have_happened() {
     store.close().await;
     let after = store.commit(order(Uuid::now_v7(), 0, "PO-late")).await;
     assert!(matches!(after, Err(StoreError::Failed(_))), "closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_whose_answer_was_lost_is_begun_once() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let way = Arc::<Way>::default();
+    let through = way.to(&database).await;
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&through).await.unwrap());
+    // Here too the answer that is swallowed may be another's.
+    for number in 1..=20 {
+        effects::add(&store, number, 0, None).await;
+        let held = effects::lease(&store, 0).await.remove(0);
+        way.swallow.store(true, Ordering::SeqCst);
+        let start = AttemptStart {
+            effect: held.effect,
+            lease: held.lease,
+            attempts_before: 0,
+            now: held.created_at,
+            progress: json!({"in_flight": true}),
+        };
+        store.begin_attempt(start.clone()).await.unwrap();
+        let again = store.begin_attempt(start).await;
+        assert!(matches!(again, Err(StoreError::LeaseLost)), "{again:?}");
+        way.swallow.store(false, Ordering::SeqCst);
+    }
+    let begun: Vec<i32> = sqlx::query_scalar("SELECT attempt FROM effect")
+        .fetch_all(&mut database.connect().await)
+        .await
+        .unwrap();
+    assert_eq!(begun, [1; 20]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,7 @@
 
 mod audit;
 mod bounds;
+mod clocks;
 mod commit;
 mod credit;
 mod decisions;
@@ -59,7 +60,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use canonical_model::{
@@ -296,7 +300,7 @@ impl Store for PostgresStore {
         limit: u16,
     ) -> Result<Vec<Uuid>, StoreError> {
         self.server
-            .read(|| streams::expired_reservations(&self.pool, now, limit))
+            .in_time(streams::expired_reservations(&self.pool, now, limit))
             .await
     }
 
@@ -332,13 +336,18 @@ impl Store for PostgresStore {
         limit: u16,
     ) -> Result<Vec<LeasedEffect>, StoreError> {
         self.server
-            .bounded(effects::lease(&self.pool, now, until, limit))
+            .in_time(effects::lease(&self.pool, now, until, limit))
             .await
     }
 
     async fn begin_attempt(&self, start: AttemptStart) -> Result<(), StoreError> {
+        let tried = AtomicBool::new(false);
         self.server
-            .bounded(effects::begin_attempt(&self.pool, &start))
+            .read(|| async {
+                self.server.compare_clocks().await?;
+                let again = tried.swap(true, Ordering::Relaxed);
+                effects::begin_attempt(&self.pool, &start, again).await
+            })
             .await
     }
 
@@ -358,7 +367,7 @@ impl Store for PostgresStore {
 
     async fn lease_documents(&self, lease: DocumentLease) -> Result<Vec<Document>, StoreError> {
         self.server
-            .bounded(mailbox::lease(&self.pool, &lease))
+            .in_time(mailbox::lease(&self.pool, &lease))
             .await
     }
 
@@ -456,7 +465,7 @@ impl Store for PostgresStore {
         limit: u16,
     ) -> Result<Vec<ParkedNews>, StoreError> {
         self.server
-            .bounded(news::lease(&self.pool, now, until, limit))
+            .in_time(news::lease(&self.pool, now, until, limit))
             .await
     }
 
@@ -489,7 +498,7 @@ impl Store for PostgresStore {
         lease: SubscriptionLease,
     ) -> Result<Vec<LeasedSubscription>, StoreError> {
         self.server
-            .bounded(subscriptions::lease(&self.pool, lease))
+            .in_time(subscriptions::lease(&self.pool, lease))
             .await
     }
 
@@ -526,6 +535,6 @@ impl Store for PostgresStore {
                 .await?;
             Ok(())
         };
-        self.server.bounded(written).await
+        self.server.in_time(written).await
     }
 }

@@ -8,14 +8,14 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use service_runtime::clock::Clock;
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-
 use tokio::time::timeout;
 
-use super::{super::StoreError, fault::lost_connection, value::broken};
+use super::{super::StoreError, clocks::Clocks, fault::lost_connection, value::broken};
 
 /// What is known to work is 14 and newer; older ones have no support by their makers.
 const OLDEST_SERVER: i32 = 140_000;
@@ -39,6 +39,8 @@ pub struct PostgresOptions {
     pub statement_time: Duration,
     /// For how long one instance gives the feed positions before another may.
     pub sequencer_lease: Duration,
+    /// What this instance goes by; it works only while that is the server's time.
+    pub clock: Clock,
 }
 
 impl fmt::Debug for PostgresOptions {
@@ -59,6 +61,7 @@ impl PostgresOptions {
             connect_time: Duration::from_secs(10),
             statement_time: Duration::from_secs(10),
             sequencer_lease: Duration::from_secs(15),
+            clock: Clock::system(),
         }
     }
 
@@ -75,6 +78,7 @@ impl PostgresOptions {
 pub(super) struct Server {
     pool: PgPool,
     losses: Arc<Losses>,
+    clocks: Clocks,
     patience: Duration,
 }
 
@@ -94,7 +98,24 @@ impl Server {
         *newest = Some(Instant::now());
     }
 
-    /// Reads; once more where the connection was lost.
+    /// Refused where this instance's clock is not the server's.
+    pub(super) async fn compare_clocks(&self) -> Result<(), StoreError> {
+        self.clocks.compare(&self.pool).await
+    }
+
+    /// Does what goes by this instance's clock, if that is the server's.
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.bounded(async {
+            self.compare_clocks().await?;
+            work.await
+        })
+        .await
+    }
+
+    /// Reads, or does what may be done twice; once more where the connection was lost.
     pub(super) async fn read<T, F>(&self, read: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
@@ -195,6 +216,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
     Ok(Server {
         pool,
         losses,
+        clocks: Clocks::new(options.clock.clone()),
         patience: options
             .connect_time
             .saturating_add(options.statement_time)

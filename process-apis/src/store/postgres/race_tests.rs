@@ -11,17 +11,19 @@ use proptest::{
 };
 use rust_decimal::Decimal;
 use serde_json::json;
+use service_runtime::clock::Clock;
 use sqlx::{PgConnection, Row as _};
 use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 use super::{
     super::{
-        Commit, CreditKey, CreditLevelFact, IdempotencyAnswer, Store, StoreError, StreamKind,
+        AttemptStart, Commit, CreditKey, CreditLevelFact, DocumentWork, IdempotencyAnswer, Store,
+        StoreError, StreamKind,
         sqlite::SqliteStore,
-        suite::{channel_twins, ledger_twins, races, retention},
+        suite::{channel_twins, documents::leases, effects, ledger_twins, races, retention},
     },
-    PostgresStore,
+    PostgresOptions, PostgresStore,
     commit::Arguments,
     testing::TestDatabase,
 };
@@ -169,6 +171,21 @@ async fn a_claim_that_waited_sees_what_was_taken_meanwhile() {
     assert_eq!(claimed, [Decimal::from(60)]);
 }
 
+fn level() -> CreditLevelFact {
+    CreditLevelFact {
+        key: CreditKey {
+            company: "US01".parse().unwrap(),
+            account: "A".parse().unwrap(),
+        },
+        as_of: "2026-03-02T12:00:00Z".parse().unwrap(),
+        currency: Currency::USD,
+        limit: Some(Decimal::from(10)),
+        exposure: Decimal::ZERO,
+        blocked: false,
+        lag: SignedDuration::ZERO,
+    }
+}
+
 /// A claim may be forced before its level is known; whoever installs the level at that moment must count it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_level_that_is_installed_counts_the_claim_that_is_being_forced() {
@@ -187,19 +204,7 @@ async fn a_level_that_is_installed_counts_the_claim_that_is_being_forced() {
         .unwrap();
     let installed = tokio::spawn({
         let store = Arc::clone(&store);
-        let fact = CreditLevelFact {
-            key: CreditKey {
-                company: "US01".parse().unwrap(),
-                account: "A".parse().unwrap(),
-            },
-            as_of: "2026-03-02T12:00:00Z".parse().unwrap(),
-            currency: Currency::USD,
-            limit: Some(Decimal::from(10)),
-            exposure: Decimal::ZERO,
-            blocked: false,
-            lag: SignedDuration::ZERO,
-        };
-        async move { store.install_credit(vec![fact]).await }
+        async move { store.install_credit(vec![level()]).await }
     });
     until_waited_for(&mut first).await;
     run(&mut first, "COMMIT").await;
@@ -210,6 +215,65 @@ async fn a_level_that_is_installed_counts_the_claim_that_is_being_forced() {
         .await
         .unwrap();
     assert_eq!(again, [level]);
+}
+
+/// With one that is ten minutes behind, its leases have ended for the others before they are written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_whose_clock_is_not_the_server_s_takes_up_no_work() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let right: Arc<dyn Store> = database.open().await;
+    let (clock, hands) = Clock::fixed(Clock::system().now());
+    let options = PostgresOptions {
+        clock,
+        ..database.options()
+    };
+    let late: Arc<dyn Store> = Arc::new(PostgresStore::open(&options).await.unwrap());
+    effects::add(&right, 1, 0, None).await;
+    effects::add(&right, 2, 1, None).await;
+    let held = effects::lease(&right, 0).await.remove(0);
+    let start = AttemptStart {
+        effect: held.effect,
+        lease: held.lease,
+        attempts_before: 0,
+        now: held.created_at,
+        progress: json!(null),
+    };
+    for minutes in [-10, 10] {
+        hands.set(Clock::system().now() + SignedDuration::from_mins(minutes));
+        let (from, to) = (held.created_at, held.until);
+        let refused = [
+            late.lease_effects(from, to, 10).await.err(),
+            late.begin_attempt(start.clone()).await.err(),
+            late.lease_documents(leases(DocumentWork::Render, 0))
+                .await
+                .err(),
+            late.lease_parked(from, to, 10).await.err(),
+            late.expired_reservations(to, 10).await.err(),
+            late.check().await.err(),
+        ];
+        for (number, error) in refused.into_iter().enumerate() {
+            let error = error.unwrap_or_else(|| panic!("{number}"));
+            assert!(matches!(error, StoreError::ClocksApart(_)), "{error:?}");
+            let told = error.to_string();
+            assert!(told.contains("9m") || told.contains("10m"), "{told}");
+            assert!(told.contains("NTP"), "{told}");
+        }
+    }
+    let other = effects::lease(&right, 1).await;
+    assert_eq!(other.len(), 1, "the others go on");
+    right.begin_attempt(start).await.unwrap();
+    let put_right = async {
+        loop {
+            hands.set(Clock::system().now());
+            if late.check().await.is_ok() {
+                return;
+            }
+        }
+    };
+    let put_right = timeout(Duration::from_secs(30), put_right).await;
+    put_right.expect("it is ready once its clock is right");
 }
 
 /// Does sequences by chance on a store of each engine, always on empty tables.

@@ -59,7 +59,7 @@ pub(super) async fn change(
     Ok(committed.documents)
 }
 
-pub(super) fn leases(work: DocumentWork, now: i64) -> DocumentLease {
+pub(in super::super) fn leases(work: DocumentWork, now: i64) -> DocumentLease {
     DocumentLease {
         company: company(),
         accounts: None,

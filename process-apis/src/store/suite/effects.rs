@@ -13,7 +13,7 @@ use super::{
 };
 use crate::effects::EffectKind;
 
-async fn add(store: &Shared, order: u128, due: i64, serial_key: Option<&str>) {
+pub(in super::super) async fn add(store: &Shared, order: u128, due: i64, serial_key: Option<&str>) {
     let effect = NewEffect {
         kind: "create_order",
         order_id: OrderId(Uuid::from_u128(order)),
@@ -30,7 +30,7 @@ async fn add(store: &Shared, order: u128, due: i64, serial_key: Option<&str>) {
         .unwrap();
 }
 
-async fn lease(store: &Shared, now: i64) -> Vec<LeasedEffect> {
+pub(in super::super) async fn lease(store: &Shared, now: i64) -> Vec<LeasedEffect> {
     store
         .lease_effects(at(now), at(now + 30), 10)
         .await
