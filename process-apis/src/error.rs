@@ -48,7 +48,8 @@ pub fn store_problem(error: &StoreError) -> Problem {
     let problem = match error {
         StoreError::VersionConflict { .. }
         | StoreError::StockShort(_)
-        | StoreError::CreditShort(_) => contention(),
+        | StoreError::CreditShort(_)
+        | StoreError::Contended(_) => contention(),
         StoreError::CursorMoved(_) => Problem::new(
             CURSOR_MOVED,
             "Another instance has delivered these news; read the cursor anew and go on from there.",

@@ -120,6 +120,9 @@ pub enum StoreError {
     /// The subscription is not at the version the commit expects, or is gone: read it and decide again.
     #[error("subscription {0} changed in the meantime")]
     SubscriptionChanged(SubscriptionId),
+    /// Others wrote the same at the same time, again and again: send it again.
+    #[error("others write the same at the same time")]
+    Contended(#[source] anyhow::Error),
     /// This instance's clock is not the database server's: it takes up no work by it.
     #[error(
         "this instance's clock and the database server's are {0:#} apart; set both by NTP, then restart the instance"

@@ -128,6 +128,23 @@ pub(super) async fn commit(server: &Server, commit: &Commit) -> Result<Committed
     }
 }
 
+/// Does in one transaction what may be done again, as often as a commit is tried when others were first.
+pub(super) async fn retried<T, F>(server: &Server, work: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut tries = 1;
+    loop {
+        match server.bounded(work()).await {
+            Err(StoreError::Contended(_)) if tries < TRIES => {
+                wait_before(tries, false).await;
+                tries += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 async fn wait_before(tries: u32, lost: bool) {
     let first = if lost {
         FIRST_WAIT_FOR_SERVER

@@ -13,6 +13,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match code(&error) {
             Some("53100") => Self::Full,
+            _ if was_overtaken(&error) => Self::Contended(error.into()),
             _ => Self::Failed(error.into()),
         }
     }

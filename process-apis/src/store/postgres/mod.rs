@@ -188,9 +188,7 @@ impl Store for PostgresStore {
         &self,
         snapshots: Vec<StockSnapshot>,
     ) -> Result<Vec<StockPosition>, StoreError> {
-        self.server
-            .bounded(stock::install(&self.pool, &snapshots))
-            .await
+        commit::retried(&self.server, || stock::install(&self.pool, &snapshots)).await
     }
 
     async fn stock(
@@ -207,9 +205,7 @@ impl Store for PostgresStore {
         &self,
         facts: Vec<CreditLevelFact>,
     ) -> Result<Vec<CreditLevel>, StoreError> {
-        self.server
-            .bounded(credit::install(&self.pool, &facts))
-            .await
+        commit::retried(&self.server, || credit::install(&self.pool, &facts)).await
     }
 
     async fn credit(&self, keys: &[CreditKey]) -> Result<Vec<CreditLevel>, StoreError> {

@@ -11,8 +11,8 @@ use proptest::{
 };
 use rust_decimal::Decimal;
 use serde_json::json;
-use service_runtime::clock::Clock;
-use sqlx::{PgConnection, Row as _};
+use service_runtime::{clock::Clock, problem::codes};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
@@ -21,12 +21,13 @@ use super::{
         AttemptStart, Commit, CreditKey, CreditLevelFact, DocumentWork, IdempotencyAnswer, Store,
         StoreError, StreamKind,
         sqlite::SqliteStore,
-        suite::{channel_twins, documents::leases, effects, ledger_twins, races, retention},
+        suite::{channel_twins, documents::leases, effects, ledger_twins, order, races, retention},
     },
     PostgresOptions, PostgresStore,
     commit::Arguments,
     testing::TestDatabase,
 };
+use crate::error::store_problem;
 
 /// A race of the suite, on two instances over one database.
 macro_rules! on_two {
@@ -274,6 +275,56 @@ async fn an_instance_whose_clock_is_not_the_server_s_takes_up_no_work() {
     };
     let put_right = timeout(Duration::from_secs(30), put_right).await;
     put_right.expect("it is ready once its clock is right");
+}
+
+/// What makes `times` deadlocks of writing to a table.
+async fn deadlocks(connection: &mut PgConnection, times: u32) {
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "CREATE OR REPLACE FUNCTION overtake() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('overtaken') <= {times} THEN RAISE 'overtaken' USING ERRCODE = '40P01'; END IF;
+            RETURN NEW;
+         END $$;
+         ALTER SEQUENCE overtaken RESTART"
+    )))
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_overtaken_tries_again_and_is_told_of_the_others_in_the_end() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let store = database.open().await;
+    let mut connection = database.connect().await;
+    run(&mut connection, "CREATE SEQUENCE overtaken").await;
+    deadlocks(&mut connection, 3).await;
+    run(
+        &mut connection,
+        "CREATE TRIGGER overtake BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION overtake();
+         CREATE TRIGGER overtake BEFORE INSERT ON stock FOR EACH ROW EXECUTE FUNCTION overtake();
+         CREATE TRIGGER overtake BEFORE INSERT ON credit FOR EACH ROW EXECUTE FUNCTION overtake()",
+    )
+    .await;
+    let order = || order(Uuid::now_v7(), 0, &Uuid::now_v7().simple().to_string());
+    let stock = || vec![races::fact(1, 0, 10)];
+    let credit = || vec![level()];
+    store.commit(order()).await.unwrap();
+    deadlocks(&mut connection, 3).await;
+    store.install_stock(stock()).await.unwrap();
+    deadlocks(&mut connection, 3).await;
+    store.install_credit(credit()).await.unwrap();
+    run(&mut connection, "TRUNCATE stock, credit").await;
+    deadlocks(&mut connection, 1_000).await;
+    for error in [
+        store.commit(order()).await.err(),
+        store.install_stock(stock()).await.err(),
+        store.install_credit(credit()).await.err(),
+    ] {
+        let problem = store_problem(&error.expect("overtaken"));
+        assert!(problem.is(codes::CONTENTION), "{problem:?}");
+    }
 }
 
 /// Does sequences by chance on a store of each engine, always on empty tables.

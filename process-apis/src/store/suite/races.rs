@@ -39,7 +39,7 @@ fn stock_key(item: u32) -> StockKey {
     StockKey::new(company(), item, SiteId::new("DC1").unwrap())
 }
 
-fn fact(item: u32, second: i64, available: i64) -> StockSnapshot {
+pub(in super::super) fn fact(item: u32, second: i64, available: i64) -> StockSnapshot {
     StockSnapshot {
         key: stock_key(item),
         as_of: at(second),
