@@ -40,7 +40,7 @@ use service_runtime::{
     context::{ContextError, ContextKeys, ContextSigner, ContextVerifier, Hop, LayerIdentity},
     health::{CheckResult, Readiness},
     http_client::HopClient,
-    server::{self, ServerOptions},
+    server::ServerOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -61,8 +61,12 @@ pub const LAYER: &str = "process-apis";
 /// The exit code of a process whose store has failed for good: its supervisor starts it again, and that recovers.
 pub const STORE_FAILED: u8 = 70;
 
-/// A call outward may last longer than a process that is told to go: the store is to be closed in time all the same.
-const WORK_ENDS: Duration = server::FINISH.saturating_sub(Duration::from_secs(1));
+/// From when the instance stops taking requests, all that is at work has so long: the requests, the effects and what else
+/// runs beside them, together. With the pause before it and the store's end it stays under the 30 s after which
+/// supervisors kill.
+const WIND_DOWN: Duration = Duration::from_secs(22);
+/// And the store so long for its end.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// What the surroundings give: a binary takes the defaults, a test its own.
 #[derive(Clone, Default)]
@@ -122,7 +126,7 @@ impl Background {
     }
 
     /// Runs until told to stop, then until what was begun has come to its end, or the time for that is over; then it closes
-    /// the store.
+    /// the store, whatever came of the rest: the feed is another instance's at once, not when a lease has ended.
     pub async fn run(self, shutdown: CancellationToken) {
         let (state, wind_down) = (self.state, self.wind_down);
         let work = async {
@@ -146,15 +150,17 @@ impl Background {
             );
         };
         let over = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(WORK_ENDS).await;
+            wind_down.cancelled().await;
+            tokio::time::sleep(WIND_DOWN).await;
         };
         tokio::select! {
             () = work => {}
             () = over => tracing::warn!("some calls outward had no answer yet: they are cut, and made again"),
         }
-        if let Some(store) = self.store {
-            store.close().await;
+        if let Some(store) = self.store
+            && tokio::time::timeout(CLOSE, store.close()).await.is_err()
+        {
+            tracing::warn!("the store could not be closed in time; its leases end by themselves");
         }
     }
 }

@@ -144,7 +144,8 @@ async fn serve(config: Config, policies: Policies) -> anyhow::Result<ExitCode> {
     };
     let drained = server::serve(listener, router, process_apis::server_options(), shutdown).await;
     stop.cancel();
-    server::finish(background)
+    // It ends in its own time, which began with the drain.
+    background
         .await
         .context("the background work ended badly")?;
     if failed.is_cancelled() {

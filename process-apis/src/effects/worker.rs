@@ -114,7 +114,8 @@ impl Worker {
         }
     }
 
-    /// Works until stopped, then lets what it has begun come to its end, for the time of a lease at most.
+    /// Works until stopped, then lets what it has begun come to its end, for the time of a lease at most. Whoever runs it
+    /// may give it less.
     pub async fn run(self, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.config.concurrency));
         let freed = Arc::new(Notify::new());

@@ -9,7 +9,7 @@ use sqlx::{
 use crate::support::{Serving, binary, run, text};
 
 /// A database of the test's own; None = there is no server, which is said aloud.
-async fn database() -> Option<(PgConnection, PgConnectOptions)> {
+pub(crate) async fn database() -> Option<(PgConnection, PgConnectOptions)> {
     let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let server = variable("ORDERWAY_TEST_POSTGRES")
         .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());

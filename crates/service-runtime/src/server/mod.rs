@@ -371,7 +371,7 @@ impl Drop for Counted {
 const DRAIN_PAUSE: Duration = Duration::from_secs(3);
 /// How long work beside the requests may take to end once they are over. With the pause and the requests' time it stays
 /// under the 30 s after which supervisors kill.
-pub const FINISH: Duration = Duration::from_secs(5);
+const FINISH: Duration = Duration::from_secs(5);
 
 /// Completes after SIGTERM or Ctrl-C.
 ///
