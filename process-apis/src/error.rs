@@ -96,7 +96,7 @@ pub fn store_problem(error: &StoreError) -> Problem {
         .with_retry_after(SignedDuration::from_secs(60)),
         StoreError::Full => Problem::new(STORAGE_FULL, "Nothing was stored; send it again later.")
             .with_retry_after(SignedDuration::from_secs(30)),
-        StoreError::Failed(_) | StoreError::ClocksApart(_) => {
+        StoreError::Failed(_) | StoreError::ClocksApart(_) | StoreError::NewerRelease => {
             Problem::new(STORE_UNAVAILABLE, "Nothing is known to be stored; send it again.")
                 .with_retry_after(SignedDuration::from_secs(5))
         }

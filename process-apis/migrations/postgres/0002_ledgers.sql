@@ -3,7 +3,6 @@
 -- What a commit tests is locked first, in the order of the keys, and tested in later statements: a snapshot taken
 -- before the wait for a lock would not know what the one waited for has taken. Movements come as they are written in
 -- process-apis/src/store/postgres/{stock,credit}.rs.
-UPDATE schema_needs SET version = 2;
 
 -- The bucket of a day, counted from 1: before the first day it is the first, beyond the last the last; 0 = none.
 CREATE FUNCTION stock_bucket(first_day date, buckets integer, day date) RETURNS integer

@@ -1,6 +1,5 @@
 -- Channels: their documents and their sessions. Changes come as they are written in
 -- process-apis/src/store/postgres/{documents,sessions}.rs.
-UPDATE schema_needs SET version = 3;
 
 -- A document as it is read: without its content, and with its lease only while somebody holds it.
 CREATE FUNCTION document_as_read(of_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$

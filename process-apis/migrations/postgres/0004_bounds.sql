@@ -1,6 +1,5 @@
 -- Bounds on what is taken while a backend cannot be asked: a sum, and who took what of it. The row of a sum stays once it
 -- is there, so that whoever waits for its lock finds it.
-UPDATE schema_needs SET version = 4;
 
 CREATE TABLE bound (
     company text    NOT NULL,

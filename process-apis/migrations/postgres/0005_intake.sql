@@ -1,5 +1,4 @@
 -- How far each reader has come, and the news that wait: because something before them is missing, or for a person.
-UPDATE schema_needs SET version = 5;
 
 CREATE TABLE reader_cursor (
     reader   text PRIMARY KEY,

@@ -1,5 +1,4 @@
 -- Webhooks: who is told of what, and how far each has been told.
-UPDATE schema_needs SET version = 6;
 
 CREATE TABLE subscription (
     id           uuid    PRIMARY KEY,

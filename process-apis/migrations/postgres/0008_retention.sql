@@ -1,2 +1,3 @@
+-- no-transaction
 -- What is removed with its order is found by it, ended effects too.
-CREATE INDEX effect_of_order ON effect (order_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS effect_of_order ON effect (order_id);

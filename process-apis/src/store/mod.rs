@@ -128,6 +128,11 @@ pub enum StoreError {
         "this instance's clock and the database server's are {0:#} apart; set both by NTP, then restart the instance"
     )]
     ClocksApart(SignedDuration),
+    /// A newer release has brought the schema up to what this one would spoil.
+    #[error(
+        "the database was brought up by a newer release that this one cannot work with; stop this one and start that one"
+    )]
+    NewerRelease,
     /// The disk is full: nothing is taken until there is room.
     #[error("the store has no room left")]
     Full,

@@ -96,6 +96,7 @@ impl Arguments {
 /// Applies the commit, or nothing of it. One whose connection is lost on the way is tried again if it brings events:
 /// by their ids it is known, so that it is neither applied twice nor told to have failed where it had not.
 pub(super) async fn commit(server: &Server, commit: &Commit) -> Result<Committed, StoreError> {
+    server.in_service()?;
     let pool = server.pool();
     let arguments = Arguments::of(commit)?;
     let started = Instant::now();
@@ -107,6 +108,7 @@ pub(super) async fn commit(server: &Server, commit: &Commit) -> Result<Committed
             Ok(Err(error)) => error,
             Err(late) => sqlx::Error::Io(late.into()),
         };
+        server.in_service()?;
         let lost = lost_connection(&error);
         if lost {
             server.suspect_all();

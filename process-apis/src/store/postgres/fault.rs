@@ -61,6 +61,11 @@ pub(super) fn was_overtaken(error: &sqlx::Error) -> bool {
     matches!(code(error), Some("40001" | "40P01" | "55P03" | "23505"))
 }
 
+/// Whether a lock could not be had in its time, or only by a deadlock.
+pub(super) fn is_blocked(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some("55P03" | "40P01"))
+}
+
 /// Whether the connection was lost, or the server is going away: what was asked may have been done, or not.
 pub(super) fn lost_connection(error: &sqlx::Error) -> bool {
     match error {

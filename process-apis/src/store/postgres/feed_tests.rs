@@ -346,9 +346,9 @@ async fn an_attempt_whose_answer_was_lost_is_begun_once() {
             progress: json!({"in_flight": true}),
         };
         store.begin_attempt(start.clone()).await.unwrap();
+        way.swallow.store(false, Ordering::SeqCst);
         let again = store.begin_attempt(start).await;
         assert!(matches!(again, Err(StoreError::LeaseLost)), "{again:?}");
-        way.swallow.store(false, Ordering::SeqCst);
     }
     let begun: Vec<i32> = sqlx::query_scalar("SELECT attempt FROM effect")
         .fetch_all(&mut database.connect().await)
@@ -396,6 +396,46 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_do() {
         .await
         .unwrap();
     assert!(refused().await.contains("process-apis migrate"));
+}
+
+/// The migration came while the instances ran: each notices by itself, by its readiness, or by a new connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_of_before_writes_nothing_into_a_schema_that_it_would_spoil() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let mut connection = database.connect().await;
+    let [quiet, asked, cut_off] = [
+        database.open().await,
+        database.open().await,
+        database.open().await,
+    ];
+    sqlx::query("UPDATE schema_needs SET version = version + 1000")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let commit = async |store: &PostgresStore| {
+        let id = Uuid::now_v7();
+        store.commit(order(id, 0, &id.simple().to_string())).await
+    };
+    let refused = asked.check().await;
+    assert!(matches!(refused, Err(StoreError::NewerRelease)));
+    assert!(matches!(
+        commit(&asked).await,
+        Err(StoreError::NewerRelease)
+    ));
+    let noticed = async { while commit(&quiet).await.is_ok() {} };
+    timeout(DEADLINE, noticed).await.expect("by its heartbeat");
+    assert!(matches!(
+        commit(&quiet).await,
+        Err(StoreError::NewerRelease)
+    ));
+    end_all_connections(&mut connection).await;
+    let refused = commit(&cut_off).await;
+    assert!(
+        matches!(refused, Err(StoreError::NewerRelease)),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,24 @@
-//! The schema: brought up by a command of its own, checked at start.
+//! The schema: brought up by a command of its own, checked at start and while instances run.
 
-use anyhow::{Context as _, ensure};
-use sqlx::{Connection as _, PgConnection, PgPool, migrate::Migrator};
+use std::{borrow::Cow, time::Duration};
 
-use super::open::PostgresOptions;
+use anyhow::{Context as _, bail, ensure};
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, PgPool,
+    migrate::{MigrateError, Migration, Migrator},
+};
+use tokio::time::sleep;
+
+use super::{super::StoreError, fault::is_blocked, open::PostgresOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// A step waits no longer for a lock: who comes after it waits as long, and orders are among them.
+const LOCK_TIME: &str = "1s";
+/// One that did not get its locks is tried so often.
+const TRIES: u32 = 60;
+/// The wait before it is tried again, and between two looks whether another migrates.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Brings the schema up; two that do it at once wait for each other.
 pub(super) async fn migrate(options: &PostgresOptions) -> anyhow::Result<()> {
@@ -15,20 +28,91 @@ pub(super) async fn migrate(options: &PostgresOptions) -> anyhow::Result<()> {
         .connect()
         .await
         .context("PostgreSQL cannot be used; see `store.url`")?;
-    if let Some(needs) = needs(&mut connection).await? {
-        ensure!(
-            needs <= newest(),
-            "the database was brought up by a newer release; use that one"
-        );
+    wait_for_turn(&mut connection).await?;
+    if !fits(&mut connection).await? {
+        return Err(StoreError::NewerRelease.into());
     }
-    let mut migrations = Migrator {
-        migrations: MIGRATIONS.migrations.clone(),
-        ..Migrator::DEFAULT
-    };
-    migrations.set_ignore_missing(true);
-    migrations.run(&mut connection).await?;
+    apply(&mut connection, &MIGRATIONS.migrations).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// By asking, not by waiting in the server: a statement that waits keeps an index from being built beside it.
+async fn wait_for_turn(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let ours =
+        "SELECT pg_try_advisory_lock(hashtextextended('orderway migrate ' || current_schema(), 0))";
+    while !sqlx::query_scalar::<_, bool>(ours)
+        .fetch_one(&mut *connection)
+        .await?
+    {
+        sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Applies what is missing, each step on its own: what was applied stays whatever becomes of the next.
+async fn apply(connection: &mut PgConnection, migrations: &[Migration]) -> anyhow::Result<()> {
+    let mut migrator = Migrator {
+        migrations: Cow::Owned(migrations.to_vec()),
+        ..Migrator::DEFAULT
+    };
+    migrator.set_ignore_missing(true).set_locking(false);
+    for migration in migrations {
+        let mut tries = 1;
+        loop {
+            prepare(connection, migration).await?;
+            match migrator
+                .run_direct(Some(migration.version), connection, false)
+                .await
+            {
+                Ok(()) => break,
+                Err(error) if !waited_in_vain(&error) => return Err(error.into()),
+                Err(_) if tries < TRIES => sleep(PAUSE).await,
+                Err(error) => bail!(
+                    "migration {} did not get its locks; end what reads or writes for long (pg_stat_activity names it) \
+                     and run it again: {error}",
+                    migration.version
+                ),
+            }
+            tries += 1;
+        }
+    }
+    Ok(())
+}
+
+/// A step in a transaction waits briefly for its locks. One without builds an index beside all work, so it may wait; what
+/// such a step left half-built is removed first.
+async fn prepare(connection: &mut PgConnection, migration: &Migration) -> anyhow::Result<()> {
+    let lock_time = if migration.no_tx { "0" } else { LOCK_TIME };
+    sqlx::query("SELECT set_config('lock_timeout', $1, false)")
+        .bind(lock_time)
+        .execute(&mut *connection)
+        .await?;
+    if !migration.no_tx {
+        return Ok(());
+    }
+    let half_built: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', current_schema(), relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+         WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace AND position(relname IN $1) > 0",
+    )
+    .bind(migration.sql.as_str())
+    .fetch_all(&mut *connection)
+    .await?;
+    for index in half_built {
+        sqlx::query(AssertSqlSafe(format!("DROP INDEX CONCURRENTLY {index}")))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+fn waited_in_vain(error: &MigrateError) -> bool {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            is_blocked(error)
+        }
+        _ => false,
+    }
 }
 
 /// Whether this release may work on the schema: it has what this one knows, and nothing that this one would spoil.
@@ -37,10 +121,9 @@ pub(super) async fn check(pool: &PgPool) -> anyhow::Result<()> {
     let needs = needs(&mut connection)
         .await?
         .context("the database has no schema yet; run `process-apis migrate`")?;
-    ensure!(
-        needs <= newest(),
-        "the database was brought up by a newer release that this one cannot work with; start that one"
-    );
+    if needs > newest() {
+        return Err(StoreError::NewerRelease.into());
+    }
     let applied: Vec<(i64, Vec<u8>)> =
         sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success")
             .fetch_all(&mut *connection)
@@ -63,24 +146,145 @@ pub(super) async fn check(pool: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether no newer release has made the schema one that this release would spoil.
+pub(super) async fn fits(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let needs = needs(connection).await?;
+    Ok(needs.is_none_or(|needs| needs <= newest()))
+}
+
 /// The oldest schema that a release must know; None = there is no schema yet.
-async fn needs(connection: &mut PgConnection) -> anyhow::Result<Option<i64>> {
+async fn needs(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('schema_needs') IS NOT NULL")
         .fetch_one(&mut *connection)
         .await?;
     if !exists {
         return Ok(None);
     }
-    let needs = sqlx::query_scalar("SELECT version FROM schema_needs")
+    sqlx::query_scalar("SELECT version FROM schema_needs")
         .fetch_optional(connection)
-        .await?;
-    Ok(needs)
+        .await
 }
 
-fn newest() -> i64 {
+/// The newest migration that this release knows.
+pub(super) fn newest() -> i64 {
     MIGRATIONS
         .iter()
         .map(|migration| migration.version)
         .max()
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{SqlSafeStr as _, migrate::MigrationType};
+    use tokio::time::timeout;
+
+    use super::{super::testing::TestDatabase, *};
+
+    /// A generous deadline: nothing here is expected to come near it.
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    fn step(sql: &'static str) -> Migration {
+        Migration::new(
+            9_999,
+            "a_step".into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            sql.starts_with("-- no-transaction"),
+        )
+    }
+
+    /// What takes something away, or makes it another, without which the release before would not go on.
+    const NOT_ADDED: [&str; 4] = ["DROP ", "RENAME ", "ALTER COLUMN", "SET NOT NULL"];
+
+    #[test]
+    fn a_step_that_only_adds_leaves_the_release_before_at_work() {
+        for migration in MIGRATIONS.iter().filter(|one| one.version > 1) {
+            let (sql, version) = (migration.sql.as_str(), migration.version);
+            let raised = sql.contains("schema_needs");
+            let only_adds = !NOT_ADDED.iter().any(|word| sql.contains(word));
+            assert!(
+                !(raised && only_adds),
+                "{version} only adds, and yet shuts out the release before"
+            );
+            let to_itself = format!("UPDATE schema_needs SET version = {version};");
+            assert!(!raised || sql.contains(&to_itself), "{version}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_step_that_waits_for_a_reader_does_not_keep_others_waiting() {
+        let Some(database) = TestDatabase::make().await else {
+            return;
+        };
+        let (mut reader, mut other) = (database.connect().await, database.connect().await);
+        sqlx::raw_sql("BEGIN; SELECT count(*) FROM effect")
+            .execute(&mut reader)
+            .await
+            .unwrap();
+        let mut migrating = database.connect().await;
+        let migrated = tokio::spawn(async move {
+            let added = step("ALTER TABLE effect ADD COLUMN later text");
+            apply(&mut migrating, &[added]).await
+        });
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'effect'::regclass)";
+        let read_meanwhile = async {
+            while !sqlx::query_scalar::<_, bool>(waits)
+                .fetch_one(&mut other)
+                .await
+                .unwrap()
+            {
+                tokio::task::yield_now().await;
+            }
+            sqlx::query("SELECT count(*) FROM effect")
+                .execute(&mut other)
+                .await
+                .unwrap();
+        };
+        timeout(DEADLINE, read_meanwhile)
+            .await
+            .expect("reads go on while the step waits");
+        assert!(!migrated.is_finished());
+        sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
+        timeout(DEADLINE, migrated)
+            .await
+            .expect("it is tried again")
+            .unwrap()
+            .unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_index_that_was_left_half_built_is_built_anew() {
+        let Some(database) = TestDatabase::make().await else {
+            return;
+        };
+        let mut connection = database.connect().await;
+        sqlx::raw_sql(
+            "CREATE TABLE added (id integer);
+             INSERT INTO added VALUES (1), (1)",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        let steps = [step(
+            "-- no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS added_once ON added (id);",
+        )];
+        apply(&mut connection, &steps)
+            .await
+            .expect_err("one is there twice");
+        let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'added_once'::regclass";
+        let is_valid = async |connection: &mut PgConnection| {
+            sqlx::query_scalar::<_, bool>(valid)
+                .fetch_one(connection)
+                .await
+                .unwrap()
+        };
+        assert!(!is_valid(&mut connection).await, "left half-built");
+        sqlx::query("TRUNCATE added")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        apply(&mut connection, &steps).await.unwrap();
+        assert!(is_valid(&mut connection).await);
+    }
 }

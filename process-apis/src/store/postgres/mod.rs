@@ -134,6 +134,7 @@ impl PostgresStore {
             position.clone(),
             document_work.clone(),
         );
+        let stop = server.retired().child_token();
         Ok(Self {
             server,
             pool,
@@ -141,7 +142,7 @@ impl PostgresStore {
             document_work,
             sequencer,
             waker,
-            stop: CancellationToken::new(),
+            stop,
             tasks: TaskTracker::new(),
         })
     }
@@ -526,10 +527,12 @@ impl Store for PostgresStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         let written = async {
-            sqlx::query("UPDATE store_check SET times = times + 1")
-                .execute(&self.pool)
-                .await?;
-            Ok(())
+            let needs = sqlx::query_scalar(
+                "UPDATE store_check SET times = times + 1 RETURNING (SELECT version FROM schema_needs)",
+            )
+            .fetch_one(&self.pool)
+            .await?;
+            self.server.heed(needs)
         };
         self.server.in_time(written).await
     }

@@ -14,8 +14,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use super::{super::StoreError, clocks::Clocks, fault::lost_connection, value::broken};
+use super::{super::StoreError, clocks::Clocks, fault::lost_connection, migrate, value::broken};
 
 /// What is known to work is 14 and newer; older ones have no support by their makers.
 const OLDEST_SERVER: i32 = 140_000;
@@ -79,6 +80,7 @@ pub(super) struct Server {
     pool: PgPool,
     losses: Arc<Losses>,
     clocks: Clocks,
+    retired: CancellationToken,
     patience: Duration,
 }
 
@@ -90,6 +92,27 @@ impl Server {
     /// So long an answer is waited for, a connection included.
     pub(super) fn patience(&self) -> Duration {
         self.patience
+    }
+
+    /// Cancelled once a newer release has made the schema one that this release would spoil.
+    pub(super) fn retired(&self) -> &CancellationToken {
+        &self.retired
+    }
+
+    /// Refused once that is so.
+    pub(super) fn in_service(&self) -> Result<(), StoreError> {
+        if self.retired.is_cancelled() {
+            return Err(StoreError::NewerRelease);
+        }
+        Ok(())
+    }
+
+    /// Takes note of the oldest schema that a release must know.
+    pub(super) fn heed(&self, needs: i64) -> Result<(), StoreError> {
+        if needs > migrate::newest() {
+            retire(&self.retired);
+        }
+        self.in_service()
     }
 
     /// A connection was lost: those made before are closed, not used.
@@ -137,16 +160,28 @@ impl Server {
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        self.in_service()?;
         let Ok(outcome) = timeout(self.patience, work).await else {
+            self.in_service()?;
             self.suspect_all();
             return Err(broken("PostgreSQL did not answer in time"));
         };
-        if let Err(StoreError::Failed(error)) = &outcome
-            && is_lost(error)
-        {
-            self.suspect_all();
+        if let Err(StoreError::Failed(error)) = &outcome {
+            // No connection can be had then.
+            self.in_service()?;
+            if is_lost(error) {
+                self.suspect_all();
+            }
         }
         outcome
+    }
+}
+
+fn retire(retired: &CancellationToken) {
+    if !retired.is_cancelled() {
+        retired.cancel();
+        let error = StoreError::NewerRelease;
+        tracing::error!(%error, "this instance is not ready and writes nothing any more");
     }
 }
 
@@ -172,6 +207,8 @@ impl Losses {
 pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server> {
     let losses = Arc::<Losses>::default();
     let (known, noticed) = (Arc::clone(&losses), Arc::clone(&losses));
+    let retired = CancellationToken::new();
+    let newer = retired.clone();
     let server = options.server()?;
     // Once outside the pool, which would try again in silence what is refused for a reason.
     let mut first = server
@@ -205,8 +242,13 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
             Box::pin(async move { Ok(keep) })
         })
         .after_connect(move |connection, _| {
+            let newer = newer.clone();
             Box::pin(async move {
                 prepare(connection, statement_time).await?;
+                if !migrate::fits(connection).await? {
+                    retire(&newer);
+                    return Err(sqlx::Error::Configuration(StoreError::NewerRelease.into()));
+                }
                 check(connection)
                     .await
                     .map_err(|error| sqlx::Error::Configuration(error.into()))
@@ -217,6 +259,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
         pool,
         losses,
         clocks: Clocks::new(options.clock.clone()),
+        retired,
         patience: options
             .connect_time
             .saturating_add(options.statement_time)

@@ -15,7 +15,7 @@ use std::{
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::{
     sync::{Notify, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ use super::{
     sequencer::{Sequencer, raise},
 };
 
-/// A quiet connection is asked so often whether it still lives.
+/// So often the connection is asked whether it still lives, and the schema whether it is still this release's.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// What does not answer so long is taken for lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -150,16 +150,20 @@ impl Waker {
         self.catch_up().await?;
         self.bump_documents();
         self.sequencer.wake();
+        let mut beat = Instant::now() + HEARTBEAT;
         loop {
-            match timeout(HEARTBEAT, listener.try_recv()).await {
+            match timeout_at(beat, listener.try_recv()).await {
                 Ok(Ok(Some(heard))) => self.heard(heard.payload()),
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Err(error)) => return Err(error.into()),
-                Err(_quiet) => {
-                    let asked = sqlx::query("SELECT 1").execute(&mut listener);
-                    timeout(PATIENCE, asked)
+                Err(_elapsed) => {
+                    beat = Instant::now() + HEARTBEAT;
+                    let asked = sqlx::query_scalar("SELECT version FROM schema_needs")
+                        .fetch_one(&mut listener);
+                    let needs = timeout(PATIENCE, asked)
                         .await
                         .map_err(|error| StoreError::Failed(error.into()))??;
+                    self.server.heed(needs)?;
                     self.catch_up().await?;
                 }
             }
