@@ -95,8 +95,15 @@ impl Gates {
             Ok(_)
             | Err(
                 SystemError::Rejected { .. } | SystemError::NotFound | SystemError::Conflict { .. },
-            ) => self.lock().remove(company).is_some(),
+            ) => self.open(company),
         }
+    }
+
+    fn open(&self, company: &CompanyId) -> bool {
+        let mut gates = self.lock();
+        let was_closed = gates.remove(company).is_some();
+        tell_closed(&gates);
+        was_closed
     }
 
     fn close(
@@ -119,8 +126,7 @@ impl Gates {
         if gate.looks == effect {
             gate.next = next;
         }
-        let closed = u32::try_from(gates.len()).unwrap_or(u32::MAX);
-        metrics::gauge!("orderway_erp_gates_closed").set(f64::from(closed));
+        tell_closed(&gates);
     }
 
     /// When an effect that was told to back off goes on: where its gate is closed, as that says.
@@ -139,8 +145,15 @@ impl Gates {
     pub fn nothing_closed(&self, now: Timestamp) -> bool {
         let mut gates = self.lock();
         gates.retain(|_, gate| now.duration_since(gate.next) <= GONE);
+        tell_closed(&gates);
         gates.is_empty()
     }
+}
+
+/// Told under the lock: a later count is never overtaken by an earlier one.
+fn tell_closed(gates: &HashMap<CompanyId, Closed>) {
+    let closed = u32::try_from(gates.len()).unwrap_or(u32::MAX);
+    metrics::gauge!("orderway_erp_gates_closed").set(f64::from(closed));
 }
 
 /// How often an instance looks for what was left behind.
@@ -148,6 +161,8 @@ pub const LEFT_BEHIND: SignedDuration = SignedDuration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
     use super::*;
 
     fn company() -> CompanyId {
@@ -192,6 +207,26 @@ mod tests {
         assert_eq!(gates.pass(&company, second, at(34)), Pass::Go);
         assert_eq!(gates.pass(&company, first, at(34)), Pass::Wait(PARKED));
         assert!(!gates.nothing_closed(at(64)) && gates.nothing_closed(at(65)));
+    }
+
+    #[test]
+    fn the_metric_comes_back_to_none_however_a_gate_is_opened() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let shown = |gates| {
+            let line = format!("orderway_erp_gates_closed {gates}\n");
+            recorder.handle().render().contains(&line)
+        };
+        metrics::with_local_recorder(&recorder, || {
+            let (gates, company, first) = (Gates::default(), company(), Uuid::from_u128(1));
+            gates.heard(&company, first, &away(), at(0));
+            assert!(shown(1));
+            gates.heard(&company, first, &Ok(()), at(3));
+            assert!(shown(0));
+            // Nobody looks any more.
+            gates.heard(&company, first, &away(), at(4));
+            assert!(gates.nothing_closed(at(60)));
+            assert!(shown(0));
+        });
     }
 
     #[test]
