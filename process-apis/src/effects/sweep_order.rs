@@ -26,6 +26,8 @@ pub struct Progress {
     pub cancelled: Vec<ErpOrderNumber>,
     /// Calls in a row that came to nothing.
     pub failures: u32,
+    /// Lists in a row that did not show the right order.
+    pub unseen: u32,
     /// How often a person had it tried again.
     pub retries_seen: u32,
 }
@@ -99,7 +101,7 @@ fn step(s: Situation<'_>, p: &mut Progress, observation: Observation) -> Step {
         Observation::Fresh => {
             if p.retries_seen < s.retries {
                 p.retries_seen = s.retries;
-                p.failures = 0;
+                (p.failures, p.unseen) = (0, 0);
                 return Step::List;
             }
             next_look(s, p)
@@ -160,7 +162,7 @@ fn next_look(s: Situation<'_>, p: &mut Progress) -> Step {
 
 /// This look is over, and with it all whose time has come meanwhile.
 fn over(s: Situation<'_>, p: &mut Progress) -> Step {
-    p.failures = 0;
+    p.unseen = 0;
     let passed = (p.looks..)
         .map_while(|look| due(s, look))
         .take_while(|due| *due <= s.now)
@@ -170,6 +172,7 @@ fn over(s: Situation<'_>, p: &mut Progress) -> Step {
 }
 
 fn listed(s: Situation<'_>, p: &mut Progress, orders: Vec<ErpOrder>) -> Step {
+    p.failures = 0;
     let is_live = |order: &ErpOrder| {
         order.state != ErpOrderState::Cancelled && !p.cancelled.contains(&order.number)
     };
@@ -187,12 +190,16 @@ fn listed(s: Situation<'_>, p: &mut Progress, orders: Vec<ErpOrder>) -> Step {
     if let Some(right) = s.right.filter(|_| !stands) {
         // Its search lags behind, or somebody there put another in its place: cancelling would leave none.
         let why = || format!("it does not show {right} as standing");
-        if p.failures >= LOOKS {
+        if p.unseen >= LOOKS {
             return Step::Tell(tell(s, &why(), &others));
         }
-        return back_off(p, None);
+        p.unseen = p.unseen.saturating_add(1);
+        return Step::Wait(Pause::BackOff {
+            failures: p.unseen,
+            retry_after: None,
+        });
     }
-    p.failures = 0;
+    p.unseen = 0;
     if !is_ours(s.asked, other) {
         let why = format!(
             "{} is for account {} and purchase order {}",

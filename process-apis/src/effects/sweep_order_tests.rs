@@ -222,6 +222,23 @@ fn nothing_is_cancelled_that_may_be_another_s_or_the_only_one() {
 }
 
 #[test]
+fn calls_that_came_to_nothing_do_not_count_as_looks_that_lag_behind() {
+    let mut sweep = Sweep::of(Some(1), true);
+    sweep.at(1);
+    for _ in 0..2 * LOOKS {
+        sweep.see(Observation::Failed { retry_after: None });
+    }
+    for look in 1..=LOOKS {
+        let step = sweep.list(&[(2, Open)]);
+        let longer =
+            matches!(step, Step::Wait(Pause::BackOff { failures, .. }) if failures == look);
+        assert!(longer, "{look}: {step:?}");
+        sweep.see(Observation::Failed { retry_after: None });
+    }
+    assert!(matches!(sweep.list(&[(2, Open)]), Step::Tell(_)));
+}
+
+#[test]
 fn a_look_that_comes_to_nothing_is_tried_again_for_days_and_then_told() {
     let fail = || Observation::Failed { retry_after: None };
     let mut sweep = Sweep::of(Some(1), true);
