@@ -19,7 +19,7 @@ use super::{backoff::Pause, tries::Tries};
 const STAGED_UNKNOWNS: u32 = 5;
 /// The same for `searchable`, where each may leave one that is not blocked.
 const SEARCHABLE_UNKNOWNS: u32 = 2;
-/// Looks for something that must be there before a person is asked.
+/// Looks at least, and as long as the search may lag, for something that must be there before a person is asked.
 const LOOKS: u32 = 5;
 /// The longest time between two searches that must both find nothing.
 const SEARCH_GAP: SignedDuration = SignedDuration::from_mins(1);
@@ -42,6 +42,8 @@ pub struct Progress {
     pub unknowns: u32,
     /// Searches in a row that found nothing.
     pub searches: u32,
+    /// Since when the ERP has something, by its own word, that its search does not show.
+    pub unseen_since: Option<Timestamp>,
     /// Calls in a row that came to nothing.
     pub failures: u32,
     /// A refusal that stands once it is clear that the ERP has no order of ours.
@@ -229,7 +231,8 @@ impl Planner<'_> {
             Observation::Failed { retry_after } => self.back_off(retry_after),
             Observation::Refused(detail) => self.refused(detail),
             Observation::Conflict => {
-                self.p.may_exist = true;
+                (self.p.may_exist, self.p.doubt) = (true, true);
+                self.p.unseen_since.get_or_insert(self.s.now);
                 if self.s.class == CreateClass::Blind {
                     return Step::Unknown(self.tell("the ERP says that it has the order already"));
                 }
@@ -332,7 +335,7 @@ impl Planner<'_> {
     fn note_unknown(&mut self, since: Timestamp) {
         self.p.unknowns = self.p.unknowns.saturating_add(1);
         self.p.unknown_since = Some(since);
-        self.p.searches = 0;
+        self.forget_searches();
         self.p.may_exist = true;
         self.p.doubt = true;
     }
@@ -492,7 +495,8 @@ impl Planner<'_> {
                 Step::Unknown(self.tell("the ERP refused it after not answering before"))
             }
             CreateClass::Unique | CreateClass::Staged | CreateClass::Searchable => {
-                let since = self.p.unknown_since.unwrap_or(self.s.now);
+                // Written down, so that it is looked for after the wait and not created once more.
+                let since = *self.p.unknown_since.get_or_insert(self.s.now);
                 self.list_when_quiet(since)
             }
         }
@@ -527,7 +531,7 @@ impl Planner<'_> {
         if live.is_empty() {
             return self.listed_none();
         }
-        self.p.searches = 0;
+        self.forget_searches();
         match self.s.class {
             CreateClass::Staged => self.choose(&live),
             CreateClass::Unique | CreateClass::Searchable | CreateClass::Blind => {
@@ -557,11 +561,8 @@ impl Planner<'_> {
         if let Some(number) = stands.cloned().or_else(|| self.still_there(orders)) {
             return Step::Cancel(number);
         }
-        match self
-            .p
-            .unknown_since
-            .map(|since| self.list_when_quiet(since))
-        {
+        let since = self.p.unknown_since.max(self.p.unseen_since);
+        match since.map(|since| self.list_when_quiet(since)) {
             Some(Step::Wait(pause)) => Step::Wait(pause),
             _ => Step::HasNone,
         }
@@ -573,6 +574,9 @@ impl Planner<'_> {
         found: Option<&ErpOrder>,
         live: &[&ErpOrder],
     ) -> Step {
+        if found.is_some() {
+            self.forget_searches();
+        }
         match found.map(|order| order.state) {
             Some(ErpOrderState::Open | ErpOrderState::Completed) => {
                 self.note_surplus(&chosen, live);
@@ -672,12 +676,21 @@ impl Planner<'_> {
             return Step::Unknown(self.tell(&what));
         }
         self.p.unknown_since = None;
+        self.forget_searches();
         Step::Create
     }
 
+    fn forget_searches(&mut self) {
+        (self.p.searches, self.p.unseen_since) = (0, None);
+    }
+
+    /// Each pause is longer than the one before: its search may lag for all of the quiet period.
     fn look_again(&mut self, what: &str) -> Step {
+        let since = *self.p.unseen_since.get_or_insert(self.s.now);
+        self.p.failures = self.p.searches;
         self.p.searches = self.p.searches.saturating_add(1);
-        if self.p.searches >= LOOKS {
+        let may_lag = matches!(self.list_when_quiet(since), Step::Wait(_));
+        if self.p.searches >= LOOKS && !may_lag {
             Step::Unknown(self.tell(what))
         } else {
             self.back_off(None)

@@ -481,6 +481,82 @@ fn a_refusal_after_an_unknown_outcome_is_believed_once_the_erp_shows_nothing() {
 }
 
 #[test]
+fn a_refusal_after_a_doubt_that_no_search_bore_out_is_told_too() {
+    for class in [CreateClass::Unique, CreateClass::Staged] {
+        let mut doer = Doer::new(class);
+        doer.step(Observation::Fresh);
+        doer.step(Observation::Unknown);
+        let none = || Observation::Listed(Vec::new());
+        if doer.later(30) == Step::Create {
+            assert_eq!(doer.step(Observation::Conflict), Step::List);
+        }
+        assert_eq!(doer.step(none()), Step::Create, "{class:?}");
+        let refused = doer.step(Observation::Refused("Locked.".to_owned()));
+        assert!(waits(&refused), "{class:?}: {refused:?}");
+        assert_eq!(doer.later(30), Step::List, "{class:?}");
+        assert_eq!(doer.step(none()), Step::Refused("Locked.".to_owned()));
+    }
+}
+
+#[rstest]
+#[case::it_comes_to_light(true)]
+#[case::it_never_does(false)]
+fn what_must_be_there_is_looked_for_as_long_as_the_search_may_lag(#[case] shown: bool) {
+    let mut doer = Doer::new(CreateClass::Unique);
+    doer.step(Observation::Fresh);
+    doer.step(Observation::Unknown);
+    assert_eq!(doer.later(30), Step::Create);
+    doer.step(Observation::Conflict);
+    let list = Observation::Listed;
+    assert_eq!(doer.step(list(Vec::new())), Step::Create);
+    // It was done late.
+    for look in 1..=10 {
+        assert_eq!(doer.step(Observation::Conflict), Step::List);
+        let step = doer.step(list(Vec::new()));
+        let longer =
+            matches!(step, Step::Wait(Pause::BackOff { failures, .. }) if failures == look);
+        assert!(longer, "{look}: {step:?}");
+        assert_eq!(doer.later(3), Step::Create);
+    }
+    doer.step(Observation::Conflict);
+    if shown {
+        let there = list(vec![order(1, ErpOrderState::Open)]);
+        assert_eq!(doer.step(there), Step::Accept(number(1)));
+    } else {
+        let step = doer.step(list(Vec::new()));
+        assert!(matches!(step, Step::Unknown(_)), "{step:?}");
+    }
+}
+
+#[test]
+fn a_choice_that_the_search_does_not_show_yet_is_given_its_time() {
+    let mut doer = Doer::new(CreateClass::Staged);
+    doer.step(Observation::Fresh);
+    doer.step(Observation::Created(order(2, ErpOrderState::Blocked)));
+    assert_eq!(doer.step(Observation::Chosen), Step::Release(number(2)));
+    doer.step(Observation::Failed { retry_after: None });
+    for _ in 0..10 {
+        assert_eq!(doer.later(3), Step::List);
+        assert!(waits(&doer.step(Observation::Listed(Vec::new()))));
+    }
+    assert_eq!(doer.later(2), Step::List);
+    let there = Observation::Listed(vec![order(2, ErpOrderState::Open)]);
+    assert_eq!(doer.step(there), Step::Accept(number(2)));
+}
+
+#[test]
+fn one_that_is_there_already_is_waited_for_though_it_is_not_wanted_any_more() {
+    let mut doer = Doer::new(CreateClass::Unique);
+    doer.step(Observation::Fresh);
+    assert_eq!(doer.step(Observation::Conflict), Step::List);
+    doer.wanted = false;
+    assert!(waits(&doer.step(Observation::Listed(Vec::new()))));
+    assert_eq!(doer.later(30), Step::List);
+    let there = Observation::Listed(vec![order(1, ErpOrderState::Open)]);
+    assert_eq!(doer.step(there), Step::Cancel(number(1)));
+}
+
+#[test]
 fn prices_are_compared_by_line_and_the_erp_s_own_total_is_its_own() {
     let mut freight = order(1, ErpOrderState::Open);
     freight.total = Money::new(dec!(22.00), Currency::USD);
@@ -519,11 +595,18 @@ fn any_fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-/// An ERP without idempotency, or with unique references.
+/// An ERP without idempotency, or with unique references, whose search lags behind.
 struct Erp {
     unique: bool,
+    lag: SignedDuration,
+    now: Timestamp,
     orders: Vec<ErpOrder>,
+    /// Since when it has each of them.
+    since: Vec<Timestamp>,
+    /// Those that it has ever shown.
+    shown: Vec<ErpOrderNumber>,
     ghosts: Vec<Timestamp>,
+    haunted: bool,
 }
 
 impl Erp {
@@ -538,12 +621,24 @@ impl Erp {
         };
         let no = u32::try_from(self.orders.len()).unwrap() + 1;
         self.orders.push(order(no, state));
+        self.since.push(self.now);
         Observation::Created(order(no, state))
+    }
+
+    fn list(&mut self) -> Observation {
+        let known = self.orders.iter().zip(&self.since);
+        let seen = known.filter(|(_, since)| self.now.duration_since(**since) >= self.lag);
+        let seen: Vec<ErpOrder> = seen.map(|(order, _)| order.clone()).collect();
+        self.shown
+            .extend(seen.iter().map(|order| order.number.clone()));
+        Observation::Listed(seen)
     }
 
     fn wake_ghosts(&mut self, now: Timestamp) {
         let due = self.ghosts.iter().filter(|ghost| **ghost <= now).count();
         self.ghosts.retain(|ghost| *ghost > now);
+        self.now = now;
+        self.haunted |= due > 0;
         for _ in 0..due {
             self.create();
         }
@@ -611,10 +706,20 @@ proptest! {
         unique in any::<bool>(),
         fates in prop::collection::vec(any_fate(), 0..25),
         cancel_after in prop::option::of(0_usize..25),
+        lag in 0..QUIET.as_secs() - 2,
     ) {
         let class = if unique { CreateClass::Unique } else { CreateClass::Staged };
         let mut doer = Doer::new(class);
-        let mut erp = Erp { unique, orders: Vec::new(), ghosts: Vec::new() };
+        let mut erp = Erp {
+            unique,
+            lag: SignedDuration::from_secs(lag),
+            now: start(),
+            orders: Vec::new(),
+            since: Vec::new(),
+            shown: Vec::new(),
+            ghosts: Vec::new(),
+            haunted: false,
+        };
         let mut fates = fates.into_iter().chain(std::iter::repeat(Fate::Answers));
         let mut observation = Observation::Fresh;
         let mut settled = false;
@@ -627,10 +732,7 @@ proptest! {
             let step = doer.step(observation);
             observation = match step {
                 Step::Create => played(&mut doer, &mut erp, fates.next().unwrap(), Erp::create),
-                Step::List => {
-                    let seen = |erp: &mut Erp| Observation::Listed(erp.orders.clone());
-                    played(&mut doer, &mut erp, fates.next().unwrap(), seen)
-                }
+                Step::List => played(&mut doer, &mut erp, fates.next().unwrap(), Erp::list),
                 Step::Release(number) => {
                     let release = |erp: &mut Erp| {
                         erp.set(&number, ErpOrderState::Open);
@@ -655,7 +757,9 @@ proptest! {
                     doer.now = doer.now.max(pause.ends(doer.now));
                     Observation::Fresh
                 }
-                Step::Refused(_) | Step::Unknown(_) => {
+                Step::Refused(detail) | Step::Unknown(detail) => {
+                    let hidden = ["not show it", "no longer shows"];
+                    prop_assert!(!hidden.iter().any(|hidden| detail.contains(hidden)), "a false alarm: {detail}");
                     // A person has it tried again.
                     doer.retries += 1;
                     Observation::Fresh
@@ -668,6 +772,13 @@ proptest! {
             prop_assert!(erp.in_work() <= 1, "{:?}", erp.orders);
         }
         prop_assert!(settled, "never settled: {:?}", doer.progress);
-        prop_assert_eq!(erp.in_work(), usize::from(doer.accepted), "{:?}", erp.orders);
+        if doer.accepted {
+            prop_assert_eq!(erp.in_work(), 1, "{:?}", erp.orders);
+        } else {
+            // What was done late and is not shown yet is the sweep's.
+            let open = erp.orders.iter().filter(|order| order.state == ErpOrderState::Open);
+            let left = open.filter(|order| !erp.haunted || erp.shown.contains(&order.number)).count();
+            prop_assert_eq!(left, 0, "{:?}", erp.orders);
+        }
     }
 }
