@@ -4,6 +4,7 @@ use canonical_model::{capabilities::CreateClass, erp_order::ErpOrder};
 
 use super::{
     backend,
+    backoff::Pause,
     kind::calls,
     perform::written,
     sweep_order::{self, Observation, Situation, Step},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     clients::{Call, Lane},
-    orders::{Command, OrderState},
+    orders::{Command, OrderState, react::KEPT},
 };
 
 /// Counts orders that the ERP had besides the right one, by what became of them.
@@ -49,6 +50,7 @@ impl Worker {
                 since: held.effect.created_at,
                 doubt: state.erp_doubted,
                 asked: &asked,
+                keeps: held.effect.payload.get(KEPT).is_some(),
                 right,
                 retries: state.retries,
                 settle_within: self.settle_within(),
@@ -73,7 +75,12 @@ impl Worker {
                     tracing::warn!(order = %state.order_id(), detail, "the ERP may have an order twice");
                     let retries = state.retries;
                     let command = Command::ErpDuplicate { detail, retries };
-                    return self.stop(held, &command, &progress, &progress).await;
+                    // It is over: whatever the person does begins another. Where that was done meanwhile, it goes on.
+                    if !self.settle(held, &command, |_| held.done()).await? {
+                        let at_once = Pause::Until(self.clock.now());
+                        self.wait(held, at_once, written(&progress)?).await?;
+                    }
+                    return Ok(());
                 }
                 Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
                 Step::Finished => return self.write(held, held.done()).await,

@@ -24,6 +24,8 @@ pub struct Progress {
     pub looks: usize,
     /// What the ERP has cancelled; its search may go on showing them.
     pub cancelled: Vec<ErpOrderNumber>,
+    /// What a person has let stand, once that was looked at.
+    pub kept: Option<Vec<ErpOrderNumber>>,
     /// Calls in a row that came to nothing.
     pub failures: u32,
     /// Lists in a row that did not show the right order.
@@ -43,6 +45,8 @@ pub struct Situation<'a> {
     pub doubt: bool,
     /// What was asked to be created.
     pub asked: &'a CreateErpOrder,
+    /// Whether a person has let stand what the ERP has: the first list says what that is.
+    pub keeps: bool,
     /// The ERP's order that is the right one; None where the order has ended.
     pub right: Option<&'a ErpOrderNumber>,
     /// How often a person had it tried again.
@@ -102,6 +106,9 @@ fn step(s: Situation<'_>, p: &mut Progress, observation: Observation) -> Step {
             if p.retries_seen < s.retries {
                 p.retries_seen = s.retries;
                 (p.failures, p.unseen) = (0, 0);
+                return Step::List;
+            }
+            if s.keeps && p.kept.is_none() {
                 return Step::List;
             }
             next_look(s, p)
@@ -173,10 +180,15 @@ fn over(s: Situation<'_>, p: &mut Progress) -> Step {
 
 fn listed(s: Situation<'_>, p: &mut Progress, orders: Vec<ErpOrder>) -> Step {
     p.failures = 0;
-    let is_live = |order: &ErpOrder| {
-        order.state != ErpOrderState::Cancelled && !p.cancelled.contains(&order.number)
-    };
     let is_right = |order: &ErpOrder| s.right == Some(&order.number);
+    if s.keeps && p.kept.is_none() {
+        let others = orders.iter().filter(|order| !is_right(order));
+        p.kept = Some(others.map(|order| order.number.clone()).collect());
+    }
+    let is_live = |order: &ErpOrder| {
+        let mut settled = p.cancelled.iter().chain(p.kept.iter().flatten());
+        order.state != ErpOrderState::Cancelled && !settled.any(|number| *number == order.number)
+    };
     let others: Vec<&ErpOrder> = orders
         .iter()
         .filter(|order| is_live(order) && !is_right(order))

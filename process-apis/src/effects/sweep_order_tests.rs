@@ -51,6 +51,7 @@ struct Sweep {
     asked: CreateErpOrder,
     right: Option<ErpOrderNumber>,
     doubt: bool,
+    keeps: bool,
     retries: u32,
     now: Timestamp,
     progress: Progress,
@@ -62,6 +63,7 @@ impl Sweep {
             asked: asked(),
             right: right.map(number),
             doubt,
+            keeps: false,
             retries: 0,
             now: start(),
             progress: Progress::default(),
@@ -74,6 +76,7 @@ impl Sweep {
             since: start(),
             doubt: self.doubt,
             asked: &self.asked,
+            keeps: self.keeps,
             right: self.right.as_ref(),
             retries: self.retries,
             settle_within: SignedDuration::from_hours(72),
@@ -219,6 +222,22 @@ fn nothing_is_cancelled_that_may_be_another_s_or_the_only_one() {
         );
     }
     assert!(matches!(sweep.list(&[(2, Open)]), Step::Tell(_)));
+}
+
+#[test]
+fn what_a_person_has_let_stand_is_left_alone_and_what_comes_later_is_not() {
+    let mut sweep = Sweep::of(Some(1), true);
+    sweep.keeps = true;
+    assert_eq!(sweep.at(0), Step::List, "at once");
+    assert_eq!(sweep.list(&[(1, Open), (2, Completed)]), wait_until(1));
+    assert_eq!(sweep.at(1), Step::List);
+    let step = sweep.list(&[(1, Open), (2, Completed), (3, Open)]);
+    assert!(
+        matches!(&step, Step::Cancel(ghost) if ghost.number == number(3)),
+        "{step:?}"
+    );
+    sweep.see(Observation::CancelDone(number(3)));
+    assert_eq!(sweep.list(&[(1, Open), (2, Completed)]), wait_until(5));
 }
 
 #[test]

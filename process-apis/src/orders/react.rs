@@ -22,6 +22,9 @@ use crate::{
     },
 };
 
+/// The member of a sweep's payload that says that a person has let stand what the ERP has of the order.
+pub const KEPT: &str = "kept";
+
 /// What a reaction must know besides the order.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings {
@@ -68,13 +71,19 @@ pub fn react(
                 true,
             )));
         }
+        OrderEvent::HoldReleased(released) if released.kind == HoldKind::ErpDuplicate => {
+            reaction.effects.push(sweep_for_more(after, around));
+        }
         OrderEvent::ProvisionallyAccepted(taken) => {
             reaction.bounds.extend(bound_claims(taken, after));
         }
         OrderEvent::Revalidated(revalidated) if revalidated.credit_held => {
             reaction.credit.push(CreditMovement::Release { owner });
         }
-        OrderEvent::Retried(_) => reaction.effects.push(resume(after, around)),
+        OrderEvent::Retried(_) => {
+            reaction.effects.push(resume(after, around));
+            sweep_anew(&mut reaction, before, after, around);
+        }
         OrderEvent::Accepted(accepted) => accept(&mut reaction, after, accepted, around),
         OrderEvent::CancelRequested(_) => {
             reaction.effects.push(resume(after, around));
@@ -88,7 +97,9 @@ pub fn react(
             }
         }
         OrderEvent::CancelRefused(_) => release_to_warehouses(&mut reaction, after, around),
-        OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => end(&mut reaction, after, around),
+        OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => {
+            end(&mut reaction, before, after, around);
+        }
         // The effect that was to take another has stopped for a person.
         OrderEvent::ReplacementDropped(_) | OrderEvent::ReplacementRequested(_)
             if before.is_some_and(|before| {
@@ -242,15 +253,21 @@ fn ghosts_can_come(after: &OrderState, around: Surroundings) -> bool {
     }
 }
 
-fn end(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
+fn end(
+    reaction: &mut Reaction,
+    before: Option<&OrderState>,
+    after: &OrderState,
+    around: Surroundings,
+) {
     let owner = owner(after);
     reaction
         .stock
         .push(StockMovement::Release { owner, line: None });
     reaction.credit.push(CreditMovement::Release { owner });
     if after.accepted_at.is_some() {
-        // Its sweep may wait for a person, and now nothing of it may stand.
+        // What has stopped has nothing left to do. Of what is swept nothing may stand now.
         reaction.effects.push(resume(after, around));
+        sweep_anew(reaction, before, after, around);
     } else if after.erp_doubted && ghosts_can_come(after, around) {
         let sweep = to_do(EffectKind::SweepErpOrder, after, around);
         reaction.effects.push(sweep);
@@ -259,6 +276,25 @@ fn end(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
         reaction
             .effects
             .push(to_do(EffectKind::TakeReplacement, after, around));
+    }
+}
+
+/// Looks for what comes besides the orders that a person has let stand.
+fn sweep_for_more(after: &OrderState, around: Surroundings) -> EffectChange {
+    let kept = json!({ KEPT: true });
+    to_do_with(EffectKind::SweepErpOrder, kept, after, around)
+}
+
+/// A sweep that has told a person of another order is over: what that person does begins the next.
+fn sweep_anew(
+    reaction: &mut Reaction,
+    before: Option<&OrderState>,
+    after: &OrderState,
+    around: Surroundings,
+) {
+    if before.is_some_and(|before| before.is_held_for(HoldKind::ErpDuplicate)) {
+        let sweep = to_do(EffectKind::SweepErpOrder, after, around);
+        reaction.effects.push(sweep);
     }
 }
 

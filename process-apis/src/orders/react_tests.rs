@@ -34,7 +34,7 @@ fn kinds(reaction: &Reaction) -> Vec<&'static str> {
     let kind = |change: &EffectChange| match change {
         EffectChange::New(effect) => effect.kind,
         EffectChange::ResumeStopped { .. } => "resume",
-        EffectChange::Outcome(_) | EffectChange::DropAll { .. } => "other",
+        EffectChange::Outcome(_) => "other",
     };
     reaction.effects.iter().map(kind).collect()
 }
@@ -406,15 +406,7 @@ fn each_acknowledgment_names_the_one_before_it() {
 
 #[test]
 fn a_retry_resumes_what_stopped() {
-    let retried = Retried {
-        holds: vec![1],
-        principal: "c".to_owned(),
-        note: String::new(),
-    };
-    assert_eq!(
-        kinds(&then(taking(&[]), OrderEvent::Retried(retried))),
-        ["resume"]
-    );
+    assert_eq!(kinds(&then(taking(&[]), retried())), ["resume"]);
 }
 
 /// What an ERP of a class has to be asked, after these events.
@@ -470,9 +462,33 @@ fn a_doubt_and_a_ghost_that_is_told_ask_for_nothing_by_themselves() {
         principal: "c".to_owned(),
         note: "n".to_owned(),
     });
-    let over = then([accepted, vec![told]].concat(), released);
-    assert_eq!(over.effects, []);
+    let told = [accepted, vec![told]].concat();
+    let over = then(told.clone(), released);
     assert_eq!((over.stock, over.credit), (vec![], vec![]));
+    // The sweep that told is over. What the ERP has stands; what comes later is looked for.
+    let [EffectChange::New(sweep)] = &over.effects[..] else {
+        panic!("{:?}", over.effects)
+    };
+    assert_eq!(sweep.kind, EffectKind::SweepErpOrder.word());
+    assert_eq!(sweep.payload, json!({ KEPT: true }));
+    // Whoever has it tried again, or ends the order, lets nothing stand.
+    for event in [retried(), cancelled()] {
+        let reaction = then(told.clone(), event);
+        let [EffectChange::ResumeStopped { .. }, EffectChange::New(sweep)] = &reaction.effects[..]
+        else {
+            panic!("{:?}", reaction.effects)
+        };
+        assert_eq!(sweep.kind, EffectKind::SweepErpOrder.word());
+        assert_eq!(sweep.payload, json!({}));
+    }
+}
+
+fn retried() -> OrderEvent {
+    OrderEvent::Retried(Retried {
+        holds: vec![1],
+        principal: "c".to_owned(),
+        note: String::new(),
+    })
 }
 
 fn held(kind: HoldKind) -> OrderEvent {

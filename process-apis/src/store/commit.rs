@@ -243,11 +243,6 @@ pub enum EffectChange {
     New(NewEffect),
     /// What became of the one that the caller holds.
     Outcome(EffectOutcome),
-    /// Those of the order that have stopped, or still wait, are dropped: the order was cancelled.
-    DropAll {
-        /// The order.
-        order_id: OrderId,
-    },
     /// Those of the order that have stopped are due again.
     ResumeStopped {
         /// The order.

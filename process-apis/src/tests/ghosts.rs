@@ -6,16 +6,17 @@ use canonical_model::{
     erp_order::{ErpOrder, ErpOrderState},
 };
 use jiff::SignedDuration;
+use serde_json::json;
 
 use super::{
     erp::Fate,
-    harness::{Layer, order},
+    harness::{Layer, clerk, order},
 };
 
 /// A create that the ERP does long after it was given up: the same order once more.
-fn ghost(layer: &Layer, state: ErpOrderState) -> ErpOrderNumber {
+fn ghost(layer: &Layer, number: &str, state: ErpOrderState) -> ErpOrderNumber {
     let mut world = layer.erp.inner.world();
-    let number = ErpOrderNumber::new("900").unwrap();
+    let number = ErpOrderNumber::new(number).unwrap();
     let ghost = ErpOrder {
         number: number.clone(),
         state,
@@ -40,13 +41,39 @@ async fn a_ghost_that_comes_after_acceptance_is_cancelled_and_the_right_one_stan
         let layer = Layer::new(class);
         let id = layer.place("k", &order("PO-1", "SKU-1", "5")).await.id();
         layer.until(&id, "released").await;
-        let late = ghost(&layer, state);
+        let late = ghost(&layer, "900", state);
         layer.clock.advance(SignedDuration::from_mins(2));
         layer
             .until_order(&id, |_| state_of(&layer, &late) == ErpOrderState::Cancelled)
             .await;
         assert_eq!(layer.erp.orders(ErpOrderState::Open).len(), 1, "{class:?}");
     }
+}
+
+#[tokio::test]
+async fn where_a_person_lets_one_stand_what_comes_later_is_cancelled_all_the_same() {
+    let layer = Layer::new(CreateClass::Searchable);
+    let id = layer.place("k", &order("PO-1", "SKU-1", "5")).await.id();
+    layer.until(&id, "released").await;
+    let kept = ghost(&layer, "900", ErpOrderState::Completed);
+    layer.clock.advance(SignedDuration::from_mins(2));
+    let held = layer.until(&id, "held").await;
+    assert_eq!(held["holds"][0]["kind"], "erp_duplicate");
+    let looks = layer.erp.calls("orders_by_reference");
+    let note = json!({"note": "Both are right."});
+    let released = layer.command(&clerk(), &id, "holds/1/release", &note).await;
+    assert_eq!(released.status, 200, "{released:?}");
+    layer
+        .until_order(&id, |_| layer.erp.calls("orders_by_reference") > looks)
+        .await;
+    let late = ghost(&layer, "901", ErpOrderState::Open);
+    layer.clock.advance(SignedDuration::from_mins(2));
+    layer
+        .until_order(&id, |_| state_of(&layer, &late) == ErpOrderState::Cancelled)
+        .await;
+    assert_eq!(state_of(&layer, &kept), ErpOrderState::Completed);
+    let seen = layer.until(&id, "released").await;
+    assert_eq!(seen["holds"], json!([]), "it is told once");
 }
 
 #[tokio::test]

@@ -36,7 +36,6 @@ fn given_one(change: &EffectChange, parts: &mut Parts) -> Result<Value, StoreErr
             "background": EffectKind::of(effect.kind).is_some_and(EffectKind::is_background),
             "payload": parts.text(&effect.payload)?,
         }),
-        EffectChange::DropAll { order_id } => json!({"do": "drop_all", "order_id": order_id.0}),
         EffectChange::ResumeStopped { order_id, due_at } => json!({
             "do": "resume_stopped",
             "order_id": order_id.0,

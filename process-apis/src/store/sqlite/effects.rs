@@ -75,14 +75,6 @@ pub(super) fn apply(
             insert(connection, cause, effect)
         }
         EffectChange::Outcome(outcome) => end(connection, outcome),
-        EffectChange::DropAll { order_id } => {
-            connection
-                .prepare_cached(
-                    "UPDATE effect SET state = 'dropped' WHERE order_id = ?1 AND state IN ('pending', 'stopped')",
-                )?
-                .execute([Id(order_id.0)])?;
-            Ok(())
-        }
         EffectChange::ResumeStopped { order_id, due_at } => {
             connection
                 .prepare_cached(

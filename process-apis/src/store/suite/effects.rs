@@ -215,7 +215,7 @@ pub(in super::super) async fn outcomes_need_the_lease(store: Shared) {
     assert_eq!(lease(&store, 60).await[0].progress, json!("given back"));
 }
 
-pub(in super::super) async fn a_stopped_effect_is_resumed_or_dropped(store: Shared) {
+pub(in super::super) async fn a_stopped_effect_waits_until_it_is_resumed(store: Shared) {
     add(&store, 1, 0, None).await;
     let stop = |held: &LeasedEffect| EffectOutcome::Stopped {
         effect: held.effect,
@@ -239,17 +239,6 @@ pub(in super::super) async fn a_stopped_effect_is_resumed_or_dropped(store: Shar
         .unwrap();
     let held = lease(&store, 200).await.remove(0);
     assert_eq!(held.progress, json!("a person looks"));
-    end(&store, stop(&held)).await.unwrap();
-    add(&store, 1, 0, None).await;
-    store
-        .commit(Commit {
-            effects: vec![EffectChange::DropAll { order_id }],
-            ..empty(201)
-        })
-        .await
-        .unwrap();
-    assert!(lease(&store, 300).await.is_empty());
-    assert_eq!(store.next_effect_due().await.unwrap(), None);
 }
 
 pub(in super::super) async fn what_is_parked_waits_until_it_is_woken_oldest_first(store: Shared) {

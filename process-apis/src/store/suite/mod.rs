@@ -52,7 +52,7 @@ macro_rules! store_suite {
                 a_reached_bound_leaves_nothing_of_the_commit, sums_are_of_one_company_and_by_name;
             effects: effects_of_a_key_are_leased_one_at_a_time, the_oldest_that_is_due_comes_first_of_all_keys,
                 a_long_queue_of_one_key_comes_one_at_a_time_in_its_order, an_expired_lease_is_taken_over,
-                attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_is_resumed_or_dropped,
+                attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_waits_until_it_is_resumed,
                 what_is_parked_waits_until_it_is_woken_oldest_first, what_is_on_its_way_into_an_erp_is_counted,
                 whoever_leases_is_told_that_the_store_was_set_back;
             races: units_are_raced_for, credit_is_raced_for, a_key_is_raced_for, a_document_is_raced_for,
