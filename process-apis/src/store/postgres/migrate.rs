@@ -197,12 +197,17 @@ mod tests {
     /// What takes something away, or makes it another, without which the release before would not go on.
     const NOT_ADDED: [&str; 4] = ["DROP ", "RENAME ", "ALTER COLUMN", "SET NOT NULL"];
 
+    /// What only adds, and is not to be passed over: 10, since a release that does not know that the store was set back
+    /// does again what was done before.
+    const NOT_TO_BE_PASSED_OVER: [i64; 1] = [10];
+
     #[test]
     fn a_step_that_only_adds_leaves_the_release_before_at_work() {
         for migration in MIGRATIONS.iter().filter(|one| one.version > 1) {
             let (sql, version) = (migration.sql.as_str(), migration.version);
             let raised = sql.contains("schema_needs");
-            let only_adds = !NOT_ADDED.iter().any(|word| sql.contains(word));
+            let only_adds = !NOT_ADDED.iter().any(|word| sql.contains(word))
+                && !NOT_TO_BE_PASSED_OVER.contains(&version);
             assert!(
                 !(raised && only_adds),
                 "{version} only adds, and yet shuts out the release before"

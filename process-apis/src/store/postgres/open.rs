@@ -216,6 +216,9 @@ pub(super) async fn connect(options: &PostgresOptions) -> anyhow::Result<Server>
         .await
         .context("PostgreSQL cannot be used; see `store.url`")?;
     check(&mut first).await?;
+    if !migrate::fits(&mut first).await? {
+        return Err(StoreError::NewerRelease.into());
+    }
     first.close().await?;
     let statement_time = options.statement_time;
     let pool = PgPoolOptions::new()
