@@ -80,6 +80,13 @@ impl Plan {
             .with("ORDERWAY_PROCESS__EFFECTS__CALL_TIME", "10s")
     }
 
+    /// So long after everything seems settled something may still come of what was begun: a request that the proxy held
+    /// back, and what follows the end of a lease.
+    pub(crate) fn aftermath(&self) -> Duration {
+        let lease = Duration::from_secs(6);
+        self.quiet_period.saturating_mul(2).saturating_add(lease)
+    }
+
     /// Lays a setting over the files.
     pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.settings.push((name.to_owned(), value.to_string()));

@@ -52,6 +52,9 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     report.note("orders a second", rate);
     report.note("instances of each layer", 2);
     report.note("crashes of the server", crashes);
+    report.must(crashes > 0, || {
+        "the server never crashed: nothing was shown".to_owned()
+    });
     run.note(&mut report, &found, took);
     run.judge_events(&mut report, &records).await?;
     run.finish(&mut report, &found).await;
