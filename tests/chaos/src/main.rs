@@ -110,7 +110,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 async fn all(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let binaries = Binaries::get(arguments.binaries.as_deref()).await?;
     let options = options(&arguments)?;
-    let lanes = match arguments.what.as_str() {
+    let parts = match arguments.what.as_str() {
         "short" => suites::short(&options),
         "long" => suites::long(&options),
         what => {
@@ -120,10 +120,10 @@ async fn all(arguments: Arguments) -> anyhow::Result<ExitCode> {
                     "{what:?} is no scenario: `list` names them, beside `short` and `long`"
                 )
             })?;
-            vec![vec![(scenario, options)]]
+            vec![vec![vec![(scenario, options)]]]
         }
     };
-    verdict(&suites::run(&binaries, lanes).await?)
+    verdict(&suites::run(&binaries, parts).await?)
 }
 
 fn options(arguments: &Arguments) -> anyhow::Result<Options> {

@@ -20,9 +20,19 @@ const REGRESSIONS: [(Scenario, u64, CreateClass, u32); 1] =
 
 /// One scenario of a suite.
 type Step = (Scenario, Options);
+/// Steps in order.
+type Lane = Vec<Step>;
 
-/// Runs the lanes beside each other, and the steps of each in order.
-pub(crate) async fn run(binaries: &Binaries, lanes: Vec<Vec<Step>>) -> anyhow::Result<Vec<Report>> {
+/// Runs one part after the other, in each part the lanes beside each other, and the steps of each in order.
+pub(crate) async fn run(binaries: &Binaries, parts: Vec<Vec<Lane>>) -> anyhow::Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    for lanes in parts {
+        reports.extend(run_lanes(binaries, lanes).await?);
+    }
+    Ok(reports)
+}
+
+async fn run_lanes(binaries: &Binaries, lanes: Vec<Lane>) -> anyhow::Result<Vec<Report>> {
     let lanes = lanes.into_iter().map(async |lane| {
         let mut reports = Vec::new();
         for (scenario, options) in lane {
@@ -37,15 +47,17 @@ pub(crate) async fn run(binaries: &Binaries, lanes: Vec<Vec<Step>>) -> anyhow::R
     Ok(reports)
 }
 
-/// Fits into twelve minutes on two cores: most of it is waiting.
-pub(crate) fn short(options: &Options) -> Vec<Vec<Step>> {
+/// Fits into twelve minutes on two cores: most of it is waiting. The outage comes first and by itself, since so many orders
+/// a second need the machine.
+pub(crate) fn short(options: &Options) -> Vec<Vec<Lane>> {
     let of = |class, orders| Options {
         class,
         orders: Some(orders),
         ..options.clone()
     };
     let plain = || options.clone();
-    vec![
+    let alone = vec![vec![(Scenario::Outage, plain())]];
+    let lanes = vec![
         vec![
             (Scenario::CrashPoints, plain()),
             (Scenario::Kills, of(CreateClass::Unique, 150)),
@@ -60,12 +72,12 @@ pub(crate) fn short(options: &Options) -> Vec<Vec<Step>> {
             (Scenario::Flood, plain()),
         ],
         vec![
-            (Scenario::Outage, plain()),
             (Scenario::Storm, plain()),
             (Scenario::Reservations, plain()),
             (Scenario::Syscalls, plain()),
         ],
-    ]
+    ];
+    vec![alone, lanes]
 }
 
 fn on_postgres(options: &Options) -> Options {
@@ -76,7 +88,7 @@ fn on_postgres(options: &Options) -> Options {
 }
 
 /// Every case, in the sizes that a release is held to.
-pub(crate) fn long(options: &Options) -> Vec<Vec<Step>> {
+pub(crate) fn long(options: &Options) -> Vec<Vec<Lane>> {
     let all = Options {
         all: true,
         ..options.clone()
@@ -105,7 +117,7 @@ pub(crate) fn long(options: &Options) -> Vec<Vec<Step>> {
         };
         (scenario, regression)
     });
-    vec![
+    vec![vec![
         vec![
             (Scenario::CrashPoints, all.clone()),
             (Scenario::Kills, kills(CreateClass::Staged)),
@@ -137,5 +149,5 @@ pub(crate) fn long(options: &Options) -> Vec<Vec<Step>> {
             (Scenario::StartUp, all.clone()),
         ],
         regressions.to_vec(),
-    ]
+    ]]
 }
