@@ -23,10 +23,11 @@ impl Faults {
         self
     }
 
-    /// A name or a key: so many characters at most, all of them visible.
+    /// A name, a key or words on one line: so many characters at most, and not blanks alone.
     pub(crate) fn text(self, pointer: &str, text: &str, most: usize) -> Self {
-        let sound =
-            !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control);
+        let sound = !text.trim().is_empty()
+            && text.chars().count() <= most
+            && !text.chars().any(char::is_control);
         let detail = format!("Send 1 to {most} visible characters.");
         self.add(sound, pointer, "invalid-value", detail)
     }

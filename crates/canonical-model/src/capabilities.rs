@@ -34,7 +34,8 @@ pub enum CreditBasis {
     /// From the sales order.
     Order,
     /// From the invoice. We count an order ourselves until all of it is shipped, and as long after as `credit_lag_ms`
-    /// says, so that this is the longest that an invoice may take.
+    /// says, so that this is the longest that an invoice may take. What is on backorder counts as shipped when the day
+    /// that was promised for it is over.
     Invoice,
 }
 

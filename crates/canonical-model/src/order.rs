@@ -180,6 +180,9 @@ pub struct OrderHold {
     /// Why.
     #[serde(flatten)]
     pub reason: HoldReason,
+    /// The ERP's orders that it tells of, where it is about such: whoever releases it lets these stand, and no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erp_orders: Vec<ErpOrderNumber>,
     /// Since when.
     pub placed_at: Timestamp,
 }

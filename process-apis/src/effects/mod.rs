@@ -5,6 +5,7 @@ pub mod backend;
 pub mod backoff;
 pub mod cancel_order;
 pub mod create_order;
+mod failures;
 pub mod gate;
 pub mod housekeeping;
 pub mod kind;

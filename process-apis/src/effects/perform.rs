@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     backend, cancel_order, create_order,
+    gate::Gate,
     kind::calls,
     release_warehouse,
     revalidate::Revalidated,
@@ -24,8 +25,8 @@ enum Asked {
 }
 
 #[derive(Deserialize)]
-struct ReleasePayload {
-    site: SiteId,
+pub(super) struct ReleasePayload {
+    pub(super) site: SiteId,
 }
 
 pub(super) fn written(progress: &impl Serialize) -> Result<Value, EffectError> {
@@ -53,14 +54,17 @@ impl Worker {
         use create_order::{Observation, Situation};
         let mut progress: create_order::Progress = held.progress()?;
         let mut observation = Observation::Fresh;
-        let mut is_new = true;
+        let mut passed = None;
         loop {
             let Some(state) = self.open_order(held).await? else {
                 return Ok(());
             };
-            if std::mem::take(&mut is_new) && self.waits_at_gate(held, &state).await? {
+            // Once it has been read again, it comes to the other gate.
+            let gate = Some(Gate::of(&state));
+            if passed != gate && self.waits_at_gate(held, &state).await? {
                 return Ok(());
             }
+            passed = gate;
             let (call, _) = self.in_time(held, &state, &progress).await?;
             if state.provisional.is_some() && state.cancelling.is_none() {
                 let progress_now = written(&progress)?;
@@ -69,7 +73,7 @@ impl Worker {
                     Revalidated::GoesOn => continue,
                     Revalidated::Held => return Ok(()),
                     Revalidated::Wait(error) => {
-                        return self.facts_later(held, &state, error, &progress).await;
+                        return self.facts_later(held, &state, &error, &progress).await;
                     }
                 }
             }
@@ -143,7 +147,7 @@ impl Worker {
                 let answer = self.system.create_order(&call, asked);
                 let answer = within(until, self.clock.now(), answer);
                 let answer = calls::CREATE.run(answer).await;
-                self.heard(held, state, &answer).await;
+                self.heard(held, &Gate::of(state), &answer).await;
                 backend::create_observed(answer)
             }
             Step::List => {
@@ -153,7 +157,7 @@ impl Worker {
                     .orders_by_reference(&call, &asked.reference, None);
                 let found = within(until, self.clock.now(), found);
                 let found = calls::LIST.run(found).await;
-                self.heard(held, state, &found).await;
+                self.heard(held, &Gate::of(state), &found).await;
                 backend::list_observed(found)
             }
             Step::Release(number) => {
@@ -163,7 +167,7 @@ impl Worker {
                 let answer = self.system.release_order(&call, &number);
                 let answer = within(until, self.clock.now(), answer);
                 let answer = calls::RELEASE.run(answer).await;
-                self.heard(held, state, &answer).await;
+                self.heard(held, &Gate::of(state), &answer).await;
                 backend::release_observed(answer)
             }
             Step::Cancel(number) => {
@@ -176,7 +180,7 @@ impl Worker {
                     self.system.cancel_order(&call, &number),
                 );
                 let answer = calls::CANCEL_SURPLUS.run(answer).await;
-                self.heard(held, state, &answer).await;
+                self.heard(held, &Gate::of(state), &answer).await;
                 backend::surplus_cancel_observed(number, answer)
             }
             step @ (Step::Choose(_)
@@ -287,14 +291,14 @@ impl Worker {
                         self.system.cancel_order(&call, &number),
                     );
                     let answer = calls::CANCEL.run(answer).await;
-                    self.heard(held, &state, &answer).await;
+                    self.heard(held, &Gate::of(&state), &answer).await;
                     backend::cancel_observed(answer)
                 }
                 Step::Read(number) => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     let answer = within(until, self.clock.now(), self.system.order(&call, &number));
                     let answer = calls::READ.run(answer).await;
-                    self.heard(held, &state, &answer).await;
+                    self.heard(held, &Gate::of(&state), &answer).await;
                     backend::read_observed(answer)
                 }
                 Step::Cancelled => return self.end(held, &Command::ErpHasNone).await,
@@ -435,15 +439,13 @@ impl Worker {
         &self,
         held: &Held,
         state: &OrderState,
-        error: SystemError,
+        error: &SystemError,
         progress: &impl Serialize,
     ) -> Result<(), EffectError> {
         let pause = Pause::BackOff {
             failures: 4,
-            retry_after: retry_after(&error),
+            retry_after: retry_after(error),
         };
-        let answer: Result<(), _> = Err(error);
-        self.heard(held, state, &answer).await;
         self.wait_for_erp(held, state, pause, written(progress)?)
             .await
     }

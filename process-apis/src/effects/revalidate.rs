@@ -1,27 +1,32 @@
 //! Reads again what a provisional order stands on, before the ERP is asked to create it: by the same rules, from sources
 //! that answer. A difference becomes a hold; without one the order goes on as it was taken.
 
-use canonical_model::decision::DecisionRecord;
+use canonical_model::{
+    basket::BasketRequest,
+    decision::{DecisionRecord, DecisionStep},
+    order::{HoldReason, LinePolicy},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use service_runtime::problem::Problem;
 use uuid::Uuid;
 
 use super::{
+    gate::Gate,
     kind::calls,
     worker::{EffectError, Held, Worker},
 };
 use crate::{
     baskets::{
         assess::assess,
-        facts::{GatherError, Purpose, gather_for},
+        facts::{Facts, GatherError, Purpose, gather_for},
     },
     clients::{Call, SystemError},
     orders::{
         Command, OrderState,
         event::{ClaimedStock, OrderEvent, Recorded},
         react::owner,
-        revalidate::{basket, differences, without_own_claim},
+        revalidate::{basket, changed, differences, without_own_claim},
         state::CreateStage,
         taking::TakingError,
     },
@@ -36,6 +41,34 @@ pub(super) enum Revalidated {
     Held,
     /// The facts cannot be had now.
     Wait(SystemError),
+}
+
+/// The figures, as far as they can be had.
+enum Figures {
+    Read(Box<Facts>),
+    /// The order would be refused before any is asked for: why.
+    Refused(String),
+    /// They cannot be had now.
+    Wait(SystemError),
+}
+
+/// What came of comparing, and what it was compared with.
+#[derive(Default)]
+struct Found {
+    differences: Vec<HoldReason>,
+    facts: Value,
+    steps: Vec<DecisionStep>,
+    lines: Value,
+    total: Value,
+    credit: Value,
+}
+
+/// A person decides, by the reason.
+fn refused(why: &str) -> Found {
+    Found {
+        differences: vec![changed(why, None)],
+        ..Found::default()
+    }
 }
 
 impl Worker {
@@ -55,25 +88,13 @@ impl Worker {
         };
         let (sources, own) = (self.sources(), Some(owner(state)));
         let facts = gather_for(&sources, call, &request, purpose, own);
-        let mut facts = match calls::FACTS_AGAIN.run(facts).await {
-            Ok(facts) if facts.degraded => {
-                return Ok(Revalidated::Wait(SystemError::Unavailable {
-                    retry_after: None,
-                }));
-            }
-            Ok(facts) => facts,
-            Err(GatherError::System(error)) => return Ok(Revalidated::Wait(error)),
-            Err(GatherError::Store(error)) => return Err(error.into()),
-            Err(GatherError::UnknownAccount) => {
-                return Ok(Revalidated::Wait(SystemError::NotFound));
-            }
-            Err(GatherError::Malformed(problem)) => return Err(TakingError::from(problem).into()),
+        let facts = calls::FACTS_AGAIN.run(facts).await;
+        let found = match self.figures(held, state, facts).await? {
+            Figures::Read(facts) => self.compare(state, &request, *facts, now).await?,
+            Figures::Refused(why) => refused(&why),
+            Figures::Wait(error) => return Ok(Revalidated::Wait(error)),
         };
-        without_own_claim(state, &mut facts.credit);
-        let claims = self.claims(state).await?;
-        let policy = canonical_model::order::LinePolicy::TakeSoundLines;
-        let assessment = assess(&request, policy, &facts, now);
-        let differences = differences(state, &claims, &facts, &assessment);
+        let differences = found.differences;
         let decision = DecisionRecord {
             decision_id: Uuid::now_v7(),
             kind: "order_revalidation".to_owned(),
@@ -81,11 +102,11 @@ impl Worker {
             subject: state.order_id().to_string(),
             decided_at: now,
             request: value(&request)?,
-            facts: value(&facts)?,
-            steps: assessment.steps.clone(),
+            facts: found.facts,
+            steps: found.steps,
             outcome: json!({
-                "differences": differences, "taken_on": state.provisional, "lines": assessment.checked_lines(),
-                "total": assessment.total, "credit": assessment.credit,
+                "differences": differences, "taken_on": state.provisional, "lines": found.lines,
+                "total": found.total, "credit": found.credit,
             }),
         };
         let command = Command::Revalidate {
@@ -105,6 +126,59 @@ impl Worker {
             Revalidated::Held
         } else {
             Revalidated::GoesOn
+        })
+    }
+
+    /// What was read, of which the gate is told what the ERP said.
+    async fn figures(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        facts: Result<Facts, GatherError>,
+    ) -> Result<Figures, EffectError> {
+        let (gate, effect) = (Gate::of(state), held.effect.effect);
+        let answer = match facts {
+            Ok(facts) if facts.degraded => Err(SystemError::Unavailable { retry_after: None }),
+            Ok(facts) => Ok(facts),
+            Err(GatherError::System(error)) => Err(error),
+            Err(GatherError::Store(error)) => return Err(error.into()),
+            // No figure was asked for.
+            Err(GatherError::UnknownAccount) => {
+                self.gates.heard_nothing(&gate, effect, self.clock.now());
+                let account = &state.order.account;
+                return Ok(Figures::Refused(format!(
+                    "account {account} is not known any more."
+                )));
+            }
+            Err(GatherError::Malformed(problem)) => {
+                self.gates.heard_nothing(&gate, effect, self.clock.now());
+                let faults = problem.errors.iter().map(|fault| fault.detail.as_str());
+                let faults: Vec<&str> = faults.collect();
+                return Ok(Figures::Refused(faults.join(" ")));
+            }
+        };
+        self.heard(held, &gate, &answer).await;
+        Ok(answer.map_or_else(Figures::Wait, |facts| Figures::Read(Box::new(facts))))
+    }
+
+    /// What differs from what it was taken at.
+    async fn compare(
+        &self,
+        state: &OrderState,
+        request: &BasketRequest,
+        mut facts: Facts,
+        now: Timestamp,
+    ) -> Result<Found, EffectError> {
+        without_own_claim(state, &mut facts.credit);
+        let claims = self.claims(state).await?;
+        let assessment = assess(request, LinePolicy::TakeSoundLines, &facts, now);
+        Ok(Found {
+            differences: differences(state, &claims, &facts, &assessment),
+            facts: value(&facts)?,
+            lines: value(&assessment.checked_lines())?,
+            total: value(&assessment.total)?,
+            credit: value(&assessment.credit)?,
+            steps: assessment.steps,
         })
     }
 

@@ -50,7 +50,8 @@ impl Worker {
                 since: held.effect.created_at,
                 doubt: state.erp_doubted,
                 asked: &asked,
-                keeps: held.effect.payload.get(KEPT).is_some(),
+                let_stand: &state.let_stand,
+                asks: held.effect.payload.get(KEPT).is_some() && !state.is_closed(),
                 right,
                 retries: state.retries,
                 settle_within: self.settle_within(),
@@ -70,11 +71,19 @@ impl Worker {
                     self.cancel_ghost(held, &state, &call, &progress, *ghost)
                         .await?
                 }
-                Step::Tell(detail) => {
+                // Another sweep has told it: that of an order that stood goes on beside the one of its end.
+                Step::Tell { others, .. } if state.is_told_of(&others) => {
+                    return self.write(held, held.done()).await;
+                }
+                Step::Tell { detail, others } => {
                     count("told");
                     tracing::warn!(order = %state.order_id(), detail, "the ERP may have an order twice");
                     let retries = state.retries;
-                    let command = Command::ErpDuplicate { detail, retries };
+                    let command = Command::ErpDuplicate {
+                        detail,
+                        erp_orders: others,
+                        retries,
+                    };
                     // It is over: whatever the person does begins another. Where that was done meanwhile, it goes on.
                     if !self.settle(held, &command, |_| held.done()).await? {
                         let at_once = Pause::Until(self.clock.now());

@@ -24,14 +24,23 @@ pub struct Progress {
     pub looks: usize,
     /// What the ERP has cancelled; its search may go on showing them.
     pub cancelled: Vec<ErpOrderNumber>,
-    /// What a person has let stand, once that was looked at.
-    pub kept: Option<Vec<ErpOrderNumber>>,
+    /// What the ERP did not cancel at this look.
+    pub refused: Vec<Refused>,
     /// Calls in a row that came to nothing.
     pub failures: u32,
     /// Lists in a row that did not show the right order.
     pub unseen: u32,
     /// How often a person had it tried again.
     pub retries_seen: u32,
+}
+
+/// What the ERP did not cancel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its number.
+    pub number: ErpOrderNumber,
+    /// Why not.
+    pub why: String,
 }
 
 /// What is known besides the progress.
@@ -45,8 +54,10 @@ pub struct Situation<'a> {
     pub doubt: bool,
     /// What was asked to be created.
     pub asked: &'a CreateErpOrder,
-    /// Whether a person has let stand what the ERP has: the first list says what that is.
-    pub keeps: bool,
+    /// What a person has let stand.
+    pub let_stand: &'a [ErpOrderNumber],
+    /// Whether a person may have let stand more than that: what is found is told, and not cancelled.
+    pub asks: bool,
     /// The ERP's order that is the right one; None where the order has ended.
     pub right: Option<&'a ErpOrderNumber>,
     /// How often a person had it tried again.
@@ -83,7 +94,12 @@ pub enum Step {
     /// Cancel it: begin an attempt, then call.
     Cancel(Box<ErpOrder>),
     /// A person looks.
-    Tell(String),
+    Tell {
+        /// All that the person needs.
+        detail: String,
+        /// What the ERP has besides the right one.
+        others: Vec<ErpOrderNumber>,
+    },
     /// Go on later.
     Wait(Pause),
     /// Nothing is left to do.
@@ -106,9 +122,7 @@ fn step(s: Situation<'_>, p: &mut Progress, observation: Observation) -> Step {
             if p.retries_seen < s.retries {
                 p.retries_seen = s.retries;
                 (p.failures, p.unseen) = (0, 0);
-                return Step::List;
-            }
-            if s.keeps && p.kept.is_none() {
+                p.refused.clear();
                 return Step::List;
             }
             next_look(s, p)
@@ -119,11 +133,12 @@ fn step(s: Situation<'_>, p: &mut Progress, observation: Observation) -> Step {
             p.cancelled.push(number);
             Step::List
         }
-        Observation::CancelRefused(order, why) => Step::Tell(tell(
-            s,
-            &format!("it did not cancel {}: {why}", order.number),
-            &[&order],
-        )),
+        // There may be others: a person is told once, of all that is left.
+        Observation::CancelRefused(ErpOrder { number, .. }, why) => {
+            p.failures = 0;
+            p.refused.push(Refused { number, why });
+            Step::List
+        }
         Observation::Failed { retry_after } => failed(s, p, retry_after),
     }
 }
@@ -134,7 +149,7 @@ fn failed(s: Situation<'_>, p: &mut Progress, retry_after: Option<SignedDuration
         return back_off(p, retry_after);
     }
     if s.doubt {
-        Step::Tell(tell(s, "it could not be searched in all that time", &[]))
+        tell(s, "it could not be searched in all that time", &[])
     } else {
         Step::Finished
     }
@@ -170,6 +185,7 @@ fn next_look(s: Situation<'_>, p: &mut Progress) -> Step {
 /// This look is over, and with it all whose time has come meanwhile.
 fn over(s: Situation<'_>, p: &mut Progress) -> Step {
     p.unseen = 0;
+    p.refused.clear();
     let passed = (p.looks..)
         .map_while(|look| due(s, look))
         .take_while(|due| *due <= s.now)
@@ -181,21 +197,17 @@ fn over(s: Situation<'_>, p: &mut Progress) -> Step {
 fn listed(s: Situation<'_>, p: &mut Progress, orders: Vec<ErpOrder>) -> Step {
     p.failures = 0;
     let is_right = |order: &ErpOrder| s.right == Some(&order.number);
-    if s.keeps && p.kept.is_none() {
-        let others = orders.iter().filter(|order| !is_right(order));
-        p.kept = Some(others.map(|order| order.number.clone()).collect());
-    }
     let is_live = |order: &ErpOrder| {
-        let mut settled = p.cancelled.iter().chain(p.kept.iter().flatten());
+        let mut settled = p.cancelled.iter().chain(s.let_stand);
         order.state != ErpOrderState::Cancelled && !settled.any(|number| *number == order.number)
     };
     let others: Vec<&ErpOrder> = orders
         .iter()
         .filter(|order| is_live(order) && !is_right(order))
         .collect();
-    let Some(other) = others.first() else {
+    if others.is_empty() {
         return over(s, p);
-    };
+    }
     let stands = orders
         .iter()
         .any(|order| is_right(order) && order.state != ErpOrderState::Cancelled);
@@ -203,7 +215,7 @@ fn listed(s: Situation<'_>, p: &mut Progress, orders: Vec<ErpOrder>) -> Step {
         // Its search lags behind, or somebody there put another in its place: cancelling would leave none.
         let why = || format!("it does not show {right} as standing");
         if p.unseen >= LOOKS {
-            return Step::Tell(tell(s, &why(), &others));
+            return tell(s, &why(), &others);
         }
         p.unseen = p.unseen.saturating_add(1);
         return Step::Wait(Pause::BackOff {
@@ -212,18 +224,38 @@ fn listed(s: Situation<'_>, p: &mut Progress, orders: Vec<ErpOrder>) -> Step {
         });
     }
     p.unseen = 0;
+    let mut why = Vec::new();
+    for other in &others {
+        match why_not(s, p, other) {
+            None => return Step::Cancel(Box::new((*other).clone())),
+            Some(reason) => why.push(reason),
+        }
+    }
+    tell(s, &why.join("; "), &others)
+}
+
+/// Why it is not cancelled; None where it is.
+fn why_not(s: Situation<'_>, p: &Progress, other: &ErpOrder) -> Option<String> {
+    let ErpOrder {
+        number,
+        account,
+        purchase_order_number,
+        ..
+    } = other;
+    let refused = p.refused.iter().find(|refused| refused.number == *number);
     if !is_ours(s.asked, other) {
-        let why = format!(
-            "{} is for account {} and purchase order {}",
-            other.number, other.account, other.purchase_order_number
-        );
-        return Step::Tell(tell(s, &why, &others));
+        Some(format!(
+            "{number} is for account {account} and purchase order {purchase_order_number}"
+        ))
+    } else if other.state == ErpOrderState::Completed {
+        Some(format!("{number} is delivered already"))
+    } else if let Some(Refused { why, .. }) = refused {
+        let why = why.trim_end_matches('.');
+        Some(format!("it did not cancel {number}: {why}"))
+    } else {
+        s.asks
+            .then(|| format!("{number} may be one that a person has let stand"))
     }
-    if other.state == ErpOrderState::Completed {
-        let why = format!("{} is delivered already", other.number);
-        return Step::Tell(tell(s, &why, &others));
-    }
-    Step::Cancel(Box::new((*other).clone()))
 }
 
 /// An ERP may keep fewer characters of the buyer's number than the buyer wrote.
@@ -236,7 +268,7 @@ fn is_ours(asked: &CreateErpOrder, order: &ErpOrder) -> bool {
 }
 
 /// All that a person needs: both numbers, account, purchase order, amounts, and what to do.
-fn tell(s: Situation<'_>, why: &str, others: &[&ErpOrder]) -> String {
+fn tell(s: Situation<'_>, why: &str, others: &[&ErpOrder]) -> Step {
     let CreateErpOrder {
         reference,
         purchase_order_number,
@@ -261,20 +293,21 @@ fn tell(s: Situation<'_>, why: &str, others: &[&ErpOrder]) -> String {
     } else {
         listed.join(", ")
     };
-    let why = why.trim_end_matches('.');
-    match s.right {
+    let detail = match s.right {
         Some(right) => format!(
             "The ERP has more than one order under the reference {reference} (account {account}, purchase order \
              {purchase_order_number}): {right} is the one that was accepted, and besides it there is {listed}; {why}. \
              Look at them in the ERP and cancel there what the buyer is not to get. Then retry the order: it is looked \
-             for again. Or release the hold, if all of them are right."
+             for again. Or release the hold, if all of them are right: these stand then, and others are looked for."
         ),
         None => format!(
             "The order has ended, but the ERP has {listed} under its reference {reference} (account {account}, purchase \
              order {purchase_order_number}); {why}. Cancel it in the ERP, or have what was delivered returned. Then \
              retry the order: it is looked for again. Or release the hold, if it is right as it is."
         ),
-    }
+    };
+    let others = others.iter().map(|order| order.number.clone()).collect();
+    Step::Tell { detail, others }
 }
 
 #[cfg(test)]

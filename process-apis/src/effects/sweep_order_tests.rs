@@ -51,7 +51,8 @@ struct Sweep {
     asked: CreateErpOrder,
     right: Option<ErpOrderNumber>,
     doubt: bool,
-    keeps: bool,
+    let_stand: Vec<ErpOrderNumber>,
+    asks: bool,
     retries: u32,
     now: Timestamp,
     progress: Progress,
@@ -63,7 +64,8 @@ impl Sweep {
             asked: asked(),
             right: right.map(number),
             doubt,
-            keeps: false,
+            let_stand: Vec::new(),
+            asks: false,
             retries: 0,
             now: start(),
             progress: Progress::default(),
@@ -76,7 +78,8 @@ impl Sweep {
             since: start(),
             doubt: self.doubt,
             asked: &self.asked,
-            keeps: self.keeps,
+            let_stand: &self.let_stand,
+            asks: self.asks,
             right: self.right.as_ref(),
             retries: self.retries,
             settle_within: SignedDuration::from_hours(72),
@@ -159,11 +162,13 @@ fn of_an_order_that_has_ended_nothing_may_stand() {
     sweep.see(Observation::CancelDone(number(1)));
     assert_eq!(sweep.list(&[(1, Cancelled)]), wait_until(5));
     sweep.at(5);
-    let Step::Tell(detail) = sweep.list(&[(4, Completed)]) else {
+    let Step::Tell { detail, others } = sweep.list(&[(4, Completed)]) else {
         panic!("a person is told")
     };
     assert!(
-        detail.contains("has ended") && detail.contains("SO-4 (15.00 USD, completed)"),
+        others == [number(4)]
+            && detail.contains("has ended")
+            && detail.contains("SO-4 (15.00 USD, completed)"),
         "{detail}"
     );
 }
@@ -175,26 +180,33 @@ fn what_the_erp_keeps_is_told_with_all_that_is_needed_and_looked_for_again_on_a_
     let Step::Cancel(ghost) = sweep.list(&[(1, Open), (2, Open)]) else {
         panic!("it is tried")
     };
-    let step = sweep.see(Observation::CancelRefused(
-        *ghost,
-        "It is being picked.".to_owned(),
-    ));
-    let Step::Tell(detail) = step else {
+    let refused = Observation::CancelRefused(*ghost, "It is being picked.".to_owned());
+    assert_eq!(sweep.see(refused), Step::List);
+    // There are others: one that can be cancelled, and one that cannot.
+    let next = sweep.list(&[(1, Open), (2, Open), (3, Completed), (4, Open)]);
+    assert!(matches!(next, Step::Cancel(ghost) if ghost.number == number(4)));
+    sweep.see(Observation::CancelDone(number(4)));
+    let step = sweep.list(&[(1, Open), (2, Open), (3, Completed), (4, Cancelled)]);
+    let Step::Tell { detail, others } = step else {
         panic!("a person is told")
     };
+    assert_eq!(others, [number(2), number(3)]);
     for needed in [
         "SO-1",
         "SO-2 (15.00 USD, open)",
         "ACME",
         "PO-1",
         "OW1",
-        "being picked",
+        "SO-3 (15.00 USD, completed)",
+        "it did not cancel SO-2: It is being picked; SO-3 is delivered already. Look",
         "retry",
     ] {
         assert!(detail.contains(needed), "{needed}: {detail}");
     }
     sweep.retries = 1;
     assert_eq!(sweep.at(60), Step::List);
+    let next = sweep.list(&[(1, Open), (2, Open)]);
+    assert!(matches!(next, Step::Cancel(_)), "it is tried again");
     assert_eq!(
         sweep.list(&[(1, Open), (2, Cancelled)]),
         wait_until(24 * 60)
@@ -210,7 +222,7 @@ fn nothing_is_cancelled_that_may_be_another_s_or_the_only_one() {
         ..order(2, Open)
     };
     let step = sweep.see(Observation::Listed(vec![order(1, Open), theirs]));
-    assert!(matches!(step, Step::Tell(_)), "{step:?}");
+    assert!(matches!(step, Step::Tell { .. }), "{step:?}");
     // Somebody cancelled the right one and keeps the other; or the search lags behind.
     let mut sweep = Sweep::of(Some(1), true);
     sweep.at(1);
@@ -221,15 +233,13 @@ fn nothing_is_cancelled_that_may_be_another_s_or_the_only_one() {
             "{step:?}"
         );
     }
-    assert!(matches!(sweep.list(&[(2, Open)]), Step::Tell(_)));
+    assert!(matches!(sweep.list(&[(2, Open)]), Step::Tell { .. }));
 }
 
 #[test]
 fn what_a_person_has_let_stand_is_left_alone_and_what_comes_later_is_not() {
     let mut sweep = Sweep::of(Some(1), true);
-    sweep.keeps = true;
-    assert_eq!(sweep.at(0), Step::List, "at once");
-    assert_eq!(sweep.list(&[(1, Open), (2, Completed)]), wait_until(1));
+    sweep.let_stand = vec![number(2)];
     assert_eq!(sweep.at(1), Step::List);
     let step = sweep.list(&[(1, Open), (2, Completed), (3, Open)]);
     assert!(
@@ -238,6 +248,18 @@ fn what_a_person_has_let_stand_is_left_alone_and_what_comes_later_is_not() {
     );
     sweep.see(Observation::CancelDone(number(3)));
     assert_eq!(sweep.list(&[(1, Open), (2, Completed)]), wait_until(5));
+}
+
+#[test]
+fn where_it_is_not_known_what_a_person_has_let_stand_it_is_told_and_not_cancelled() {
+    let mut sweep = Sweep::of(Some(1), true);
+    sweep.asks = true;
+    sweep.at(1);
+    let Step::Tell { detail, others } = sweep.list(&[(1, Open), (2, Open)]) else {
+        panic!("a person is told")
+    };
+    assert_eq!(others, [number(2)]);
+    assert!(detail.contains("SO-2 may be one"), "{detail}");
 }
 
 #[test]
@@ -254,7 +276,7 @@ fn calls_that_came_to_nothing_do_not_count_as_looks_that_lag_behind() {
         assert!(longer, "{look}: {step:?}");
         sweep.see(Observation::Failed { retry_after: None });
     }
-    assert!(matches!(sweep.list(&[(2, Open)]), Step::Tell(_)));
+    assert!(matches!(sweep.list(&[(2, Open)]), Step::Tell { .. }));
 }
 
 #[test]
@@ -272,7 +294,7 @@ fn a_look_that_comes_to_nothing_is_tried_again_for_days_and_then_told() {
     sweep.at(95 * 60);
     assert!(matches!(sweep.see(fail()), Step::Wait(_)));
     sweep.at(96 * 60);
-    assert!(matches!(sweep.see(fail()), Step::Tell(_)));
+    assert!(matches!(sweep.see(fail()), Step::Tell { .. }));
     sweep.doubt = false;
     assert_eq!(sweep.see(fail()), Step::Finished);
 }

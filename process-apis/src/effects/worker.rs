@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use canonical_model::{CompanyId, OrderId, capabilities::Capabilities, decision::DecisionRecord};
+use canonical_model::{OrderId, capabilities::Capabilities, decision::DecisionRecord};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use service_runtime::{
@@ -19,7 +19,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     backend::CapabilityCache,
     backoff::Pause,
-    gate::{Gates, LEFT_BEHIND, Pass},
+    failures::{self, Failures, NEWER_RELEASE},
+    gate::{Gate, Gates, LEFT_BEHIND, Pass},
     kind::{EffectKind, EffectPoints},
 };
 use crate::{
@@ -35,7 +36,8 @@ use crate::{
     policy::Policies,
     state::AppState,
     store::{
-        AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, Store, StoreError,
+        AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, Parked, Store,
+        StoreError,
     },
 };
 
@@ -45,6 +47,8 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 const LEAST: Duration = Duration::from_millis(500);
 /// The shortest pause between two looks for work that is due and cannot be had.
 const SHORTEST: Duration = Duration::from_millis(50);
+/// So many are woken at a time: others get their turn between.
+const WOKEN: u32 = 500;
 /// How often a change is decided again when the order changed meanwhile.
 pub(super) const DECISIONS: usize = 5;
 
@@ -94,7 +98,8 @@ pub struct Worker {
     pub(super) clock: Clock,
     pub(super) capabilities: CapabilityCache,
     pub(super) policies: Arc<Policies>,
-    pub(super) gates: Gates,
+    pub(crate) gates: Gates,
+    pub(super) failures: Failures,
     ghost_sweep: Arc<[SignedDuration]>,
     config: EffectsConfig,
 }
@@ -109,6 +114,7 @@ impl Worker {
             capabilities: state.capabilities.clone(),
             policies: Arc::clone(&state.policies),
             gates: Gates::default(),
+            failures: Failures::default(),
             ghost_sweep: state.config.effects.ghost_sweep(),
             config: state.config.effects.clone(),
         }
@@ -144,48 +150,56 @@ impl Worker {
         }
     }
 
-    /// What waits for an ERP that nobody here waits for was left behind.
+    /// Of what waits where nobody looks one is woken, which looks; what waits at no gate that is closed here was left
+    /// behind.
     async fn wake_what_was_left(&self, looked: &mut Timestamp) {
         let now = self.clock.now();
-        if now.duration_since(*looked) >= LEFT_BEHIND && self.gates.nothing_closed(now) {
+        for gate in self.gates.overdue(now) {
+            if self.wake(&Parked::At(gate.clone()), 1).await == Some(0) {
+                self.gates.open(&gate);
+            }
+        }
+        if now.duration_since(*looked) >= LEFT_BEHIND {
             *looked = now;
-            self.wake_parked(None).await;
+            self.wake_all(&Parked::AtNoneOf(self.gates.closed())).await;
         }
     }
 
-    /// Makes due what waits for its ERP; None = whichever.
-    async fn wake_parked(&self, company: Option<&CompanyId>) {
+    async fn wake_all(&self, parked: &Parked) {
         let mut woken = 0_u64;
-        let more = loop {
-            match self.store.wake_parked(company).await {
-                Ok(0) => break Ok(()),
-                Ok(some) => woken = woken.saturating_add(some),
-                Err(error) => break Err(error),
-            }
-        };
-        if let Err(error) = more {
-            let error = error_chain(&error);
-            tracing::warn!(
-                error,
-                "what waits for an ERP could not be made due; it is tried again"
-            );
+        while let Some(some @ 1..) = self.wake(parked, WOKEN).await {
+            woken = woken.saturating_add(some);
         }
         if woken > 0 {
             tracing::info!(woken, "what waited for an ERP is due");
         }
     }
 
-    /// Notes what a call to the ERP said; where it is reached again, all that waits for it is due.
+    /// Makes due what waits for its ERP, so many at most; None = that failed.
+    async fn wake(&self, parked: &Parked, most: u32) -> Option<u64> {
+        let woken = self.store.wake_parked(parked, most).await;
+        woken
+            .inspect_err(|error| {
+                let error = error_chain(error);
+                tracing::warn!(
+                    error,
+                    "what waits for an ERP could not be made due; it is tried again"
+                );
+            })
+            .ok()
+    }
+
+    /// Notes what a call to the ERP said; where it is reached again, all that waits for that is due.
     pub(super) async fn heard<T: Sync>(
         &self,
         held: &Held,
-        state: &OrderState,
+        gate: &Gate,
         answer: &Result<T, SystemError>,
     ) {
-        let (company, effect) = (&state.order.company, held.effect.effect);
-        if self.gates.heard(company, effect, answer, self.clock.now()) {
-            tracing::info!(%company, "the ERP is reached again");
-            self.wake_parked(Some(company)).await;
+        let effect = held.effect.effect;
+        if self.gates.heard(gate, effect, answer, self.clock.now()) {
+            tracing::info!(%gate, "the ERP is reached again");
+            self.wake_all(&Parked::At(gate.clone())).await;
         }
     }
 
@@ -199,13 +213,12 @@ impl Worker {
         if state.cancelling.is_some() {
             return Ok(false);
         }
-        let (company, effect) = (&state.order.company, held.effect.effect);
-        match self.gates.pass(company, effect, self.clock.now()) {
+        let (gate, effect) = (Gate::of(state), held.effect.effect);
+        match self.gates.pass(&gate, effect, self.clock.now()) {
             Pass::Go => Ok(false),
             Pass::Wait(due_at) => {
-                let progress = held.effect.progress.clone();
-                let later = held.later(due_at, progress, false);
-                self.write(held, later).await.map(|()| true)
+                let waits = held.effect.given_back(due_at);
+                self.write(held, waits).await.map(|()| true)
             }
         }
     }
@@ -218,7 +231,7 @@ impl Worker {
         pause: Pause,
         progress: Value,
     ) -> Result<(), EffectError> {
-        let due = self.gates.due(&state.order.company, held.effect.effect);
+        let due = self.gates.due(&Gate::of(state), held.effect.effect);
         match (pause, due) {
             (Pause::BackOff { .. }, Some(due_at)) => {
                 self.write(held, held.later(due_at, progress, false)).await
@@ -317,7 +330,16 @@ impl Worker {
     async fn perform_in_scope(&self, effect: LeasedEffect) {
         let (order, kind) = (effect.order_id, effect.kind.clone());
         let done = match EffectKind::of(&kind) {
-            Some(kind) => self.take_steps(&mut Held { effect, kind }).await,
+            Some(kind) => {
+                let mut held = Held { effect, kind };
+                match self.take_steps(&mut held).await {
+                    Ok(()) => {
+                        self.failures.forget(&held);
+                        Ok(())
+                    }
+                    Err(error) => self.failed(&held, error).await,
+                }
+            }
             None => self.leave_to_others(&effect).await,
         };
         match done {
@@ -347,18 +369,19 @@ impl Worker {
 
     /// A later release wrote it: this one leaves it to an instance that knows it.
     async fn leave_to_others(&self, effect: &LeasedEffect) -> Result<(), EffectError> {
+        let (order, kind) = (effect.order_id, &effect.kind);
+        tracing::warn!(%order, kind, "an effect of a later release is left to it");
+        failures::count("unknown", NEWER_RELEASE);
+        self.commit_outcome(effect.given_back(self.soon())).await
+    }
+
+    /// When what could not be done is tried again, here or in another instance: by chance, within half a minute.
+    pub(super) fn soon(&self) -> Timestamp {
         let pause = Pause::BackOff {
             failures: 10,
             retry_after: None,
         };
-        self.commit_outcome(EffectOutcome::Later {
-            effect: effect.effect,
-            lease: effect.lease,
-            due_at: pause.ends(self.clock.now()),
-            progress: effect.progress.clone(),
-            keep_lease: false,
-        })
-        .await
+        pause.ends(self.clock.now())
     }
 
     /// The order, and what its reactions must know; None where there is nothing to do any more.
@@ -541,6 +564,19 @@ impl Worker {
     }
 }
 
+impl LeasedEffect {
+    /// It waits until then, and what was written down stays.
+    pub(super) fn given_back(&self, due_at: Timestamp) -> EffectOutcome {
+        EffectOutcome::Later {
+            effect: self.effect,
+            lease: self.lease,
+            due_at,
+            progress: None,
+            keep_lease: false,
+        }
+    }
+}
+
 /// An effect that this worker holds.
 pub(super) struct Held {
     pub(super) effect: LeasedEffect,
@@ -563,7 +599,16 @@ impl Held {
         EffectOutcome::Stopped {
             effect: self.effect.effect,
             lease: self.effect.lease,
-            progress,
+            progress: Some(progress),
+        }
+    }
+
+    /// A person is asked, and what was written down stays.
+    pub(super) fn stopped_as_written(&self) -> EffectOutcome {
+        EffectOutcome::Stopped {
+            effect: self.effect.effect,
+            lease: self.effect.lease,
+            progress: None,
         }
     }
 
@@ -578,7 +623,7 @@ impl Held {
             effect,
             lease,
             due_at,
-            progress,
+            progress: Some(progress),
             keep_lease,
         }
     }

@@ -58,6 +58,7 @@ fn held(hold: u32, kind: HoldKind) -> OrderEvent {
         holds: vec![OrderHold {
             hold,
             reason,
+            erp_orders: Vec::new(),
             placed_at: now(),
         }],
         not_released: None,

@@ -107,6 +107,8 @@ pub enum Command {
     ErpDuplicate {
         /// All that a person needs.
         detail: String,
+        /// Which these are, where that is known.
+        erp_orders: Vec<ErpOrderNumber>,
         /// The person's retries that were known when it came to this.
         retries: u32,
     },

@@ -103,8 +103,18 @@ pub fn decide(
             differences,
         } => Ok(revalidate(state, *decision_id, differences, now)),
         // Also of one that has ended: the ERP may go on with it.
-        Command::ErpDuplicate { detail, retries } => {
-            let held = hold(state, HoldKind::ErpDuplicate, detail, *retries, now);
+        Command::ErpDuplicate {
+            detail,
+            erp_orders,
+            retries,
+        } => {
+            let held = (*retries == state.retries).then(|| {
+                let mut held = placed(state, HoldKind::ErpDuplicate, detail, now);
+                for hold in &mut held.holds {
+                    hold.erp_orders.clone_from(erp_orders);
+                }
+                OrderEvent::Held(held)
+            });
             Ok(held.into_iter().collect())
         }
         _ if state.has_ended() => Ok(Vec::new()),
@@ -135,6 +145,7 @@ fn revalidate(
         let hold = |(hold, reason): (u32, &HoldReason)| OrderHold {
             hold,
             reason: reason.clone(),
+            erp_orders: Vec::new(),
             placed_at: now,
         };
         events.push(OrderEvent::Held(Held {
@@ -388,6 +399,7 @@ fn placed(state: &OrderState, kind: HoldKind, detail: &str, now: Timestamp) -> H
     let hold = OrderHold {
         hold: state.holds_placed.saturating_add(1),
         reason,
+        erp_orders: Vec::new(),
         placed_at: now,
     };
     Held {

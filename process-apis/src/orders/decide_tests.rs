@@ -12,7 +12,7 @@ use super::*;
 use crate::orders::{
     event::Recorded,
     evolve::{evolve, fold},
-    state::{SCHEMA_FIRST, SCHEMA_REPLACED},
+    state::{SCHEMA_FIRST, SCHEMA_REPLACED, SCHEMA_TOLD},
     testing::{after, now, replacement, site, taking, taking_provisionally},
 };
 
@@ -385,6 +385,7 @@ fn a_doubt_is_noted_since_when_it_is_one_until_the_erp_s_word_is_known() {
 fn duplicate(retries: u32) -> Command {
     Command::ErpDuplicate {
         detail: "The ERP has SO-1 and SO-2.".to_owned(),
+        erp_orders: vec!["SO-2".parse().unwrap()],
         retries,
     }
 }
@@ -404,6 +405,7 @@ fn another_order_of_the_erp_is_told_whatever_became_of_this_one() {
         assert!(held.is_held_for(HoldKind::ErpDuplicate));
         assert_eq!(held.status(), held_as);
         assert_eq!(held.holds[0].reason.released_by, "holds:release");
+        assert!(held.is_told_of(&["SO-2".parse().unwrap()]) && held.schema == SCHEMA_TOLD);
         let number = held.holds[0].hold;
         for (command, retries) in [(person(number), 0), (retry_command(), 1)] {
             let over = carried_out(&[], &[&told[..], &[command]].concat());

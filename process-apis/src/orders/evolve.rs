@@ -16,7 +16,7 @@ use super::{
     shipment,
     state::{
         CreateStage, OrderState, ReleaseStage, SCHEMA_DOUBTED, SCHEMA_FIRST, SCHEMA_PROVISIONAL,
-        SCHEMA_REPLACED, SiteRelease,
+        SCHEMA_REPLACED, SCHEMA_TOLD, SiteRelease,
     },
 };
 
@@ -80,6 +80,7 @@ fn begin(received: &Received) -> OrderState {
         accepted_at: None,
         erp_unknown_since: None,
         erp_doubted: false,
+        let_stand: Vec::new(),
         cancelling: None,
         retries: 0,
         releases: Vec::new(),
@@ -104,12 +105,7 @@ fn apply(state: &mut OrderState, event: &OrderEvent) {
         OrderEvent::ProvisionallyAccepted(taken) => take_provisionally(state, taken),
         OrderEvent::Revalidated(revalidated) => revalidate(state, revalidated),
         OrderEvent::Held(held) => hold(state, held),
-        OrderEvent::HoldReleased(released) => {
-            state.holds.retain(|hold| hold.hold != released.hold);
-            if state.holds.is_empty() {
-                state.create = CreateStage::Begun;
-            }
-        }
+        OrderEvent::HoldReleased(released) => release_hold(state, released.hold),
         OrderEvent::Retried(retried) => {
             state
                 .holds
@@ -206,12 +202,27 @@ fn hold(state: &mut OrderState, held: &Held) {
         .unwrap_or_default();
     state.holds_placed = state.holds_placed.max(last);
     state.holds.extend(held.holds.iter().cloned());
+    if held.holds.iter().any(|hold| !hold.erp_orders.is_empty()) {
+        state.schema = state.schema.max(SCHEMA_TOLD);
+    }
     // It was refused, and the ERP has none.
     if state.is_held_for(HoldKind::ErpRejected) {
         state.erp_unknown_since = None;
     }
     if let Some(site) = &held.not_released {
         set_stage(state, site, ReleaseStage::Waiting);
+    }
+}
+
+fn release_hold(state: &mut OrderState, number: u32) {
+    let (over, left): (Vec<_>, Vec<_>) = std::mem::take(&mut state.holds)
+        .into_iter()
+        .partition(|hold| hold.hold == number);
+    state.holds = left;
+    let told = over.into_iter().flat_map(|hold| hold.erp_orders);
+    state.let_stand.extend(told);
+    if state.holds.is_empty() {
+        state.create = CreateStage::Begun;
     }
 }
 
@@ -233,6 +244,7 @@ fn accept(state: &mut OrderState, accepted: &Accepted) {
 
 fn close(state: &mut OrderState) {
     state.holds.clear();
+    state.let_stand.clear();
     state.cancelling = None;
     state.erp_unknown_since = None;
     state.provisional = None;

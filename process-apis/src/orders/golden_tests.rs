@@ -186,6 +186,10 @@ fn stories() -> Vec<(&'static str, &'static str, Vec<OrderEvent>)> {
         detail: text("The account is closed."),
         principal: principal(),
     });
+    let mut another = hold(HoldKind::ErpDuplicate);
+    for hold in &mut another.holds {
+        hold.erp_orders.push("SO-2".parse().unwrap());
+    }
     let wanted = || OrderEvent::ReplacementRequested(Box::new(replacement(8)));
     let other = replacement(8).order_id;
     vec![
@@ -216,6 +220,17 @@ fn stories() -> Vec<(&'static str, &'static str, Vec<OrderEvent>)> {
             "provisional",
             "Taken while the ERP did not answer, looked at again, and accepted.",
             then(taking(&[]), vec![provisional, revalidated, accepted()]),
+        ),
+        (
+            "let-stand",
+            "The ERP had another of it, which a person let stand.",
+            then(
+                accepted_with(lines()),
+                vec![
+                    OrderEvent::Held(another),
+                    released_hold(HoldKind::ErpDuplicate),
+                ],
+            ),
         ),
         (
             "rejected",

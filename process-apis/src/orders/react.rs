@@ -3,9 +3,10 @@
 
 use canonical_model::{
     capabilities::{CreateClass, CreditBasis},
-    order::{HoldKind, OrderStatus},
+    order::HoldKind,
+    promise::Cover,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
 use super::{
@@ -22,7 +23,8 @@ use crate::{
     },
 };
 
-/// The member of a sweep's payload that says that a person has let stand what the ERP has of the order.
+/// The member of a sweep's payload that says that a person has let stand what the ERP has of the order, and not what that
+/// is: the hold named nothing.
 pub const KEPT: &str = "kept";
 
 /// What a reaction must know besides the order.
@@ -72,7 +74,8 @@ pub fn react(
             )));
         }
         OrderEvent::HoldReleased(released) if released.kind == HoldKind::ErpDuplicate => {
-            reaction.effects.push(sweep_for_more(after, around));
+            let sweep = sweep_for_more(before, released.hold, after, around);
+            reaction.effects.push(sweep);
         }
         OrderEvent::ProvisionallyAccepted(taken) => {
             reaction.bounds.extend(bound_claims(taken, after));
@@ -82,7 +85,11 @@ pub fn react(
         }
         OrderEvent::Retried(_) => {
             reaction.effects.push(resume(after, around));
-            sweep_anew(&mut reaction, before, after, around);
+            // A sweep that has told a person of another order is over: what that person does begins the next.
+            if before.is_some_and(|before| before.is_held_for(HoldKind::ErpDuplicate)) {
+                let sweep = to_do(EffectKind::SweepErpOrder, after, around);
+                reaction.effects.push(sweep);
+            }
         }
         OrderEvent::Accepted(accepted) => accept(&mut reaction, after, accepted, around),
         OrderEvent::CancelRequested(_) => {
@@ -98,7 +105,7 @@ pub fn react(
         }
         OrderEvent::CancelRefused(_) => release_to_warehouses(&mut reaction, after, around),
         OrderEvent::Rejected(_) | OrderEvent::Cancelled(_) => {
-            end(&mut reaction, before, after, around);
+            end(&mut reaction, after, around);
         }
         // The effect that was to take another has stopped for a person.
         OrderEvent::ReplacementDropped(_) | OrderEvent::ReplacementRequested(_)
@@ -107,11 +114,6 @@ pub fn react(
             }) =>
         {
             reaction.effects.push(resume(after, around));
-        }
-        OrderEvent::Shipped(_) if after.status() == OrderStatus::Shipped => {
-            // An ERP that counts invoices begins to count it; for one that counts orders the first confirmation rules.
-            let at = around.now;
-            reaction.credit.push(CreditMovement::Confirm { owner, at });
         }
         OrderEvent::Held(_)
         | OrderEvent::HoldReleased(_)
@@ -127,6 +129,11 @@ pub fn react(
         | OrderEvent::ReplacementDropped(_)
         | OrderEvent::Replaced(_)
         | OrderEvent::ReplacementRefused(_) => {}
+    }
+    if after.has_left() && !before.is_some_and(OrderState::has_left) {
+        // An ERP that counts invoices begins to count it; for one that counts orders the first confirmation rules.
+        let at = invoiced(after, around.now);
+        reaction.credit.push(CreditMovement::Confirm { owner, at });
     }
     if before.is_some_and(|before| before.bounded) && !after.bounded {
         reaction.bounds.push(BoundMovement::Release { owner });
@@ -226,7 +233,7 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
     reaction.stock.push(StockMovement::Confirm { owner, at });
     match around.credit_basis {
         CreditBasis::Order => reaction.credit.push(CreditMovement::Confirm { owner, at }),
-        // It goes on counting until all of it is shipped.
+        // It goes on counting until all of it has left.
         CreditBasis::Invoice => {}
     }
     if ghosts_can_come(after, around) {
@@ -242,6 +249,19 @@ fn accept(reaction: &mut Reaction, after: &OrderState, accepted: &Accepted, arou
     }
 }
 
+/// When all of an order is taken for invoiced whose other parts have left. Nobody tells us when a backorder leaves: it
+/// counts until the day that was promised for it is over.
+fn invoiced(after: &OrderState, now: Timestamp) -> Timestamp {
+    let backordered = after
+        .lines()
+        .filter(|(_, quantities)| !quantities.backordered.is_zero());
+    let parts = backordered.flat_map(|(line, _)| &line.schedule);
+    let days = parts
+        .filter(|part| part.cover == Cover::LeadTime)
+        .filter_map(|part| part.ship_date.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok());
+    days.map(|day| day.timestamp()).fold(now, Timestamp::max)
+}
+
 /// Whether the ERP may yet show another of it: a create whose answer was lost may be done minutes later, and one that was
 /// answered may have come there twice on the way.
 fn ghosts_can_come(after: &OrderState, around: Surroundings) -> bool {
@@ -253,22 +273,19 @@ fn ghosts_can_come(after: &OrderState, around: Surroundings) -> bool {
     }
 }
 
-fn end(
-    reaction: &mut Reaction,
-    before: Option<&OrderState>,
-    after: &OrderState,
-    around: Surroundings,
-) {
+fn end(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {
     let owner = owner(after);
     reaction
         .stock
         .push(StockMovement::Release { owner, line: None });
     reaction.credit.push(CreditMovement::Release { owner });
-    if after.accepted_at.is_some() {
-        // What has stopped has nothing left to do. Of what is swept nothing may stand now.
+    let accepted = after.accepted_at.is_some();
+    if accepted {
+        // What has stopped has nothing left to do.
         reaction.effects.push(resume(after, around));
-        sweep_anew(reaction, before, after, around);
-    } else if after.erp_doubted && ghosts_can_come(after, around) {
+    }
+    if (accepted || after.erp_doubted) && ghosts_can_come(after, around) {
+        // Nothing may stand now. What was swept before may be over, since a person let another stand.
         let sweep = to_do(EffectKind::SweepErpOrder, after, around);
         reaction.effects.push(sweep);
     }
@@ -279,23 +296,21 @@ fn end(
     }
 }
 
-/// Looks for what comes besides the orders that a person has let stand.
-fn sweep_for_more(after: &OrderState, around: Surroundings) -> EffectChange {
-    let kept = json!({ KEPT: true });
-    to_do_with(EffectKind::SweepErpOrder, kept, after, around)
-}
-
-/// A sweep that has told a person of another order is over: what that person does begins the next.
-fn sweep_anew(
-    reaction: &mut Reaction,
+/// Looks for what comes besides the orders that a person has let stand with a hold.
+fn sweep_for_more(
     before: Option<&OrderState>,
+    hold: u32,
     after: &OrderState,
     around: Surroundings,
-) {
-    if before.is_some_and(|before| before.is_held_for(HoldKind::ErpDuplicate)) {
-        let sweep = to_do(EffectKind::SweepErpOrder, after, around);
-        reaction.effects.push(sweep);
-    }
+) -> EffectChange {
+    let mut holds = before.iter().flat_map(|before| &before.holds);
+    let told = holds.find(|told| told.hold == hold);
+    let payload = if told.is_some_and(|told| !told.erp_orders.is_empty()) {
+        json!({})
+    } else {
+        json!({ KEPT: true })
+    };
+    to_do_with(EffectKind::SweepErpOrder, payload, after, around)
 }
 
 fn release_to_warehouses(reaction: &mut Reaction, after: &OrderState, around: Surroundings) {

@@ -1,6 +1,6 @@
 //! What each event asks for.
 
-use canonical_model::{ErpOrderNumber, order::OrderStatus};
+use canonical_model::{ErpOrderNumber, order::OrderStatus, shipment::ShipmentNews};
 
 use super::*;
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
         evolve::evolve,
         shipment::{Verdict, judge},
         testing::{
-            after, around, begun_with, line_of_boxes, news, now, picks, released_order,
-            replacement, taking, taking_provisionally,
+            after, around, begun_with, line, line_of_boxes, news, now, picks, released_order,
+            replacement, site, taking, taking_provisionally,
         },
     },
     store::{EffectChange, StockMovement},
@@ -148,24 +148,38 @@ fn an_erp_that_counts_from_the_invoice_confirms_no_credit_yet() {
     );
 }
 
-/// The movements of credit that news of a shipment ask for, of two boxes of twelve from EAST.
-fn credit_after(shipped: i64) -> Vec<CreditMovement> {
-    let events = begun_with(vec![line_of_boxes(1)], true);
-    let state = after(&events);
-    let told = news("S-1", 1, &[picks(1, shipped, shipped, shipped)]);
-    let Verdict::Apply(news) = judge(&state, "warehouse", &told, false) else {
-        panic!()
-    };
-    let all: Vec<OrderEvent> = events.into_iter().chain(news).collect();
-    reactions(&all).pop().unwrap().credit
+/// The movements of credit that news of shipments ask for in the end: site, line and pieces of each.
+fn credit_after(mut events: Vec<OrderEvent>, shipped: &[(&str, i64)]) -> Vec<CreditMovement> {
+    for (from, pieces) in shipped {
+        let told = ShipmentNews {
+            site: site(from),
+            ..news(from, 1, &[picks(1, *pieces, *pieces, *pieces)])
+        };
+        let Verdict::Apply(news) = judge(&after(&events), "warehouse", &told, false) else {
+            panic!()
+        };
+        events.extend(news);
+    }
+    reactions(&events).pop().unwrap().credit
 }
 
 #[test]
 fn credit_of_an_erp_that_counts_from_the_invoice_is_confirmed_once_all_is_shipped() {
-    assert_eq!(credit_after(12), [], "a part of it");
-    assert!(
-        matches!(credit_after(24)[..], [CreditMovement::Confirm { at, .. }] if at == around().now)
-    );
+    let boxes = || begun_with(vec![line_of_boxes(1)], true);
+    assert_eq!(credit_after(boxes(), &[("EAST", 12)]), [], "a part of it");
+    let confirmed = |movements: &[CreditMovement], from| matches!(movements, [CreditMovement::Confirm { at, .. }] if *at == from);
+    let all = credit_after(boxes(), &[("EAST", 24)]);
+    assert!(confirmed(&all, now()), "{all:?}");
+    // Also while a person is asked whether the ERP has another.
+    let told = [boxes(), vec![held(HoldKind::ErpDuplicate)]].concat();
+    let all = credit_after(told, &[("EAST", 24)]);
+    assert!(confirmed(&all, now()), "{all:?}");
+    // Of ten pieces one is on backorder, promised for the third: it counts until that day is over.
+    let backorder = || begun_with(vec![line(1)], true);
+    assert_eq!(credit_after(backorder(), &[("EAST", 6)]), []);
+    let all = credit_after(backorder(), &[("EAST", 6), ("WEST", 3)]);
+    let day_over = "2026-03-04T00:00:00Z".parse().unwrap();
+    assert!(confirmed(&all, day_over), "{all:?}");
 }
 
 #[test]
@@ -411,6 +425,10 @@ fn a_retry_resumes_what_stopped() {
 
 /// What an ERP of a class has to be asked, after these events.
 fn last_kinds(events: &[OrderEvent], create_class: CreateClass) -> Vec<&'static str> {
+    kinds(&last(events, create_class))
+}
+
+fn last(events: &[OrderEvent], create_class: CreateClass) -> Reaction {
     let (last, before) = events.split_last().unwrap();
     let before = after(before);
     let state = evolve(Some(before.clone()), last).unwrap();
@@ -418,7 +436,7 @@ fn last_kinds(events: &[OrderEvent], create_class: CreateClass) -> Vec<&'static 
         create_class,
         ..around()
     };
-    kinds(&react(Some(&before), &state, last, around))
+    react(Some(&before), &state, last, around)
 }
 
 fn outcome_unknown() -> OrderEvent {
@@ -445,9 +463,10 @@ fn ghosts_are_looked_for_wherever_they_can_come_and_be_found() {
         assert_eq!(swept(&given_up), after_end, "{class:?}");
         assert!(!swept(&never_asked), "{class:?}");
     }
-    // Of one that was accepted there is a sweep already: it goes on, and now nothing may stand.
+    // Of one that was accepted nothing may stand any more, also what a person let stand beside it.
     let ended = [clear, vec![cancelled()]].concat();
-    assert_eq!(last_kinds(&ended, CreateClass::Staged), ["resume"]);
+    assert_eq!(last_kinds(&ended, CreateClass::Staged), ["resume", SWEEP]);
+    assert_eq!(last_kinds(&ended, CreateClass::Blind), ["resume"]);
 }
 
 #[test]
@@ -462,25 +481,40 @@ fn a_doubt_and_a_ghost_that_is_told_ask_for_nothing_by_themselves() {
         principal: "c".to_owned(),
         note: "n".to_owned(),
     });
-    let told = [accepted, vec![told]].concat();
-    let over = then(told.clone(), released);
-    assert_eq!((over.stock, over.credit), (vec![], vec![]));
-    // The sweep that told is over. What the ERP has stands; what comes later is looked for.
-    let [EffectChange::New(sweep)] = &over.effects[..] else {
-        panic!("{:?}", over.effects)
+    let unnamed = match told.clone() {
+        OrderEvent::Held(mut held) => {
+            held.holds[0].erp_orders.clear();
+            OrderEvent::Held(held)
+        }
+        other => panic!("{other:?}"),
     };
-    assert_eq!(sweep.kind, EffectKind::SweepErpOrder.word());
-    assert_eq!(sweep.payload, json!({ KEPT: true }));
-    // Whoever has it tried again, or ends the order, lets nothing stand.
+    // The sweep that told is over. What the hold names stands, what else comes is looked for; where it names nothing, a
+    // person is asked again.
+    for (told, payload) in [(told.clone(), json!({})), (unnamed, json!({ KEPT: true }))] {
+        let over = then([accepted.clone(), vec![told]].concat(), released.clone());
+        assert_eq!((over.stock, over.credit), (vec![], vec![]));
+        let [EffectChange::New(sweep)] = &over.effects[..] else {
+            panic!("{:?}", over.effects)
+        };
+        assert_eq!(sweep.kind, EffectKind::SweepErpOrder.word());
+        assert_eq!(sweep.payload, payload);
+    }
+    // Whoever has it tried again, or ends the order, lets none of these stand.
     for event in [retried(), cancelled()] {
-        let reaction = then(told.clone(), event);
+        let events = [accepted.clone(), vec![told.clone(), event]].concat();
+        let reaction = last(&events, CreateClass::Staged);
         let [EffectChange::ResumeStopped { .. }, EffectChange::New(sweep)] = &reaction.effects[..]
         else {
             panic!("{:?}", reaction.effects)
         };
         assert_eq!(sweep.kind, EffectKind::SweepErpOrder.word());
         assert_eq!(sweep.payload, json!({}));
+        assert!(after(&events).let_stand.is_empty());
     }
+    let stands = [accepted, vec![told, released]].concat();
+    assert_eq!(after(&stands).let_stand, ["SO-2".parse().unwrap()]);
+    let ended = [stands, vec![cancelled()]].concat();
+    assert!(after(&ended).let_stand.is_empty(), "nothing may stand now");
 }
 
 fn retried() -> OrderEvent {
@@ -502,6 +536,7 @@ fn held(kind: HoldKind) -> OrderEvent {
         holds: vec![canonical_model::order::OrderHold {
             hold: 1,
             reason,
+            erp_orders: vec!["SO-2".parse().unwrap()],
             placed_at: now(),
         }],
         not_released: None,

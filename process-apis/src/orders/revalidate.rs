@@ -87,11 +87,11 @@ pub fn differences(
     let of_basket = assessment
         .problems
         .iter()
-        .map(|problem| changed(problem, None));
+        .map(|problem| changed(&problem.detail, None));
     let lines: Vec<&ReceivedLine> = taken(state).collect();
     let of_lines = lines.iter().zip(&assessment.lines).flat_map(|(line, now)| {
         let problems = now.problems.iter().filter(|problem| counts(line, problem));
-        problems.map(|problem| changed(problem, Some(line.line)))
+        problems.map(|problem| changed(&problem.detail, Some(line.line)))
     });
     let mut found: Vec<HoldReason> = of_basket.chain(of_lines).collect();
     for hold in &assessment.holds {
@@ -129,13 +129,13 @@ fn counts(line: &ReceivedLine, problem: &LineProblem) -> bool {
     }
 }
 
-fn changed(problem: &LineProblem, line: Option<u32>) -> HoldReason {
+/// It would be refused now: a person decides whether it goes on.
+pub fn changed(why: &str, line: Option<u32>) -> HoldReason {
     HoldReason {
         kind: HoldKind::Review,
         detail: format!(
-            "It was taken while the ERP did not answer, and would not be taken now: {} Release the hold to create it \
-             nevertheless, or cancel the order.",
-            problem.detail
+            "It was taken while the ERP did not answer, and would not be taken now: {why} Release the hold to create \
+             it nevertheless, or cancel the order."
         ),
         released_by: RELEASED_BY.to_owned(),
         line,

@@ -19,6 +19,8 @@ pub const SCHEMA_PROVISIONAL: u16 = 3;
 pub const SCHEMA_SHIPPED: u16 = 3;
 /// An order of which a create was not answered: what follows must not forget it.
 pub const SCHEMA_DOUBTED: u16 = 3;
+/// An order of which a person was told what else the ERP has: what may stand of it is known by that alone.
+pub const SCHEMA_TOLD: u16 = 3;
 /// An order that somebody has asked to replace: the same holds.
 pub const SCHEMA_REPLACED: u16 = 2;
 /// The version of any other: every release goes on with it.
@@ -51,6 +53,9 @@ pub struct OrderState {
     /// Whether that was ever so: what the ERP made of it may come to light later.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erp_doubted: bool,
+    /// What the ERP has besides it that a person has let stand, until it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub let_stand: Vec<ErpOrderNumber>,
     /// Who wants it cancelled, while that is not settled.
     pub cancelling: Option<CancelRequested>,
     /// How often a person had what stopped tried again.
@@ -154,6 +159,16 @@ impl OrderState {
         }
     }
 
+    /// Whether all of it has left that can: no warehouse is told of what is on backorder.
+    pub fn has_left(&self) -> bool {
+        let none_here = |q: &LineQuantities| {
+            [q.open, q.allocated, q.released, q.picked, q.packed]
+                .iter()
+                .all(Decimal::is_zero)
+        };
+        !self.is_closed() && self.quantities.iter().all(none_here)
+    }
+
     /// Whether it has ended without being shipped: it then frees its purchase order.
     pub fn is_closed(&self) -> bool {
         matches!(
@@ -175,6 +190,16 @@ impl OrderState {
     /// Whether a hold of this kind stands.
     pub fn is_held_for(&self, kind: HoldKind) -> bool {
         self.holds.iter().any(|hold| hold.reason.kind == kind)
+    }
+
+    /// Whether holds that stand tell of all these orders of the ERP.
+    pub fn is_told_of(&self, orders: &[ErpOrderNumber]) -> bool {
+        let told: Vec<_> = self
+            .holds
+            .iter()
+            .flat_map(|hold| &hold.erp_orders)
+            .collect();
+        !orders.is_empty() && orders.iter().all(|order| told.contains(&order))
     }
 
     /// Where its release at a site stands.

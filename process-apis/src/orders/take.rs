@@ -94,6 +94,7 @@ pub fn take(take: Take<'_>) -> Result<Vec<OrderEvent>, Refusal> {
         let holds = (1_u32..).zip(holds).map(|(hold, reason)| OrderHold {
             hold,
             reason,
+            erp_orders: Vec::new(),
             placed_at: take.now,
         });
         events.push(OrderEvent::Held(Held {

@@ -194,6 +194,7 @@ pub(crate) fn taking(kinds: &[HoldKind]) -> Vec<OrderEvent> {
                 released_by: "holds:release:credit".to_owned(),
                 line: None,
             },
+            erp_orders: Vec::new(),
             placed_at: now(),
         };
         let holds = (1_u32..).zip(kinds).map(hold).collect();

@@ -285,8 +285,8 @@ pub enum EffectOutcome {
         lease: Uuid,
         /// When.
         due_at: Timestamp,
-        /// What the doer writes down.
-        progress: serde_json::Value,
+        /// What the doer writes down; None = what was written down stays.
+        progress: Option<serde_json::Value>,
         /// Whether the lease is kept, to go on at once (`due_at` is then not looked at).
         keep_lease: bool,
     },
@@ -296,8 +296,8 @@ pub enum EffectOutcome {
         effect: Uuid,
         /// The lease it was held under.
         lease: Uuid,
-        /// What the doer writes down.
-        progress: serde_json::Value,
+        /// What the doer writes down; None = what was written down stays.
+        progress: Option<serde_json::Value>,
     },
 }
 

@@ -56,6 +56,8 @@ pub use subscription::{
     SubscriptionLease, SubscriptionRound, SubscriptionRow, SubscriptionSettings,
 };
 
+use crate::effects::gate::Gate;
+
 /// So long after its end a session is still known by its id: what opened it does not open another.
 pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
@@ -278,6 +280,25 @@ pub struct Backlog {
     pub provisional: u64,
 }
 
+/// Which of the effects that wait until [`PARKED`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parked {
+    /// Those that wait at this gate.
+    At(Gate),
+    /// Those that wait at none of these.
+    AtNoneOf(Vec<Gate>),
+}
+
+impl Parked {
+    /// The gates, as [`Gate::KEY`] has them, and whether it is those that wait there.
+    fn keys(&self) -> (Vec<String>, bool) {
+        match self {
+            Self::At(gate) => (vec![gate.to_string()], true),
+            Self::AtNoneOf(gates) => (gates.iter().map(Gate::to_string).collect(), false),
+        }
+    }
+}
+
 /// An effect that a worker holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeasedEffect {
@@ -305,6 +326,12 @@ pub struct LeasedEffect {
     pub correlation_id: String,
     /// When the store was last set back to an earlier state, if ever.
     pub set_back_at: Option<Timestamp>,
+}
+
+/// What was written down of an effect. What is no JSON is given as its text: whoever is to do that effect cannot read it,
+/// and all others are leased nevertheless.
+fn as_written(text: String) -> serde_json::Value {
+    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
 }
 
 /// Where the coordination state is kept.
@@ -410,9 +437,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<LeasedEffect>, StoreError>;
     /// Counts an attempt by compare-and-set, before the call it stands for.
     async fn begin_attempt(&self, start: AttemptStart) -> Result<(), StoreError>;
-    /// Makes effects due that wait until [`PARKED`], some at a time, oldest first: those of a company's orders, or all;
-    /// answers how many. Call it again while it answers more than 0.
-    async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError>;
+    /// Makes effects due that wait until [`PARKED`], so many at most, oldest first; answers how many.
+    async fn wake_parked(&self, parked: &Parked, most: u32) -> Result<u64, StoreError>;
     /// What is on its way into an ERP.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
     /// When the next effect is due, if any waits.

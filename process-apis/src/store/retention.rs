@@ -7,8 +7,8 @@ use uuid::Uuid;
 /// What ended before these instants is no longer kept. Each goes with its events and the decisions about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// Orders that were shipped, rejected or cancelled, and on which nothing happened since and nothing waits; with
-    /// their effects.
+    /// Orders that were shipped, rejected or cancelled, on which nothing happened since, and for which nothing waits and
+    /// no person is asked; with their effects.
     pub orders: Timestamp,
     /// Quotes that ran out.
     pub quotes: Timestamp,
@@ -66,6 +66,7 @@ pub(super) const KINDS: [Kind; 4] = [
     Kind {
         table: "sales_order",
         outdated: "id < $1 AND status IN ('shipped', 'rejected', 'cancelled')
+            AND CAST(holds AS text) IN ('', '{}')
             AND NOT EXISTS (
                 SELECT 1 FROM effect WHERE order_id = old.id AND state IN ('pending', 'leased', 'stopped'))
             AND NOT EXISTS (SELECT 1 FROM event WHERE stream_id = old.id AND stream_kind = 'order' AND time >= $2)",

@@ -13,6 +13,7 @@ mod replacing_meanwhile;
 mod replaying;
 mod set_back;
 mod taking;
+mod unreadable;
 mod unsettled;
 mod webhooks;
 

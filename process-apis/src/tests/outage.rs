@@ -1,6 +1,8 @@
 //! While the ERP does not answer: what is taken within the policy and what is not, what becomes of it on the return, and
 //! that what is outstanding comes to nothing again.
 
+use std::sync::Arc;
+
 use canonical_model::{capabilities::CreateClass, erp_order::ErpOrderState};
 use jiff::SignedDuration;
 use rust_decimal::{Decimal, dec};
@@ -11,6 +13,7 @@ use super::harness::{Layer, Reply, buyer, clerk, order};
 use crate::{
     baskets::testing::company,
     clients::SystemError,
+    config::Config,
     policy::Policies,
     store::{BoundFilter, BoundSum, EventFilter},
 };
@@ -329,7 +332,12 @@ async fn with_the_mode_off_an_erp_that_takes_no_orders_gets_none() {
 
 #[tokio::test]
 async fn what_waits_is_created_oldest_first_and_burns_nothing_meanwhile() {
-    let layer = Layer::new(CreateClass::Staged);
+    let mut layer = Layer::without_worker(CreateClass::Staged);
+    let mut config = Config::clone(&layer.state.config);
+    // One after the other, so that the ERP's record says in which order they came.
+    config.effects.concurrency = 1;
+    layer.state.config = Arc::new(config);
+    layer.start_worker();
     goes_away(&layer, 10);
     let mut ids = Vec::new();
     for number in 0..12 {
@@ -343,6 +351,8 @@ async fn what_waits_is_created_oldest_first_and_burns_nothing_meanwhile() {
         layer.clock.advance(SignedDuration::from_secs(10));
     }
     assert_eq!(layer.erp.calls("create_order"), 0, "facts are asked first");
+    let looks = layer.erp.calls("accounts") - ids.len();
+    assert!(looks <= 90 + ids.len(), "one looks: {looks}");
     comes_back(&layer, |_world| {});
     for id in &ids {
         layer.until(id, "released").await;
@@ -354,8 +364,79 @@ async fn what_waits_is_created_oldest_first_and_burns_nothing_meanwhile() {
             .map(|order| order.purchase_order_number.to_string())
             .collect()
     };
-    assert_eq!(numbers.len(), 12, "{numbers:?}");
+    let oldest_first: Vec<String> = (0..12).map(|number| format!("PO-{number}")).collect();
+    assert_eq!(numbers, oldest_first);
     assert_eq!(outstanding(&layer).await, []);
+}
+
+/// Lets the worker come to its rest; then the clock stands, and nothing is looked at.
+async fn all_wait(layer: &Layer) {
+    let now = layer.state.clock.now();
+    let looks_at = Some(now + SignedDuration::from_secs(1));
+    while layer.state.store.next_effect_due().await.unwrap() != looks_at {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn figures_that_cannot_be_had_hold_up_no_order_that_waits_for_none() {
+    let layer = Layer::new(CreateClass::Staged);
+    layer.clock.advance(SignedDuration::from_mins(10));
+    layer.erp.inner.world().degraded = true;
+    let waits = layer.place("1", &order("PO-1", "SKU-1", "1")).await;
+    assert_eq!(waits.body["provisional"], true, "{waits:?}");
+    all_wait(&layer).await;
+    comes_back(&layer, |_world| {});
+    let firm = layer.place("2", &order("PO-2", "SKU-1", "1")).await;
+    layer.erp.inner.world().degraded = true;
+    assert_eq!(firm.body.get("provisional"), None, "{firm:?}");
+    layer.until(&firm.id(), "released").await;
+    let path = format!("/v1/orders/{}", waits.id());
+    let seen = layer.get(&clerk(), &path).await.body;
+    assert_eq!(seen["status"], "received", "{seen:#}");
+    comes_back(&layer, |_world| {});
+    layer.until(&waits.id(), "released").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_assessed_any_more_is_a_person_s_with_the_reason() {
+    let layer = Layer::without_worker(CreateClass::Staged);
+    goes_away(&layer, 10);
+    let placed = layer.place("1", &order("PO-1", "SKU-1", "5")).await;
+    comes_back(&layer, |world| {
+        world
+            .accounts
+            .retain(|account| account.account.as_str() != "A");
+    });
+    layer.start_worker();
+    let held = layer.until(&placed.id(), "held").await;
+    let hold = &held["holds"][0];
+    let detail = hold["detail"].as_str().unwrap();
+    assert_eq!(hold["kind"], "review");
+    assert!(
+        detail.contains("account A is not known any more"),
+        "{detail}"
+    );
+    assert_eq!(layer.erp.calls("create_order"), 0);
+    let note = json!({"note": "It is account A still."});
+    let released = layer
+        .command(&clerk(), &placed.id(), "holds/1/release", &note)
+        .await;
+    assert_eq!(released.status, 200, "{released:?}");
+    layer.until(&placed.id(), "released").await;
+    assert_eq!(outstanding(&layer).await, []);
+
+    let mut layer = Layer::without_worker(CreateClass::Staged);
+    goes_away(&layer, 10);
+    let placed = layer.place("1", &order("PO-1", "SKU-1", "5")).await;
+    comes_back(&layer, |_world| {});
+    let mut stricter = Policies::clone(&layer.state.policies);
+    stricter.basket.max_lines = 0;
+    layer.state.policies = Arc::new(stricter);
+    layer.start_worker();
+    let held = layer.until(&placed.id(), "held").await;
+    let detail = held["holds"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("Send 1 to 0 lines."), "{detail}");
 }
 
 #[tokio::test]

@@ -35,6 +35,16 @@ fn back_up(folder: &Path) {
     backup::back_up(&folder.join("data.sqlite"), &folder.join("backup.sqlite")).unwrap();
 }
 
+/// A layer with an order that was on its way when the backup was made, and is released by now.
+async fn released_after_the_backup(folder: &Path) -> (Layer, String) {
+    let layer = layer_in(folder);
+    let id = layer.place("k", &order("PO-1", "SKU-1", "5")).await.id();
+    back_up(folder);
+    layer.start_worker();
+    layer.until(&id, "released").await;
+    (layer, id)
+}
+
 fn is_there_once(layer: &Layer) {
     assert_eq!(layer.erp.orders(ErpOrderState::Open).len(), 1);
     assert_eq!(layer.erp.inner.world().releases.len(), 1);
@@ -43,11 +53,7 @@ fn is_there_once(layer: &Layer) {
 #[tokio::test]
 async fn an_order_on_its_way_is_neither_created_nor_released_again() {
     let folder = tempfile::tempdir().unwrap();
-    let layer = layer_in(folder.path());
-    let id = layer.place("k", &order("PO-1", "SKU-1", "5")).await.id();
-    back_up(folder.path());
-    layer.start_worker();
-    layer.until(&id, "released").await;
+    let (layer, id) = released_after_the_backup(folder.path()).await;
 
     // The release is written after the store was set back.
     let layer = set_back(layer, folder.path()).await;
@@ -78,11 +84,7 @@ async fn an_order_that_a_person_released_and_releases_again_is_created_once() {
 #[tokio::test]
 async fn what_cannot_be_looked_for_is_a_person_s_and_newer_orders_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let layer = layer_in(folder.path());
-    let id = layer.place("k", &order("PO-1", "SKU-1", "5")).await.id();
-    back_up(folder.path());
-    layer.start_worker();
-    layer.until(&id, "released").await;
+    let (layer, id) = released_after_the_backup(folder.path()).await;
 
     let layer = set_back(layer, folder.path()).await;
     for warehouse in &mut layer.erp.inner.world().capabilities.warehouses {

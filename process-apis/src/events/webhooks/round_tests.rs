@@ -361,17 +361,19 @@ fn a_receiver_that_asks_to_be_left_alone_is() {
     assert_eq!((round.position, round.paused_until), (1, Some(at(120))));
 }
 
-#[test]
-fn with_as_many_orders_waiting_as_may_the_cursor_stays() {
+/// One order waits, and no more may.
+fn as_many_waiting_as_may() -> Round {
     let bounds = Bounds {
         most_waiting: 1,
         ..BOUNDS
     };
-    let mut round = Round::new(
-        leased(SubscriptionHealth::default(), 5),
-        vec![waits(1, 1, 1, at(0))],
-        bounds,
-    );
+    let waiting = vec![waits(1, 1, 1, at(0))];
+    Round::new(leased(SubscriptionHealth::default(), 5), waiting, bounds)
+}
+
+#[test]
+fn with_as_many_orders_waiting_as_may_the_cursor_stays() {
+    let mut round = as_many_waiting_as_may();
     round.add_news(vec![told(6, 2), told(7, 3)], 7, at(0));
     assert_eq!(run(&mut round, at(0), |_| false), [6]);
     let round = round.finish(at(0));
@@ -433,15 +435,7 @@ fn what_cannot_be_told_yet_waits_and_counts_for_nothing() {
 
 #[test]
 fn with_as_many_orders_waiting_as_may_what_cannot_be_told_yet_stays_in_the_log() {
-    let bounds = Bounds {
-        most_waiting: 1,
-        ..BOUNDS
-    };
-    let mut round = Round::new(
-        leased(SubscriptionHealth::default(), 5),
-        vec![waits(1, 1, 1, at(0))],
-        bounds,
-    );
+    let mut round = as_many_waiting_as_may();
     let unknown = row(&event(7, 2), at(0));
     let news = vec![told(6, 3), Told::NotYet(Box::new(unknown)), told(8, 2)];
     round.add_news(news, 8, at(0));

@@ -457,7 +457,7 @@ impl Subscriptions {
             faults.add(types::is_known(pattern), &pointer, "unknown-type", detail)
         });
         let faults = match description {
-            Some(text) => faults.words("/description", text, MOST_DESCRIPTION),
+            Some(text) => faults.text("/description", text, MOST_DESCRIPTION),
             None => faults,
         };
         let refused = self.state.webhooks.check(url).await.err();

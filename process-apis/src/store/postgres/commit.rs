@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sqlx::{PgExecutor, PgPool, types::Json};
+use sqlx::{Connection as _, PgExecutor, PgPool, types::Json};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -80,6 +80,17 @@ impl Arguments {
             .await
     }
 
+    /// On a connection of the pool. The server tells a refusal before it has undone the commit: what that held would be
+    /// passed over by who sweeps or leases next, so its end is waited for. Whether that succeeds changes nothing.
+    async fn run_to_its_end(&self, pool: &PgPool) -> Result<Value, sqlx::Error> {
+        let mut connection = pool.acquire().await?;
+        let answer = self.run(&mut *connection).await;
+        if answer.as_ref().is_err_and(|error| refusal(error).is_some()) {
+            drop(connection.ping().await);
+        }
+        answer
+    }
+
     /// Whether the commit was applied by an earlier try whose answer was lost.
     async fn are_written(&self, pool: &PgPool) -> Result<bool, StoreError> {
         let Some(id) = self.parts.event_id else {
@@ -103,7 +114,7 @@ pub(super) async fn commit(server: &Server, commit: &Commit) -> Result<Committed
     let mut uncertain = false;
     let mut tries = 1;
     loop {
-        let error = match timeout(server.patience(), arguments.run(pool)).await {
+        let error = match timeout(server.patience(), arguments.run_to_its_end(pool)).await {
             Ok(Ok(answer)) => return committed(&answer),
             Ok(Err(error)) => error,
             Err(late) => sqlx::Error::Io(late.into()),

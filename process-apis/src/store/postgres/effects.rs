@@ -1,20 +1,20 @@
 //! Effects: written with the commit that causes them, leased to a worker, ended by the outcome it commits.
 
-use canonical_model::{CompanyId, OrderId};
+use canonical_model::OrderId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::{PgPool, Row as _, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgPool, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    super::{AttemptStart, Backlog, EffectChange, EffectOutcome, LeasedEffect, PARKED, StoreError},
+    super::{
+        AttemptStart, Backlog, EffectChange, EffectOutcome, LeasedEffect, PARKED, Parked,
+        StoreError, as_written,
+    },
     commit::Parts,
     value::{Columns as _, json, nanoseconds},
 };
-use crate::effects::EffectKind;
-
-/// So many are woken at a time: others get their turn between.
-const WOKEN: i64 = 1_000;
+use crate::effects::{EffectKind, gate::Gate};
 
 /// The changes as `commit_effects` takes them.
 pub(super) fn given(changes: &[EffectChange], parts: &mut Parts) -> Result<Value, StoreError> {
@@ -60,7 +60,7 @@ fn outcome_given(outcome: &EffectOutcome, parts: &mut Parts) -> Result<Value, St
             "do": "keep",
             "effect": effect,
             "lease": lease,
-            "progress": parts.text(progress)?,
+            "progress": progress.as_ref().map(|progress| parts.text(progress)).transpose()?,
         }),
         EffectOutcome::Later {
             effect,
@@ -73,7 +73,7 @@ fn outcome_given(outcome: &EffectOutcome, parts: &mut Parts) -> Result<Value, St
             "effect": effect,
             "lease": lease,
             "due_at": nanoseconds(*due_at),
-            "progress": parts.text(progress)?,
+            "progress": progress.as_ref().map(|progress| parts.text(progress)).transpose()?,
         }),
         EffectOutcome::Stopped {
             effect,
@@ -83,7 +83,7 @@ fn outcome_given(outcome: &EffectOutcome, parts: &mut Parts) -> Result<Value, St
             "do": "stopped",
             "effect": effect,
             "lease": lease,
-            "progress": parts.text(progress)?,
+            "progress": progress.as_ref().map(|progress| parts.text(progress)).transpose()?,
         }),
     })
 }
@@ -111,8 +111,8 @@ fn read_leased(row: &PgRow) -> Result<LeasedEffect, StoreError> {
         effect: row.try_get("id")?,
         kind: row.try_get("kind")?,
         order_id: OrderId(row.try_get("order_id")?),
-        payload: row.json("payload")?,
-        progress: row.json("progress")?,
+        payload: as_written(row.try_get("payload")?),
+        progress: as_written(row.try_get("progress")?),
         attempt: u32::try_from(attempt).unwrap_or(0),
         lease: row.try_get("lease")?,
         until: row.at("lease_until")?,
@@ -192,19 +192,22 @@ pub(super) async fn next_due(pool: &PgPool) -> Result<Option<Timestamp>, StoreEr
 
 /// Wakes the oldest of what waits to be woken. They are due since they were written, so that they come before all that is
 /// newer.
-pub(super) async fn wake(pool: &PgPool, company: Option<&CompanyId>) -> Result<u64, StoreError> {
-    let woken = sqlx::query(
+pub(super) async fn wake(pool: &PgPool, parked: &Parked, most: u32) -> Result<u64, StoreError> {
+    let (gates, there) = parked.keys();
+    let key = Gate::KEY;
+    let sql = format!(
         "UPDATE effect SET due_at = created_at WHERE seq IN (
             SELECT seq FROM effect AS parked WHERE state = 'pending' AND NOT awake AND due_at = $1
-                AND ($2::text IS NULL OR EXISTS (
-                    SELECT FROM sales_order WHERE id = parked.order_id AND company = $2))
-            ORDER BY seq LIMIT $3 FOR UPDATE SKIP LOCKED)",
-    )
-    .bind(nanoseconds(PARKED))
-    .bind(company.map(CompanyId::as_str))
-    .bind(WOKEN)
-    .execute(pool)
-    .await?;
+                AND $3 = EXISTS (SELECT FROM sales_order WHERE id = parked.order_id AND {key} = ANY ($2))
+            ORDER BY seq LIMIT $4 FOR UPDATE SKIP LOCKED)"
+    );
+    let woken = sqlx::query(AssertSqlSafe(sql))
+        .bind(nanoseconds(PARKED))
+        .bind(gates)
+        .bind(there)
+        .bind(i64::from(most))
+        .execute(pool)
+        .await?;
     Ok(woken.rows_affected())
 }
 

@@ -13,7 +13,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match code(&error) {
             Some("53100") => Self::Full,
-            _ if was_overtaken(&error) => Self::Contended(error.into()),
+            Some("40001" | "40P01" | "55P03") => Self::Contended(error.into()),
             _ => Self::Failed(error.into()),
         }
     }
@@ -54,8 +54,9 @@ pub(super) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
     })
 }
 
-/// Whether the same may succeed at once: someone else was first between a test and its write, or two waited for each
-/// other. Nothing was written.
+/// Whether the same commit may succeed at once: someone else was first between a test and its write, or two waited for
+/// each other. Nothing was written. A unique violation is such a race in a commit alone, whose next try finds the winner by
+/// its test; one that does not go away is nobody else's doing, and no contention.
 pub(super) fn was_overtaken(error: &sqlx::Error) -> bool {
     // serialization failure, deadlock, lock not available, unique violation
     matches!(code(error), Some("40001" | "40P01" | "55P03" | "23505"))

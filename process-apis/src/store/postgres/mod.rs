@@ -83,7 +83,7 @@ use super::{
     AttemptStart, Backlog, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
     CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
     IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
-    ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
+    Parked, ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
     StoredEvent, StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
 };
 
@@ -348,9 +348,9 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError> {
+    async fn wake_parked(&self, parked: &Parked, most: u32) -> Result<u64, StoreError> {
         self.server
-            .bounded(effects::wake(&self.pool, company))
+            .bounded(effects::wake(&self.pool, parked, most))
             .await
     }
 
@@ -522,7 +522,7 @@ impl Store for PostgresStore {
     }
 
     async fn set_back(&self, at: Timestamp) -> Result<(), StoreError> {
-        self.server.bounded(effects::set_back(&self.pool, at)).await
+        self.server.in_time(effects::set_back(&self.pool, at)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

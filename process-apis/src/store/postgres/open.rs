@@ -24,6 +24,9 @@ const OLDEST_SERVER: i32 = 140_000;
 const ASK_AFTER: Duration = Duration::from_secs(5);
 /// So much longer than the server may take an answer is waited for; and so long for whether a connection lives.
 const GRACE: Duration = Duration::from_secs(2);
+/// Of its time a statement waits so much for one lock, and for another after it: ended by the statement's own time it would
+/// not be told as contention, which is tried again.
+const LOCK_SHARE: u32 = 4;
 /// A read whose connection is lost is tried so often.
 const READ_TRIES: u32 = 3;
 
@@ -275,13 +278,15 @@ async fn prepare(
     connection: &mut PgConnection,
     statement_time: Duration,
 ) -> Result<(), sqlx::Error> {
-    let milliseconds = statement_time.as_millis().to_string();
+    let milliseconds = |time: Duration| time.as_millis().to_string();
+    let lock_time = statement_time.checked_div(LOCK_SHARE);
     sqlx::query(
-        "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $1, false),
+        "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),
             set_config('idle_in_transaction_session_timeout', $1, false), set_config('jit', 'off', false),
             set_config('default_transaction_isolation', 'read committed', false)",
     )
-    .bind(milliseconds)
+    .bind(milliseconds(statement_time))
+    .bind(milliseconds(lock_time.unwrap_or(statement_time)))
     .execute(connection)
     .await?;
     Ok(())

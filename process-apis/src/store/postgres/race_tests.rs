@@ -126,6 +126,31 @@ async fn who_comes_second_with_a_key_waits_for_the_first_to_end() {
     }
 }
 
+/// What the server cancels for its time would be told as a store that does not answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_in_vain_for_another_s_lock_is_told_of_the_others() {
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let options = PostgresOptions {
+        statement_time: Duration::from_secs(1),
+        ..database.options()
+    };
+    let store = PostgresStore::open(&options).await.unwrap();
+    let mut first = database.connect().await;
+    run(
+        &mut first,
+        "BEGIN;
+         INSERT INTO idempotency VALUES ('US01/buyer', 'held', 'f', 202, NULL, 9000000000000000000, '{}')",
+    )
+    .await;
+    let outcome = store.commit(keyed("held")).await;
+    let problem = store_problem(&outcome.expect_err("the lock is held"));
+    assert!(problem.is(codes::CONTENTION), "{problem:?}");
+    run(&mut first, "ROLLBACK").await;
+    store.commit(keyed("held")).await.unwrap();
+}
+
 const OWNER: &str = "00000000-0000-0000-0000-000000000001";
 
 /// The snapshot of who waits is older than what it waited for: it must look again.
@@ -252,6 +277,7 @@ async fn an_instance_whose_clock_is_not_the_server_s_takes_up_no_work() {
                 .err(),
             late.lease_parked(from, to, 10).await.err(),
             late.expired_reservations(to, 10).await.err(),
+            late.set_back(to).await.err(),
             late.check().await.err(),
         ];
         for (number, error) in refused.into_iter().enumerate() {

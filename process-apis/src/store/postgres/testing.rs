@@ -46,12 +46,13 @@ impl TestDatabase {
         Some(database)
     }
 
-    /// With short leases: a test does not wait long for a takeover.
+    /// With short leases: a test does not wait long for a takeover. And with time for locks that a slow machine holds for long.
     pub(crate) fn options(&self) -> PostgresOptions {
         let server = PostgresOptions::new(&self.server).server().unwrap();
         let url = server.database(&self.name).to_url_lossy();
         PostgresOptions {
             connections: 8,
+            statement_time: Duration::from_secs(40),
             sequencer_lease: Duration::from_secs(2),
             ..PostgresOptions::new(url)
         }

@@ -8,11 +8,36 @@ use super::{
     documents::{self, Applied},
     effects, idempotency, news, sessions, stock, streams, subscriptions,
     value::broken,
+    writer::undo,
 };
+
+/// Applies the commit, or answers with what stood before it: what a refused commit had changed itself never was.
+pub(super) fn apply_or_tell(
+    connection: &Connection,
+    commit: &Commit,
+) -> Result<Committed, StoreError> {
+    match apply(connection, commit) {
+        Err(StoreError::DocumentKnown(document)) => {
+            undo(connection)?;
+            let cause = known(commit.cause.as_ref())?;
+            Err(documents::told_again(
+                connection,
+                cause,
+                document.document_id,
+            )?)
+        }
+        Err(StoreError::SessionKnown { session, .. }) => {
+            undo(connection)?;
+            let cause = known(commit.cause.as_ref())?;
+            Err(sessions::told_again(connection, cause, session.session_id)?)
+        }
+        outcome => outcome,
+    }
+}
 
 /// What is the same request, or the same purchase order, once more is told first: its claims would not fit either, and
 /// "short" would be the wrong answer.
-pub(super) fn apply(connection: &Connection, commit: &Commit) -> Result<Committed, StoreError> {
+fn apply(connection: &Connection, commit: &Commit) -> Result<Committed, StoreError> {
     let cause = commit.cause.as_ref();
     if let Some(answer) = &commit.idempotency {
         idempotency::keep(connection, cause.map(|cause| cause.at), answer)?;

@@ -145,11 +145,30 @@ fn known_by(
         )
         .optional()?;
     let Some(Id(id)) = known else { return Ok(None) };
-    let found = find(connection, &cause.company, DocumentId(id), Content::Take)?;
+    without_lease(connection, cause, DocumentId(id))
+}
+
+fn without_lease(
+    connection: &Connection,
+    cause: &Cause,
+    id: DocumentId,
+) -> Result<Option<Document>, StoreError> {
+    let found = find(connection, &cause.company, id, Content::Take)?;
     Ok(found.map(|document| Document {
         lease: None,
         ..document
     }))
+}
+
+/// The refusal for a document that is known, read once the commit is undone.
+pub(super) fn told_again(
+    connection: &Connection,
+    cause: &Cause,
+    id: DocumentId,
+) -> Result<StoreError, StoreError> {
+    let known = without_lease(connection, cause, id)?
+        .ok_or_else(|| broken("a commit stores a document once"))?;
+    Ok(StoreError::DocumentKnown(Box::new(known)))
 }
 
 fn owe(

@@ -1,19 +1,18 @@
 //! Effects: written with the commit that causes them, leased to a worker, ended by the outcome it commits.
 
-use canonical_model::{CompanyId, OrderId};
+use canonical_model::OrderId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     super::{
         AttemptStart, Backlog, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
-        StoreError,
+        Parked, StoreError, as_written,
     },
-    value::{At, Id, Json, broken},
+    value::{At, Id, Json, broken, list},
 };
-use crate::effects::EffectKind;
+use crate::effects::{EffectKind, gate::Gate};
 
 /// So many are woken at a time: the writer has others to serve.
 const WOKEN: u32 = 1_000;
@@ -118,21 +117,21 @@ fn end(connection: &Connection, outcome: &EffectOutcome) -> Result<(), StoreErro
             )?
             .execute(params![Id(*effect), Id(*lease)])?,
         EffectOutcome::Later { effect, lease, progress, keep_lease: true, .. } => connection
-            .prepare_cached("UPDATE effect SET progress = ?3 WHERE id = ?1 AND lease = ?2 AND state = 'leased'")?
-            .execute(params![Id(*effect), Id(*lease), Json(progress)])?,
+            .prepare_cached("UPDATE effect SET progress = coalesce(?3, progress) WHERE id = ?1 AND lease = ?2 AND state = 'leased'")?
+            .execute(params![Id(*effect), Id(*lease), progress.as_ref().map(Json)])?,
         EffectOutcome::Later { effect, lease, due_at, progress, keep_lease: false } => connection
             .prepare_cached(
                 "UPDATE effect SET state = 'pending', awake = 0, lease = NULL, lease_until = NULL, due_at = ?3,
-                    progress = ?4
+                    progress = coalesce(?4, progress)
                  WHERE id = ?1 AND lease = ?2 AND state = 'leased'",
             )?
-            .execute(params![Id(*effect), Id(*lease), At(*due_at), Json(progress)])?,
+            .execute(params![Id(*effect), Id(*lease), At(*due_at), progress.as_ref().map(Json)])?,
         EffectOutcome::Stopped { effect, lease, progress } => connection
             .prepare_cached(
-                "UPDATE effect SET state = 'stopped', lease = NULL, lease_until = NULL, progress = ?3
+                "UPDATE effect SET state = 'stopped', lease = NULL, lease_until = NULL, progress = coalesce(?3, progress)
                  WHERE id = ?1 AND lease = ?2 AND state = 'leased'",
             )?
-            .execute(params![Id(*effect), Id(*lease), Json(progress)])?,
+            .execute(params![Id(*effect), Id(*lease), progress.as_ref().map(Json)])?,
     };
     if changed == 1 {
         Ok(())
@@ -217,13 +216,13 @@ fn choose(
 
 fn read_candidate(row: &Row<'_>, until: Timestamp) -> rusqlite::Result<Candidate> {
     let (Id(effect), Id(order), At(created_at)) = (row.get(1)?, row.get(3)?, row.get(7)?);
-    let (Json(payload), Json(progress)): (Json<Value>, Json<Value>) = (row.get(4)?, row.get(5)?);
+    let (payload, progress): (String, String) = (row.get(4)?, row.get(5)?);
     let effect = LeasedEffect {
         effect,
         kind: row.get(2)?,
         order_id: OrderId(order),
-        payload,
-        progress,
+        payload: as_written(payload),
+        progress: as_written(progress),
         attempt: row.get(6)?,
         lease: Uuid::new_v4(),
         until,
@@ -306,31 +305,40 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Sto
     Ok(instants.into_iter().flatten().map(|at| at.0).min())
 }
 
-/// Whether an effect waits to be woken.
-pub(super) fn any_parked(connection: &Connection) -> Result<bool, StoreError> {
-    let found = connection
-        .prepare_cached(
-            "SELECT 1 FROM effect WHERE state = 'pending' AND awake = 0 AND due_at = ?1 LIMIT 1",
-        )?
-        .exists([At(PARKED)])?;
+/// The oldest that wait to be woken, at these gates or at none of them.
+fn parked() -> String {
+    let key = Gate::KEY;
+    format!(
+        "SELECT seq FROM effect AS parked WHERE state = 'pending' AND awake = 0 AND due_at = ?1
+            AND ?3 = EXISTS (SELECT 1 FROM sales_order
+                WHERE id = parked.order_id AND {key} IN (SELECT value FROM json_each(?2)))
+         ORDER BY seq LIMIT ?4"
+    )
+}
+
+/// Whether any waits to be woken.
+pub(super) fn any_parked(connection: &Connection, which: &Parked) -> Result<bool, StoreError> {
+    let (gates, there) = which.keys();
+    let found = connection.prepare_cached(&parked())?.exists(params![
+        At(PARKED),
+        list(&gates),
+        there,
+        1
+    ])?;
     Ok(found)
 }
 
 /// Wakes the oldest. They are due since they were written, so that they come before all that is newer.
-pub(super) fn wake(
-    connection: &Connection,
-    company: Option<&CompanyId>,
-    most: u32,
-) -> Result<u64, StoreError> {
-    let woken = connection
-        .prepare_cached(
-            "UPDATE effect SET due_at = created_at WHERE seq IN (
-                SELECT seq FROM effect AS parked WHERE state = 'pending' AND awake = 0 AND due_at = ?1
-                    AND (?2 IS NULL OR EXISTS (
-                        SELECT 1 FROM sales_order WHERE id = parked.order_id AND company = ?2))
-                ORDER BY seq LIMIT ?3)",
-        )?
-        .execute(params![At(PARKED), company.map(CompanyId::as_str), most])?;
+pub(super) fn wake(connection: &Connection, which: &Parked, most: u32) -> Result<u64, StoreError> {
+    let (gates, there) = which.keys();
+    let sql = format!(
+        "UPDATE effect SET due_at = created_at WHERE seq IN ({})",
+        parked()
+    );
+    let woken =
+        connection
+            .prepare_cached(&sql)?
+            .execute(params![At(PARKED), list(&gates), there, most])?;
     Ok(u64::try_from(woken).unwrap_or(u64::MAX))
 }
 

@@ -47,7 +47,7 @@ use super::{
     AttemptStart, Backlog, BoundFilter, BoundSum, Commit, Committed, CreditKey, CreditLevel,
     CreditLevelFact, DeliveryFilter, DeliveryRow, DocumentFilter, DocumentLease, EventFilter,
     IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
-    ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
+    Parked, ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
     StoredEvent, StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
 };
 
@@ -141,7 +141,7 @@ impl Store for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         let committed = self
             .writer
-            .run(move |connection| apply::apply(connection, &commit))
+            .run(move |connection| apply::apply_or_tell(connection, &commit))
             .await?;
         self.announce(&committed);
         Ok(committed)
@@ -339,14 +339,16 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn wake_parked(&self, company: Option<&CompanyId>) -> Result<u64, StoreError> {
+    async fn wake_parked(&self, parked: &Parked, most: u32) -> Result<u64, StoreError> {
         // Mostly nothing waits: then there is nothing to write.
-        if !self.readers.run(effects::any_parked).await? {
+        let which = parked.clone();
+        let any = move |connection: &_| effects::any_parked(connection, &which);
+        if !self.readers.run(any).await? {
             return Ok(0);
         }
-        let company = company.cloned();
+        let which = parked.clone();
         self.writer
-            .run(move |connection| effects::wake(connection, company.as_ref(), SWEEP))
+            .run(move |connection| effects::wake(connection, &which, most))
             .await
     }
 

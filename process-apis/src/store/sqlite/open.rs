@@ -62,7 +62,9 @@ pub(super) fn lock(place: &Place) -> anyhow::Result<InstanceLock> {
     let Place::File(path) = place else {
         return Ok(InstanceLock::none());
     };
-    let mut name = path.clone().into_os_string();
+    // One file has one lock, by whatever link it is named; one that is not there yet has no links.
+    let file = path.canonicalize().unwrap_or_else(|_absent| path.clone());
+    let mut name = file.into_os_string();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
     let file = OpenOptions::new()
@@ -176,5 +178,19 @@ mod tests {
         );
         drop(first);
         lock(&place).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_one_lock_by_whatever_link_it_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (
+            directory.path().join("data.sqlite"),
+            directory.path().join("link.sqlite"),
+        );
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let _first = lock(&Place::File(file)).unwrap();
+        assert!(lock(&Place::File(link)).is_err());
     }
 }

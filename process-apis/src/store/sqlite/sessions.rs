@@ -59,12 +59,8 @@ pub(super) fn apply(
 }
 
 fn open(connection: &Connection, cause: &Cause, new: &NewSession) -> Result<(), StoreError> {
-    if let Some((session, fingerprint)) = known(connection, &cause.company, &cause.channel, new.id)?
-    {
-        return Err(StoreError::SessionKnown {
-            session: Box::new(session),
-            fingerprint,
-        });
+    if let Some(refused) = refusal(connection, cause, new.id)? {
+        return Err(refused);
     }
     let living: i64 = connection
         .prepare_cached(
@@ -117,6 +113,29 @@ fn open(connection: &Connection, cause: &Cause, new: &NewSession) -> Result<(), 
             ])?;
     }
     Ok(())
+}
+
+fn refusal(
+    connection: &Connection,
+    cause: &Cause,
+    id: SessionId,
+) -> Result<Option<StoreError>, StoreError> {
+    let known = known(connection, &cause.company, &cause.channel, id)?;
+    Ok(
+        known.map(|(session, fingerprint)| StoreError::SessionKnown {
+            session: Box::new(session),
+            fingerprint,
+        }),
+    )
+}
+
+/// The refusal for a session that is known, read once the commit is undone.
+pub(super) fn told_again(
+    connection: &Connection,
+    cause: &Cause,
+    id: SessionId,
+) -> Result<StoreError, StoreError> {
+    refusal(connection, cause, id)?.ok_or_else(|| broken("a commit opens a session once"))
 }
 
 /// A session that lives or is still known, and the fingerprint of its opening.

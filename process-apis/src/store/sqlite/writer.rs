@@ -207,12 +207,18 @@ fn run_all(
             // SQLite has undone the whole transaction by itself: a full disk, an I/O error.
             Err(error) if connection.is_autocommit() || is_fatal(&error) => return Err(error),
             Err(error) => {
-                connection.execute_batch("ROLLBACK TO command; RELEASE command")?;
+                undo(connection)?;
+                connection.execute_batch("RELEASE command")?;
                 failures.push(Some(error));
             }
         }
     }
     Ok(connection.execute_batch("COMMIT")?)
+}
+
+/// Undoes what the command that runs has written so far.
+pub(super) fn undo(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.execute_batch("ROLLBACK TO command")?)
 }
 
 fn roll_back(connection: &Connection) {

@@ -125,6 +125,53 @@ pub(in super::super) async fn a_document_is_stored_once(store: Shared) {
     );
 }
 
+pub(in super::super) async fn a_refused_commit_tells_the_document_as_it_stood_before(
+    store: Shared,
+) {
+    let lease = Uuid::from_u128(1);
+    let first = NewDocument {
+        lease: Some((lease, at(100))),
+        ..inbound(&["isa/1"], b"ISA*1")
+    };
+    let answer = DocumentChange::Answer {
+        id: first.id,
+        lease,
+        outcome: Some(json!({"status": "taken"})),
+    };
+    let stored = vec![DocumentChange::Store(first)];
+    change(&store, 0, stored).await.unwrap();
+    let again = DocumentChange::Store(inbound(&["isa/1"], b"ISA*1"));
+    let refused = change(&store, 1, vec![answer, again]).await;
+    let Err(StoreError::DocumentKnown(known)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (known.state, known.outcome, known.lease),
+        (DocumentState::Received, None, None)
+    );
+    assert_eq!(known.content_base64.as_deref(), Some("SVNBKjE="));
+}
+
+/// An engine may say that a commit is refused before it has let go of what the commit had changed.
+pub(in super::super) async fn what_a_refused_commit_held_is_swept_at_once(store: Shared) {
+    let keyed = |key: &str| NewDocument {
+        keys_expire_at: at(30),
+        ..inbound(&[key], b"ISA*1")
+    };
+    for round in 0..200 {
+        let key = format!("isa/{round}");
+        let stored = vec![DocumentChange::Store(keyed(&key))];
+        change(&store, 0, stored).await.unwrap();
+        let takes_the_key_over = DocumentChange::Store(keyed(&key));
+        let nobody_s = DocumentChange::Deliver {
+            id: DocumentId::generate(),
+        };
+        let refused = change(&store, 40, vec![takes_the_key_over, nobody_s]).await;
+        assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
+        assert_eq!(store.sweep(at(50)).await.unwrap(), 1, "round {round}");
+    }
+}
+
 pub(in super::super) async fn control_numbers_rise_and_a_second_lease_keeps_them(store: Shared) {
     let mut work = store.document_work();
     work.mark_unchanged();

@@ -7,11 +7,11 @@ use uuid::Uuid;
 use super::{
     super::{
         AttemptStart, Backlog, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect,
-        PARKED, StoreError,
+        PARKED, Parked, StateRow, StoreError,
     },
     Shared, at, company, empty, order,
 };
-use crate::effects::EffectKind;
+use crate::effects::{EffectKind, gate::Gate};
 
 pub(in super::super) async fn add(store: &Shared, order: u128, due: i64, serial_key: Option<&str>) {
     let effect = NewEffect {
@@ -102,7 +102,7 @@ pub(in super::super) async fn the_oldest_that_is_due_comes_first_of_all_keys(sto
             effect: held.effect,
             lease: held.lease,
             due_at,
-            progress: Value::Null,
+            progress: Some(Value::Null),
             keep_lease: false,
         };
         end(&store, later).await.unwrap();
@@ -200,7 +200,7 @@ pub(in super::super) async fn outcomes_need_the_lease(store: Shared) {
         effect: held.effect,
         lease: held.lease,
         due_at: at(60),
-        progress,
+        progress: Some(progress),
         keep_lease,
     };
     end(&store, later(true, json!("kept"))).await.unwrap();
@@ -220,7 +220,7 @@ pub(in super::super) async fn a_stopped_effect_waits_until_it_is_resumed(store: 
     let stop = |held: &LeasedEffect| EffectOutcome::Stopped {
         effect: held.effect,
         lease: held.lease,
-        progress: json!("a person looks"),
+        progress: Some(json!("a person looks")),
     };
     let held = lease(&store, 0).await.remove(0);
     end(&store, stop(&held)).await.unwrap();
@@ -241,8 +241,21 @@ pub(in super::super) async fn a_stopped_effect_waits_until_it_is_resumed(store: 
     assert_eq!(held.progress, json!("a person looks"));
 }
 
+/// Puts aside what is due, the youngest first.
+async fn park(store: &Shared, now: i64) {
+    for held in lease(store, now).await.iter().rev() {
+        let parked = EffectOutcome::Later {
+            effect: held.effect,
+            lease: held.lease,
+            due_at: PARKED,
+            progress: Some(json!("the ERP is away")),
+            keep_lease: false,
+        };
+        end(store, parked).await.unwrap();
+    }
+}
+
 pub(in super::super) async fn what_is_parked_waits_until_it_is_woken_oldest_first(store: Shared) {
-    let other = canonical_model::CompanyId::new("DE01").unwrap();
     for number in 1..=3 {
         let id = Uuid::from_u128(number);
         store
@@ -251,20 +264,10 @@ pub(in super::super) async fn what_is_parked_waits_until_it_is_woken_oldest_firs
             .unwrap();
         add(&store, number, 0, None).await;
     }
-    let park = |held: &LeasedEffect| EffectOutcome::Later {
-        effect: held.effect,
-        lease: held.lease,
-        due_at: PARKED,
-        progress: json!("the ERP is away"),
-        keep_lease: false,
-    };
     // What is parked last is not woken last: its age decides.
-    for held in lease(&store, 0).await.iter().rev() {
-        end(&store, park(held)).await.unwrap();
-    }
+    park(&store, 0).await;
     add(&store, 4, 50, None).await;
     assert_eq!(orders(&lease(&store, 49).await), []);
-    assert_eq!(store.wake_parked(Some(&other)).await.unwrap(), 0);
     let resume = EffectChange::ResumeStopped {
         order_id: OrderId(Uuid::from_u128(2)),
         due_at: at(50),
@@ -274,9 +277,46 @@ pub(in super::super) async fn what_is_parked_waits_until_it_is_woken_oldest_firs
         ..empty(50)
     };
     store.commit(cancelled).await.unwrap();
-    assert_eq!(store.wake_parked(Some(&company())).await.unwrap(), 2);
-    assert_eq!(store.wake_parked(None).await.unwrap(), 0);
+    let here = Parked::At(Gate::Orders(company()));
+    assert_eq!(store.wake_parked(&here, 1).await.unwrap(), 1);
+    assert_eq!(orders(&lease(&store, 1).await), [1], "the oldest");
+    assert_eq!(store.wake_parked(&here, 9).await.unwrap(), 1);
+    assert_eq!(store.wake_parked(&here, 9).await.unwrap(), 0);
     assert_eq!(orders(&lease(&store, 50).await), [1, 2, 3, 4]);
+}
+
+pub(in super::super) async fn what_is_parked_is_woken_by_the_gate_at_which_it_waits(store: Shared) {
+    let states = [
+        json!({"cancelling": null}),
+        json!({"cancelling": null, "provisional": {"erp_away": true}}),
+        json!({"cancelling": {"note": "\"cancelling\":null"}, "provisional": {"erp_away": true}}),
+    ];
+    for (number, state) in (1..).zip(states) {
+        let mut commit = order(Uuid::from_u128(number), 0, &format!("PO-{number}"));
+        for change in &mut commit.changes {
+            if let StateRow::Order(row) = &mut change.row {
+                row.state = state.clone();
+            }
+        }
+        store.commit(commit).await.unwrap();
+        add(&store, number, 0, None).await;
+    }
+    park(&store, 0).await;
+    let (orders_of, figures_of) = (Gate::Orders(company()), Gate::Figures(company()));
+    let elsewhere = Gate::Orders("DE01".parse().unwrap());
+    let woken = async |parked: Parked, now| {
+        store.wake_parked(&parked, 9).await.unwrap();
+        orders(&lease(&store, now).await)
+    };
+    let both = vec![orders_of.clone(), figures_of.clone()];
+    assert_eq!(woken(Parked::At(elsewhere.clone()), 0).await, []);
+    assert_eq!(woken(Parked::AtNoneOf(both), 0).await, []);
+    assert_eq!(woken(Parked::At(figures_of.clone()), 0).await, [2]);
+    let left = Parked::AtNoneOf(vec![figures_of.clone(), elsewhere]);
+    assert_eq!(woken(left, 0).await, [1, 3]);
+    park(&store, 60).await;
+    assert_eq!(woken(Parked::At(orders_of), 60).await, [1, 3]);
+    assert_eq!(woken(Parked::AtNoneOf(Vec::new()), 60).await, [2]);
 }
 
 pub(in super::super) async fn what_is_on_its_way_into_an_erp_is_counted(store: Shared) {

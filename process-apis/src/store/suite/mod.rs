@@ -41,7 +41,8 @@ macro_rules! store_suite {
                 of_racing_orders_one_has_the_purchase_order, a_freed_purchase_order_can_be_used_again,
                 orders_are_listed_newest_first_within_their_filters, the_feed_is_in_order, the_feed_is_filtered,
                 the_feed_wakes_who_waits, one_failing_commit_does_not_spoil_others,
-                facts_of_decisions_come_back_as_they_were, expired_reservations_are_found_oldest_first, held_reservations_are_of_one_account,
+                facts_of_decisions_come_back_as_they_were,
+                a_decision_that_is_there_already_is_no_contention, expired_reservations_are_found_oldest_first, held_reservations_are_of_one_account,
                 what_has_expired_is_swept;
             ledgers: stock_is_right_before_during_and_after_the_confirmation, a_claim_on_a_future_receipt,
                 a_parent_s_credit_is_not_taken_twice, a_hundred_units_go_to_a_hundred_claims,
@@ -53,15 +54,17 @@ macro_rules! store_suite {
             effects: effects_of_a_key_are_leased_one_at_a_time, the_oldest_that_is_due_comes_first_of_all_keys,
                 a_long_queue_of_one_key_comes_one_at_a_time_in_its_order, an_expired_lease_is_taken_over,
                 attempts_are_counted_by_compare_and_set, outcomes_need_the_lease, a_stopped_effect_waits_until_it_is_resumed,
-                what_is_parked_waits_until_it_is_woken_oldest_first, what_is_on_its_way_into_an_erp_is_counted,
+                what_is_parked_waits_until_it_is_woken_oldest_first, what_is_parked_is_woken_by_the_gate_at_which_it_waits,
+                what_is_on_its_way_into_an_erp_is_counted,
                 whoever_leases_is_told_that_the_store_was_set_back;
             races: units_are_raced_for, credit_is_raced_for, a_key_is_raced_for, a_document_is_raced_for,
                 control_numbers_are_raced_for, sessions_are_raced_for, leases_are_raced_for;
             documents: a_document_is_stored_once, control_numbers_rise_and_a_second_lease_keeps_them,
-                an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope;
+                an_answer_is_said_once, a_document_is_rendered_and_delivered, documents_are_leased_within_their_scope,
+                a_refused_commit_tells_the_document_as_it_stood_before, what_a_refused_commit_held_is_swept_at_once;
             sending: documents_of_an_order_are_sent_one_after_the_other, a_document_put_off_or_refused_counts_for_its_order,
                 a_rendered_document_is_free_to_be_sent_within_its_channel;
-            sessions: a_session_is_opened_once, of_concurrent_changes_of_a_session_one_is_made, a_session_ends_by_the_clock,
+            sessions: a_session_is_opened_once, a_refused_commit_tells_the_session_as_it_stood_before, of_concurrent_changes_of_a_session_one_is_made, a_session_ends_by_the_clock,
                 sessions_are_found_by_key_newest_first, a_partner_has_so_many_living_sessions_and_no_more,
                 ended_sessions_are_swept_some_time_later;
             subscriptions: a_subscription_is_changed_by_who_has_read_it, subscriptions_are_counted_and_listed_by_account,
@@ -74,7 +77,8 @@ macro_rules! store_suite {
                 parked_news_are_replaced_by_newer_ones_only, parked_news_that_are_due_are_taken_by_one,
                 quarantined_news_are_listed_until_a_person_puts_them_aside, no_more_news_wait_than_may,
                 an_order_is_found_by_its_reference;
-            retention: what_ended_is_removed_and_what_stands_is_not, decisions_go_with_what_they_are_about;
+            retention: what_ended_is_removed_and_what_stands_is_not, what_waits_for_a_person_is_not_removed,
+                decisions_go_with_what_they_are_about;
         }
     };
     ($open:expr; $($module:ident: $($name:ident),+;)+) => { $($(

@@ -1,6 +1,10 @@
 //! What ended long ago is removed; what stands, or waits, or was touched since is not.
 
-use canonical_model::{OrderId, decision::DecisionRecord, order::OrderStatus};
+use canonical_model::{
+    OrderId,
+    decision::DecisionRecord,
+    order::{HoldKind, OrderStatus},
+};
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -103,6 +107,26 @@ pub(in crate::store) async fn what_ended_is_removed_and_what_stands_is_not(store
         !subjects.contains(&old.to_string()) && subjects.len() == 6,
         "{subjects:?}"
     );
+}
+
+pub(in crate::store) async fn what_waits_for_a_person_is_not_removed(store: Shared) {
+    let (over, waits) = (id(0, 1), id(0, 2));
+    for (id, holds) in [(over, vec![]), (waits, vec![HoldKind::ErpDuplicate])] {
+        let change = with_row(order_change(id, 0, &id.to_string()), |row| {
+            row.status = OrderStatus::Cancelled;
+            row.holds = holds;
+        });
+        let cancelled = Commit {
+            changes: vec![change],
+            ..empty(0)
+        };
+        store.commit(cancelled).await.unwrap();
+    }
+    let kept = kept(super::at(600));
+    assert_eq!(store.outdated(kept).await.unwrap()[0].orders, 1);
+    forget_all(&store, kept).await;
+    let left = store.stream_ids(StreamKind::Order, None, 10).await.unwrap();
+    assert_eq!(left, [waits]);
 }
 
 /// What was decided about something at `second`, from a fact that all decisions share and one of its own.

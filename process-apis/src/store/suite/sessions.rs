@@ -114,6 +114,24 @@ pub(in super::super) async fn a_session_is_opened_once(store: Shared) {
     assert_eq!(find(&store, 2, id).await, Some(changed));
 }
 
+pub(in super::super) async fn a_refused_commit_tells_the_session_as_it_stood_before(store: Shared) {
+    let id = SessionId::generate();
+    let opened = open(&store, 0, new(id, &[])).await.unwrap();
+    let both = Commit {
+        sessions: vec![
+            change(id, 1, json!({"cart": ["SKU-1"]})),
+            SessionChange::Open(new(id, &[])),
+        ],
+        ..empty(1)
+    };
+    let refused = store.commit(both).await;
+    let Err(StoreError::SessionKnown { session, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(*session, opened);
+    assert_eq!(find(&store, 1, id).await, Some(opened));
+}
+
 pub(in super::super) async fn of_concurrent_changes_of_a_session_one_is_made(store: Shared) {
     let id = SessionId::generate();
     open(&store, 0, new(id, &[])).await.unwrap();

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::{
     super::{Commit, EventFilter, OrderFilter, StoreError, StreamKind},
     Shared, account, answer, at, audit, company, empty, event, held, order, order_change,
-    reservation, with_row,
+    reservation,
+    retention::{decided, only},
+    with_row,
 };
 
 pub(in super::super) async fn a_stream_moves_by_its_expected_version(store: Shared) {
@@ -424,6 +426,14 @@ pub(in super::super) async fn facts_of_decisions_come_back_as_they_were(store: S
         assert_eq!(found, Some((company(), written)));
     }
     assert!(store.decision(Uuid::now_v7()).await.unwrap().is_none());
+}
+
+/// Nobody else is at it, and it would never succeed: who is told of contention would send it again for ever.
+pub(in super::super) async fn a_decision_that_is_there_already_is_no_contention(store: Shared) {
+    let again = only(&decided(Uuid::from_u128(1), 0));
+    store.commit(again.clone()).await.unwrap();
+    let refused = store.commit(again).await;
+    assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
 }
 
 pub(in super::super) async fn expired_reservations_are_found_oldest_first(store: Shared) {
