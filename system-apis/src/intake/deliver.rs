@@ -1,8 +1,11 @@
 //! The delivery upward: to `process-apis`, under the identity of the source, for one company.
 
+use std::collections::BTreeMap;
+
 use canonical_model::{
     CompanyId,
-    intake::{News, NewsDelivery, NewsFate, NewsReceipt},
+    intake::{MOST_NEWS, News, NewsDelivery, NewsFate, NewsReceipt},
+    shipment::ShipmentNews,
 };
 use jiff::SignedDuration;
 use service_runtime::{
@@ -83,16 +86,63 @@ impl Upward {
     }
 }
 
-/// Why news will not be taken as they are, however often they are sent: a person is to see them.
-pub fn never_taken(error: &HopError) -> Option<String> {
+/// Delivers what is sound of some shipments, as many at once as may be, and answers why the others will not be taken as they
+/// are, however often they are sent.
+pub async fn deliver_sound<F>(
+    shipments: Vec<ShipmentNews>,
+    deliver: impl Fn(Vec<News>) -> F,
+) -> Result<Vec<String>, HopError>
+where
+    F: Future<Output = Result<NewsReceipt, HopError>>,
+{
+    let mut faults = Vec::new();
+    for some in shipments.chunks(MOST_NEWS) {
+        let mut sound = some.to_vec();
+        while !sound.is_empty() {
+            let news = sound.iter().cloned().map(Box::new).map(News::Shipment);
+            let Err(error) = deliver(news.collect()).await else {
+                break;
+            };
+            let refused = never_taken(&error, sound.len());
+            if refused.is_empty() {
+                return Err(error);
+            }
+            let mut left = Vec::with_capacity(sound.len());
+            for (index, shipment) in sound.into_iter().enumerate() {
+                match refused.get(&index) {
+                    Some(why) => faults.push(format!("Shipment {}: {why}", shipment.shipment)),
+                    None => left.push(shipment),
+                }
+            }
+            sound = left;
+        }
+    }
+    Ok(faults)
+}
+
+/// Which of so many news will not be taken, by their index, and why: all of them where the refusal names none; none where it
+/// says nothing against them.
+fn never_taken(error: &HopError, count: usize) -> BTreeMap<usize, String> {
     let HopError::Problem(problem) = error else {
-        return None;
+        return BTreeMap::new();
     };
     if problem.code != codes::VALIDATION_FAILED.code {
-        return None;
+        return BTreeMap::new();
     }
-    let first = problem.errors.first().map(|fault| fault.detail.clone());
-    Some(first.or_else(|| problem.detail.clone()).unwrap_or_default())
+    let mut named = BTreeMap::new();
+    for fault in &problem.errors {
+        let index = fault.pointer.strip_prefix("/news/");
+        let index = index.and_then(|rest| rest.split('/').next()?.parse().ok());
+        if let Some(index) = index.filter(|index| *index < count) {
+            named.entry(index).or_insert_with(|| fault.detail.clone());
+        }
+    }
+    if named.is_empty() {
+        let first = problem.errors.first().map(|fault| fault.detail.clone());
+        let why = first.or_else(|| problem.detail.clone()).unwrap_or_default();
+        named.extend((0..count).map(|index| (index, why.clone())));
+    }
+    named
 }
 
 /// What a backend is told whose news are not durable: to send them again.

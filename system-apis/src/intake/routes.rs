@@ -21,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     NewsError,
-    deliver::{never_taken, not_taken},
+    deliver::{deliver_sound, not_taken},
 };
 use crate::{
     state::{AppState, NewsSource},
@@ -70,19 +70,23 @@ async fn take_backend_news(
             let detail = "Sign the body as it is sent, with the secret that was agreed, at the time it is sent.";
             return Err(Problem::unauthenticated(detail));
         }
-        Err(NewsError::Unreadable(detail)) => {
-            let news = unreadable(&body, detail, now);
-            BTreeMap::from([(source.first_company(), vec![news])])
+        Err(NewsError::Unreadable(fault)) => {
+            let only = Delivery::of_fault(fault);
+            BTreeMap::from([(source.first_company(), only)])
         }
-        Ok(news) => by_company(source, news, &body, now),
+        Ok(news) => by_company(source, news),
     };
-    for (company, news) in deliveries {
-        let mut delivered = source.upward.deliver(&system, company, news).await;
-        if let Some(why) = delivered.as_ref().err().and_then(never_taken) {
-            let news = vec![unreadable(&body, why, now)];
-            delivered = source.upward.deliver(&system, company, news).await;
+    for (company, mut delivery) in deliveries {
+        let deliver = |news| source.upward.deliver(&system, company, news);
+        let refused = deliver_sound(delivery.shipments, &deliver).await;
+        delivery
+            .faults
+            .extend(refused.map_err(|error| not_taken(&error))?);
+        if !delivery.faults.is_empty() {
+            let aside = unreadable(company, &body, &delivery.faults, now);
+            let kept = deliver(vec![aside]).await;
+            kept.map_err(|error| not_taken(&error))?;
         }
-        delivered.map_err(|error| not_taken(&error))?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -104,31 +108,43 @@ fn read(
     backend.read_news(headers, body, now)
 }
 
+/// What of a posting is one company's: the shipments, and why something of it is for a person.
+#[derive(Default)]
+struct Delivery {
+    shipments: Vec<ShipmentNews>,
+    faults: Vec<String>,
+}
+
+impl Delivery {
+    fn of_fault(fault: String) -> Self {
+        Self {
+            shipments: Vec::new(),
+            faults: vec![fault],
+        }
+    }
+}
+
 /// The site says the company.
-fn by_company<'a>(
-    source: &'a NewsSource,
-    all: Vec<ShipmentNews>,
-    body: &[u8],
-    now: Timestamp,
-) -> BTreeMap<&'a CompanyId, Vec<News>> {
-    let mut deliveries: BTreeMap<&CompanyId, Vec<News>> = BTreeMap::new();
+fn by_company(source: &NewsSource, all: Vec<ShipmentNews>) -> BTreeMap<&CompanyId, Delivery> {
+    let mut deliveries: BTreeMap<&CompanyId, Delivery> = BTreeMap::new();
     for news in all {
-        let (company, news) = match source.company_of(&news.site) {
-            Some(company) => (company, News::Shipment(Box::new(news))),
-            None => {
-                let detail = format!("No company here ships from the site {}.", news.site);
-                (source.first_company(), unreadable(body, detail, now))
-            }
-        };
-        deliveries.entry(company).or_default().push(news);
+        if let Some(company) = source.company_of(&news.site) {
+            deliveries.entry(company).or_default().shipments.push(news);
+        } else {
+            let fault = format!("No company here ships from the site {}.", news.site);
+            let first = deliveries.entry(source.first_company()).or_default();
+            first.faults.push(fault);
+        }
     }
     deliveries
 }
 
-/// The same bytes are the same news.
-fn unreadable(body: &[u8], detail: String, now: Timestamp) -> News {
+/// What a person of a company is to look at: the posting, and all that is wrong with it there. The same bytes are the same
+/// news.
+fn unreadable(company: &CompanyId, body: &[u8], faults: &[String], now: Timestamp) -> News {
+    let detail = faults.join(" ");
     News::Unreadable(UnreadableNews {
-        key: service_runtime::fingerprint::sha256([body]),
+        key: service_runtime::fingerprint::sha256([company.as_str().as_bytes(), body]),
         detail: detail.chars().take(400).collect(),
         raw: String::from_utf8_lossy(body)
             .chars()

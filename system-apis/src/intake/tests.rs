@@ -1,14 +1,23 @@
 //! What is made of something that a backend posted: who is believed, and what it says.
 
+use std::sync::Mutex;
+
 use axum::http::{HeaderMap, HeaderValue};
-use canonical_model::shipment::ShipmentNewsLine;
+use canonical_model::{
+    intake::{MOST_NEWS, News, NewsReceipt},
+    shipment::{ShipmentNews, ShipmentNewsLine},
+};
 use jiff::Timestamp;
 use rust_decimal::dec;
 use sandbox::wms::{SIGNATURE_HEADER, signature};
 use serde_json::{Value, json};
-use service_runtime::config::Secret;
+use service_runtime::{
+    config::Secret,
+    http_client::HopError,
+    problem::{FieldError, Problem},
+};
 
-use super::{NewsConfig, NewsError, Posted, ReadNews};
+use super::{NewsConfig, NewsError, Posted, ReadNews, deliver::deliver_sound};
 use crate::wms::{
     connector::WmsConnector as _,
     connectors::sandbox::{client::SandboxWmsConnector, config::SandboxWms},
@@ -123,4 +132,90 @@ fn what_cannot_be_understood_says_what_is_wrong_with_it() {
         read(&other, &config(SECRET, None)),
         Err(NewsError::Unreadable(detail)) if detail.contains("pallet.lost")
     ));
+}
+
+fn shipments(versions: &[u64]) -> Vec<ShipmentNews> {
+    let one = read(&told(&shipment()), &config(SECRET, None)).unwrap();
+    let number = |(number, version): (usize, &u64)| ShipmentNews {
+        shipment: format!("SH-{number}").parse().unwrap(),
+        version: *version,
+        ..one[0].clone()
+    };
+    versions.iter().enumerate().map(number).collect()
+}
+
+/// Takes as many at once as may be, and no version 0, as `process-apis` do: what was taken, a list for each delivery.
+#[derive(Default)]
+struct Door {
+    taken: Mutex<Vec<Vec<String>>>,
+}
+
+impl Door {
+    async fn take(&self, news: Vec<News>) -> Result<NewsReceipt, HopError> {
+        let refused = |faults| Err(HopError::Problem(Problem::validation(faults)));
+        if news.len() > MOST_NEWS {
+            return refused(vec![FieldError::new("/news", "out-of-range", "Fewer.")]);
+        }
+        let mut faults = Vec::new();
+        let mut sound = Vec::new();
+        for (index, news) in news.into_iter().enumerate() {
+            match news {
+                News::Shipment(shipment) if shipment.version > 0 => {
+                    sound.push(shipment.shipment.to_string())
+                }
+                News::Shipment(_) | News::Unreadable(_) => {
+                    let pointer = format!("/news/{index}/version");
+                    faults.push(FieldError::new(pointer, "out-of-range", "From 1."));
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return refused(faults);
+        }
+        self.taken.lock().unwrap().push(sound);
+        Ok(NewsReceipt {
+            outcomes: Vec::new(),
+        })
+    }
+
+    async fn deliver(&self, news: Vec<ShipmentNews>) -> Vec<String> {
+        deliver_sound(news, |news| self.take(news)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn of_several_shipments_those_that_are_sound_are_taken() {
+    let door = Door::default();
+    let faults = door.deliver(shipments(&[1, 0, 2, 0])).await;
+    assert_eq!(faults, ["Shipment SH-1: From 1.", "Shipment SH-3: From 1."]);
+    assert_eq!(*door.taken.lock().unwrap(), [["SH-0", "SH-2"]]);
+
+    let door = Door::default();
+    assert_eq!(door.deliver(shipments(&[0])).await.len(), 1);
+    assert!(door.taken.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn more_shipments_than_one_delivery_has_room_for_are_all_taken() {
+    let door = Door::default();
+    let faults = door.deliver(shipments(&[1; MOST_NEWS + 1])).await;
+    assert!(faults.is_empty(), "{faults:?}");
+    let lengths: Vec<_> = door.taken.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(lengths, [MOST_NEWS, 1]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_now_is_nobody_s_fault() {
+    let gone = |_| async { Err(HopError::Timeout) };
+    assert!(deliver_sound(shipments(&[1]), gone).await.is_err());
+    let unnamed = |_| async {
+        let whole = FieldError::new("", "wrong-type", "Not as documented.");
+        Err(HopError::Problem(Problem::validation(vec![whole])))
+    };
+    let faults = deliver_sound(shipments(&[1, 2]), unnamed).await.unwrap();
+    assert_eq!(
+        faults.len(),
+        2,
+        "what is wrong with one of them is not said: {faults:?}"
+    );
 }
