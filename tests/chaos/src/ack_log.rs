@@ -23,8 +23,16 @@ use crate::{callers::Said, orders::PlannedOrder};
 pub(crate) struct Course {
     pub(crate) order: PlannedOrder,
     pub(crate) invoked_at: Timestamp,
-    pub(crate) attempts: u32,
+    /// Each sending, the same in every byte.
+    pub(crate) sendings: Vec<Sending>,
     pub(crate) end: Option<End>,
+}
+
+/// One sending, from the call to its answer, or to when none could come any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sending {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Option<Timestamp>,
 }
 
 /// How the asking ended.
@@ -93,11 +101,15 @@ impl AckLog {
         let course = kept.courses.entry(key).or_insert_with(|| Course {
             order: order.clone(),
             invoked_at: now,
-            attempts: 0,
+            sendings: Vec::new(),
             end: None,
         });
-        course.attempts = course.attempts.saturating_add(1);
-        let attempt = course.attempts;
+        let sending = Sending {
+            from: now,
+            to: None,
+        };
+        course.sendings.push(sending);
+        let attempt = course.sendings.len();
         kept.write(now, order, attempt, "invoke", "")
     }
 
@@ -118,7 +130,11 @@ impl AckLog {
         };
         let mut attempt = 0;
         if let Some(course) = kept.courses.get_mut(&key) {
-            attempt = course.attempts;
+            attempt = course.sendings.len();
+            let mut open = course.sendings.iter_mut().filter(|one| one.to.is_none());
+            if let Some(open) = open.next() {
+                open.to = Some(now);
+            }
             // The first answer counts; that a later one agrees with it is the flood's matter.
             if course.end.is_none() {
                 course.end = verdict.map(|verdict| End { at: now, verdict });
@@ -145,7 +161,7 @@ impl Kept {
         &mut self,
         at: Timestamp,
         order: &PlannedOrder,
-        attempt: u32,
+        attempt: usize,
         event: &str,
         detail: &str,
     ) -> anyhow::Result<()> {

@@ -83,11 +83,13 @@ pub(crate) enum Action {
     Told,
     /// An order that is taken while the ERP does not answer.
     Provisional,
+    /// An order whose events come to the bus although its server has just been killed.
+    Published,
 }
 
 impl Action {
     /// All of them.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Portal,
         Self::Repeat,
         Self::Edi,
@@ -110,6 +112,7 @@ impl Action {
         Self::Strange,
         Self::Told,
         Self::Provisional,
+        Self::Published,
     ];
 
     /// Does it, under a number that no other has.
@@ -160,6 +163,7 @@ impl Action {
             Self::Shipped => shipped(run, &of(Channel::Portal, plenty)).await,
             Self::Strange => strange(run, number, plenty).await,
             Self::Provisional => provisional(run, &of(Channel::Portal, plenty)).await,
+            Self::Published => published(run, &of(Channel::Portal, plenty)).await,
             Self::Told => told(run, &of(Channel::Portal, plenty)).await,
         }
     }
@@ -649,6 +653,27 @@ async fn told(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
             .iter()
             .any(|body| body.windows(number.len()).any(|part| part == number))
         {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn published(run: &Run, order: &PlannedOrder) -> anyhow::Result<()> {
+    let Some(bus) = &run.estate.bus else {
+        return Ok(());
+    };
+    let before = bus.last().await?;
+    bus.kill();
+    placed(run, order).await?;
+    loop {
+        // Its server, or its stream, may just be gone.
+        let events = bus.events(before).await.unwrap_or_default();
+        let is_ours = |event: &Value| {
+            let number = event.pointer("/data/purchase_order_number");
+            number.is_some_and(|number| *number == *order.number)
+        };
+        if events.iter().any(is_ours) {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;

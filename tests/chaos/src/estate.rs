@@ -17,6 +17,7 @@ use tests::punchout::Site;
 
 use crate::{
     binaries::{Binaries, Binary},
+    bus::Bus,
     cluster::Cluster,
     outside::{Outside, Proxy},
     process::{Kept, Program},
@@ -47,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) subscribed: bool,
     /// Whether the WMS takes a second request of the same reference, and is searched.
     pub(crate) searchable_warehouse: bool,
+    /// The program of the bus, where there is one.
+    pub(crate) bus: Option<PathBuf>,
 }
 
 /// Where the store is.
@@ -69,6 +72,7 @@ impl Default for Plan {
             policies: Vec::new(),
             subscribed: false,
             searchable_warehouse: false,
+            bus: None,
         }
     }
 }
@@ -85,6 +89,21 @@ impl Plan {
     pub(crate) fn aftermath(&self) -> Duration {
         let lease = Duration::from_secs(6);
         self.quiet_period.saturating_mul(2).saturating_add(lease)
+    }
+
+    /// The bounds of sums of provisional orders are far away: what is tried is not where they are.
+    pub(crate) fn far_bounds(mut self) -> Self {
+        self.policies.extend([
+            (
+                "max_account_value = \"25000\"",
+                "max_account_value = \"100000000\"",
+            ),
+            (
+                "max_item_quantity = \"1000\"",
+                "max_item_quantity = \"1000000\"",
+            ),
+        ]);
+        self
     }
 
     /// Lays a setting over the files.
@@ -110,6 +129,8 @@ pub(crate) struct Estate {
     /// The buyer's own web site.
     pub(crate) site: Arc<Site>,
     pub(crate) http: Client,
+    /// Where events are published.
+    pub(crate) bus: Option<Bus>,
     _sandbox: Kept,
     /// Where the store is a server.
     database: Option<Arc<Cluster>>,
@@ -140,6 +161,7 @@ impl Estate {
             layers: Vec::new(),
             site,
             http,
+            bus: None,
             _sandbox: sandbox,
             database: None,
             scratch,
@@ -149,6 +171,10 @@ impl Estate {
         }
         if plan.store == StorePlace::Postgres {
             estate.start_database(binaries, &mut ports).await?;
+        }
+        if let Some(program) = &plan.bus {
+            let bus = Bus::start(program, estate.scratch.path(), ports.take()?);
+            estate.bus = Some(bus);
         }
         estate.start_layers(binaries, plan, &system, &mut ports)?;
         estate.ready().await?;
@@ -320,6 +346,19 @@ impl Estate {
             ),
             Some(database) => ("ORDERWAY_PROCESS__STORE__URL".to_owned(), database.url()),
         });
+        if let Some(bus) = &self.bus {
+            // Whoever publishes is soon missed when it has died.
+            let of_bus = [
+                ("URL", bus.url.as_str()),
+                ("LEASE", "2s"),
+                ("DUPLICATE_WINDOW", "1s"),
+            ];
+            let of_bus = of_bus.map(|(name, value)| {
+                let name = format!("ORDERWAY_PROCESS__BUS__{name}");
+                (name, value.to_owned())
+            });
+            own.extend(of_bus);
+        }
         Ok(own)
     }
 

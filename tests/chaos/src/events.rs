@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -25,6 +26,7 @@ pub(crate) struct Event {
     pub(crate) sequence: u64,
     /// Rises from event to event of the feed.
     pub(crate) position: u64,
+    pub(crate) time: Timestamp,
     #[serde(default)]
     pub(crate) account: String,
     #[serde(default)]
@@ -32,7 +34,8 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    fn key(&self) -> Key {
+    /// Account and number of its order.
+    pub(crate) fn key(&self) -> Key {
         let number = self
             .data
             .get("purchase_order_number")
@@ -40,7 +43,8 @@ impl Event {
         (self.account.clone(), number.unwrap_or_default().to_owned())
     }
 
-    fn is(&self, word: &str) -> bool {
+    /// Whether it is of this kind, without what begins and ends them all.
+    pub(crate) fn is(&self, word: &str) -> bool {
         self.kind == format!("com.orderway.{word}.v1")
     }
 }
@@ -190,7 +194,6 @@ pub(crate) async fn judge(
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;
@@ -203,6 +206,7 @@ mod tests {
             subject: number.to_owned(),
             sequence,
             position: sequence,
+            time: Timestamp::UNIX_EPOCH,
             account: "ACME".to_owned(),
             data: json!({"purchase_order_number": number}),
         }
@@ -216,7 +220,7 @@ mod tests {
                 ..order
             },
             invoked_at: Timestamp::UNIX_EPOCH,
-            attempts: 1,
+            sendings: Vec::new(),
             end: None,
         };
         let accepted = [course.key()].into();

@@ -10,7 +10,12 @@ use sandbox::fault::{Fault, FaultPlan, FaultRule, Latency};
 use serde::Serialize;
 use service_runtime::clock::Clock;
 
-use crate::{ack_log::Course, estate::Estate, outside::Records};
+use crate::{
+    ack_log::Course,
+    binaries::Binary,
+    estate::Estate,
+    outside::{ErpStatus, Records},
+};
 
 /// The latest that a proxy delivers a request; the quiet periods are twice as long.
 pub(crate) const LATEST_DELIVERY: Duration = Duration::from_millis(2_500);
@@ -98,35 +103,37 @@ pub(crate) async fn strike(estate: &Estate, seed: u64, rhythm: Rhythm) -> Vec<St
     struck
 }
 
-/// How many of the faults struck while an order was under way: sent, and not yet whole in the ERP and at the warehouses.
-pub(crate) fn in_flight(struck: &[Struck], courses: &[Course], records: &Records) -> usize {
-    let spans: Vec<(Timestamp, Option<Timestamp>)> = courses
-        .iter()
-        .map(|course| (course.invoked_at, rested(course, records)))
-        .collect();
-    let hit = |at: Timestamp| {
-        spans
-            .iter()
-            .any(|(from, to)| *from <= at && to.is_none_or(|to| at <= to))
+/// How many of the faults struck a process that had work in flight at that instant: an order had been sent and was not
+/// answered; or, but for `experience-apis`, one was acknowledged and not released. Between two sendings nothing is in flight.
+pub(crate) fn hits(struck: &[Struck], courses: &[Course], records: &Records) -> usize {
+    let sent = |at: Timestamp| {
+        let mut sendings = courses.iter().flat_map(|course| &course.sendings);
+        sendings.any(|one| one.from <= at && one.to.is_none_or(|to| at <= to))
     };
-    struck.iter().filter(|fault| hit(fault.at)).count()
+    let effects: Vec<(Timestamp, Timestamp)> = courses
+        .iter()
+        .filter_map(|course| Some((course.end.as_ref()?.at, released(course, records)?)))
+        .collect();
+    let owed = |at: Timestamp| effects.iter().any(|(from, to)| *from <= at && at <= *to);
+    let below = |fault: &Struck| {
+        let names = &mut fault.whom.iter();
+        names.any(|name| !name.starts_with(Binary::Experience.name()))
+    };
+    let hit = |fault: &&Struck| sent(fault.at) || below(fault) && owed(fault.at);
+    struck.iter().filter(hit).count()
 }
 
-/// When the last thing was done for an order; None where it was never answered.
-fn rested(course: &Course, records: &Records) -> Option<Timestamp> {
-    let mut last = course.end.as_ref()?.at;
-    let orders = records.orders.iter().filter(|order| {
-        order.purchase_order_number == course.order.number && order.account == course.order.account
+/// When an order had become whole in the ERP and at the warehouses; None where it never counted there.
+fn released(course: &Course, records: &Records) -> Option<Timestamp> {
+    let (account, number) = course.key();
+    let counting = records.orders.iter().filter(|order| {
+        let ours = order.account == account && order.purchase_order_number == number;
+        ours && !order.blocked && order.status != ErpStatus::Cancelled
     });
-    for order in orders {
-        last = last.max(order.created_at);
-        let picks = records
-            .picks
-            .iter()
-            .filter(|pick| pick.order_ref == order.number);
-        last = picks.map(|pick| pick.created_at).fold(last, Timestamp::max);
-    }
-    Some(last)
+    let order = counting.min_by_key(|order| order.created_at)?;
+    let picks = records.picks.iter();
+    let picks = picks.filter(|pick| pick.order_ref == order.number);
+    Some(picks.fold(order.created_at, |last, pick| last.max(pick.created_at)))
 }
 
 /// Backends that misbehave in every way, each now and then. Nothing of it lasts.
@@ -201,5 +208,80 @@ pub(crate) fn backends(seed: u64) -> FaultPlan {
         // Each order's reference, so that its calls are found in the log.
         subject: Some("/XREF".to_owned()),
         ..FaultPlan::of_rules(rules)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        ack_log::{End, Sending, Verdict},
+        orders::{Mix, planned},
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn struck(second: i64, whom: &str) -> Struck {
+        Struck {
+            at: at(second),
+            what: What::Kill,
+            whom: vec![whom.to_owned()],
+        }
+    }
+
+    /// Sent from 10 to 12 in vain and from 20 to 22, created at 30, with a ghost of 50, and at the warehouse at 40.
+    fn hits(second: i64, whom: &str) -> bool {
+        let order = planned(1, "A", 1, Mix::PORTAL).remove(0);
+        let sending = |from, to| Sending {
+            from: at(from),
+            to: Some(at(to)),
+        };
+        let course = Course {
+            invoked_at: at(10),
+            sendings: vec![sending(10, 12), sending(20, 22)],
+            end: Some(End {
+                at: at(22),
+                verdict: Verdict::Acknowledged(None),
+            }),
+            order,
+        };
+        let made = |number: &str, second, blocked: bool| {
+            json!({
+                "number": number, "reference": "OW1", "account": course.order.account,
+                "purchase_order_number": course.order.number, "blocked": blocked, "status": "open",
+                "created_at": at(second), "lines": [],
+            })
+        };
+        let orders = Value::Array(vec![made("1", 30, false), made("2", 50, true)]);
+        let pick = json!({
+            "pickRequestId": "1", "clientRef": "1", "orderRef": "1", "siteCode": "EAST", "status": "NEW",
+            "createdAt": at(40), "lines": [],
+        });
+        let records = Records {
+            orders: serde_json::from_value(orders).unwrap(),
+            picks: serde_json::from_value(Value::Array(vec![pick])).unwrap(),
+        };
+        super::hits(&[struck(second, whom)], &[course], &records) == 1
+    }
+
+    #[test]
+    fn a_fault_hits_work_in_flight_or_it_does_not() {
+        for (second, anywhere, below) in [
+            (9, false, false),
+            (11, true, true),
+            (15, false, false),
+            (21, true, true),
+            (25, false, true),
+            (35, false, true),
+            (45, false, false),
+        ] {
+            assert_eq!(hits(second, "experience-apis"), anywhere, "{second}");
+            assert_eq!(hits(second, "process-apis-1"), below, "{second}");
+            assert_eq!(hits(second, "system-apis"), below, "{second}");
+        }
     }
 }

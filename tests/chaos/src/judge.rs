@@ -23,6 +23,8 @@ pub(crate) struct Case<'a> {
     pub(crate) records: &'a Records,
     /// How each order stands at the portal.
     pub(crate) told: &'a BTreeMap<Key, String>,
+    /// What each order that is held waits for, as the seller reads it.
+    pub(crate) holds: &'a BTreeMap<Key, BTreeSet<String>>,
     /// What there was of each item whose stock is limited.
     pub(crate) stock: &'a BTreeMap<String, u32>,
     /// What is confirmed for a day before this is promised from stock.
@@ -39,11 +41,15 @@ pub(crate) struct Judgment {
     pub(crate) released: usize,
     /// Waits for a person, or has ended, and its buyer is told so.
     pub(crate) held: usize,
+    /// How many of them for what: the kinds of their holds, or how they have ended.
+    pub(crate) held_for: BTreeMap<String, usize>,
     pub(crate) lost: usize,
     pub(crate) released_twice: usize,
     pub(crate) oversold_units: Decimal,
-    /// Drafts that were left behind blocked and open.
+    /// Drafts that were left behind blocked and open, of orders that wait for nobody.
     pub(crate) drafts_left: usize,
+    /// Those of orders that are held: they are left to a person with them.
+    pub(crate) drafts_held: usize,
     /// Orders of which the ERP had more than one, all but one of them never released.
     pub(crate) ghosts: usize,
     /// Orders of which the ERP has two that count, with a person to choose.
@@ -55,10 +61,11 @@ pub(crate) struct Judgment {
 
 impl Judgment {
     /// Whether nothing is left to come. What is lost now may only not have been taken yet: a document is acknowledged
-    /// when it is stored. And a ghost in an ERP that knows no drafts is a second order until it is found.
+    /// when it is stored. And a ghost is a draft, or in an ERP that knows no drafts a second order, until it is found.
     pub(crate) fn is_settled(&self) -> bool {
         let all_there = self.unanswered == 0 && self.lost == 0;
-        self.unsettled.is_empty() && all_there && self.released_twice == 0
+        let none_twice = self.released_twice == 0 && self.drafts_left == 0;
+        self.unsettled.is_empty() && all_there && none_twice
     }
 
     /// Of both together.
@@ -72,12 +79,17 @@ impl Judgment {
             (&mut self.lost, other.lost),
             (&mut self.released_twice, other.released_twice),
             (&mut self.drafts_left, other.drafts_left),
+            (&mut self.drafts_held, other.drafts_held),
             (&mut self.ghosts, other.ghosts),
             (&mut self.left_to_a_person, other.left_to_a_person),
         ] {
             *sum = sum.saturating_add(more);
         }
         self.oversold_units = self.oversold_units.saturating_add(other.oversold_units);
+        for (what, count) in other.held_for {
+            let sum = self.held_for.entry(what).or_default();
+            *sum = sum.saturating_add(count);
+        }
         self.unsettled.extend(other.unsettled);
         self.violations.extend(other.violations);
     }
@@ -148,6 +160,12 @@ impl<'a> Judge<'a> {
             twice = orders.iter().filter(|order| counts(order)).count() > 1;
         }
         let held = self.case.told.get(&key).is_some_and(|told| told == "held");
+        let left = if held {
+            &mut found.drafts_held
+        } else {
+            &mut found.drafts_left
+        };
+        *left = left.saturating_add(drafts.count());
         if twice && held && self.case.class == CreateClass::Searchable {
             // It cannot be told apart which of them is to stand: a person is told of both, and no warehouse of two.
             let picked = ever
@@ -179,7 +197,6 @@ impl<'a> Judge<'a> {
             }
             Some(Verdict::Acknowledged(_)) => {
                 found.acknowledged = found.acknowledged.saturating_add(1);
-                found.drafts_left = found.drafts_left.saturating_add(drafts.count());
                 let live = orders.iter().copied().find(|order| counts(order));
                 self.acknowledged(course, key, live);
             }
@@ -190,9 +207,7 @@ impl<'a> Judge<'a> {
         let told = self.case.told.get(&key).map(String::as_str);
         let Some(order) = live else {
             match told {
-                Some("held" | "rejected" | "cancelled") => {
-                    self.judgment.held = self.judgment.held.saturating_add(1);
-                }
+                Some(waits @ ("held" | "rejected" | "cancelled")) => self.held(&key, waits),
                 Some(status) => {
                     let text = format!("{status}, and the ERP has no released order");
                     self.judgment.unsettled.insert(key, text);
@@ -214,13 +229,26 @@ impl<'a> Judge<'a> {
             }
             Err(Missing::NotYet(text)) => {
                 if told == Some("held") {
-                    self.judgment.held = self.judgment.held.saturating_add(1);
+                    self.held(&key, "held");
                 } else {
                     let text = format!("{}: {text}", told.unwrap_or("not told"));
                     self.judgment.unsettled.insert(key, text);
                 }
             }
         }
+    }
+
+    /// Counts one that is held or has ended, and for what.
+    fn held(&mut self, key: &Key, word: &str) {
+        let found = &mut self.judgment;
+        found.held = found.held.saturating_add(1);
+        let kinds = self.case.holds.get(key).filter(|_| word == "held");
+        let what = kinds.map_or_else(
+            || word.to_owned(),
+            |kinds| Vec::from_iter(kinds.iter().map(String::as_str)).join(" and "),
+        );
+        let count = found.held_for.entry(what).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// The ERP's order has what was ordered, no more and no less.

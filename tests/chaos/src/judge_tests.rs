@@ -23,7 +23,7 @@ fn course(number: &str, verdict: Option<Verdict>) -> Course {
             revised: None,
         },
         invoked_at: at,
-        attempts: 1,
+        sendings: Vec::new(),
         end: verdict.map(|verdict| End { at, verdict }),
     }
 }
@@ -77,6 +77,7 @@ fn judged_of(
         courses,
         records: &records,
         told: &told,
+        holds: &BTreeMap::new(),
         stock: &[("SKU-0023".to_owned(), 4)].into(),
         from_stock_before: date(2026, 12, 1),
     })
@@ -128,6 +129,34 @@ fn two_that_were_ever_released_are_one_too_many_and_a_draft_is_not() {
         (0, 1, 0)
     );
     assert!(found.violations.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_draft_that_is_left_behind_is_a_person_s_matter_or_is_to_be_cleared_away() {
+    let mut draft = order("2", "PO-1", "3");
+    draft["blocked"] = json!(true);
+    let judged = |told| {
+        judged(
+            &[acknowledged("PO-1")],
+            vec![order("1", "PO-1", "3"), draft.clone()],
+            vec![pick("a", "1", "3")],
+            &[("PO-1", told)],
+        )
+    };
+    let found = judged("released");
+    assert!(found.drafts_left == 1 && !found.is_settled(), "{found:?}");
+    let found = judged("held");
+    assert_eq!((found.drafts_left, found.drafts_held), (0, 1));
+    assert!(found.is_settled(), "{found:?}");
+}
+
+#[test]
+fn what_an_order_waits_for_or_has_ended_as_is_told() {
+    let both = [acknowledged("PO-1"), acknowledged("PO-2")];
+    let told = [("PO-1", "cancelled"), ("PO-2", "held")];
+    let found = judged(&both, vec![], vec![], &told);
+    let told = [("cancelled".to_owned(), 1), ("held".to_owned(), 1)];
+    assert_eq!(found.held_for, told.into());
 }
 
 #[test]

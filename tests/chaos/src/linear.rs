@@ -132,16 +132,16 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const ENOUGH_NOT: What = What::NotEnough { doubled: 0 };
 
-    fn at(second: i64) -> Timestamp {
+    pub(crate) fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn operation(from: i64, to: i64, pieces: u32, what: What) -> Operation {
+    pub(crate) fn operation(from: i64, to: i64, pieces: u32, what: What) -> Operation {
         Operation {
             from: at(from),
             to: Some(at(to)),

@@ -6,11 +6,14 @@
 mod ack_log;
 mod actions;
 mod binaries;
+mod bus;
 mod callers;
 mod cluster;
 mod estate;
 mod events;
 mod faults;
+mod floor;
+mod histories;
 mod judge;
 mod linear;
 mod load;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Tables of which an order has rows, beside `audit`.
-const COPIED: [&str; 8] = [
+const COPIED: [&str; 9] = [
     "sales_order",
     "event",
     "effect",
@@ -24,10 +24,11 @@ const COPIED: [&str; 8] = [
     "document_key",
     "document_outcome",
     "decision",
+    "decision_fact",
     "idempotency",
 ];
 /// Tables in which nothing of a settled order is left, or that have rows of no order.
-const LEFT: [&str; 20] = [
+const LEFT: [&str; 21] = [
     "bound",
     "bound_movement",
     "control_number",
@@ -41,6 +42,7 @@ const LEFT: [&str; 20] = [
     "schema_migration",
     "session",
     "session_key",
+    "set_back",
     "stock",
     "stock_movement",
     "store_check",
@@ -300,6 +302,7 @@ impl<'a> Finder<'a> {
             let named = decision.to_string();
             if texts.iter().any(|text| text.contains(&named)) {
                 found.extend(self.rows("decision", "id = ?1", *decision)?);
+                found.extend(self.rows("decision_fact", "decision = ?1", *decision)?);
             }
         }
         let mut ids = vec![id];
@@ -557,10 +560,10 @@ pub(crate) fn open_effects(file: &Path) -> anyhow::Result<u32> {
     count(file, open)
 }
 
-/// How many orders of a file are still to be brought into the ERP.
+/// How many orders of a file are still to be brought into the ERP; with some of them a person is asked by now.
 pub(crate) fn orders_under_way(file: &Path) -> anyhow::Result<u32> {
     let open = "SELECT count(DISTINCT order_id) FROM effect
-        WHERE kind = 'create_erp_order' AND state IN ('pending', 'leased')";
+        WHERE kind = 'create_erp_order' AND state IN ('pending', 'leased', 'stopped')";
     count(file, open)
 }
 

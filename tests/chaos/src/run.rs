@@ -11,6 +11,7 @@ use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use sandbox::CreateClass;
 use serde_json::{Value, json};
 use service_runtime::clock::Clock;
+use tests::texts;
 use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
@@ -162,10 +163,42 @@ impl Run {
         Ok(told)
     }
 
+    /// What each order that is held waits for, as the seller reads it.
+    async fn holds(&self) -> anyhow::Result<BTreeMap<Key, BTreeSet<String>>> {
+        let mut held: BTreeMap<Key, BTreeSet<String>> = BTreeMap::new();
+        let operator = self.crowd.turn(0)?.operator();
+        let mut cursor = String::new();
+        loop {
+            let page = operator
+                .get(&format!("/v1/holds?limit=200{cursor}"))
+                .await?;
+            anyhow::ensure!(page.status == 200, "{}", page.text);
+            let page = page.json();
+            let text = |of: &Value, field: &str| {
+                let text = of.get(field).and_then(Value::as_str);
+                text.unwrap_or_default().to_owned()
+            };
+            for order in texts(&page, "/items") {
+                let key = (
+                    text(&order, "account"),
+                    text(&order, "purchase_order_number"),
+                );
+                let holds = texts(&order, "/holds");
+                let kinds = holds.iter().map(|hold| text(hold, "kind"));
+                held.entry(key).or_default().extend(kinds);
+            }
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(held),
+            }
+        }
+    }
+
     /// How things stand now.
     pub(crate) async fn judge(&self) -> anyhow::Result<(Judgment, Records)> {
         // What is told first may be old when the records are read, and never the other way round.
         let told = self.told().await?;
+        let holds = self.holds().await?;
         let mut records = self.estate.outside.records().await?;
         let by_hand = self.by_hand().clone();
         records
@@ -177,6 +210,7 @@ impl Run {
             courses: &courses,
             records: &records,
             told: &told,
+            holds: &holds,
             stock: &self.stock,
             from_stock_before: self.stock_horizon()?,
         });
@@ -259,6 +293,9 @@ impl Run {
         report.note("orders without an answer", found.unanswered);
         report.note("released once, and whole at the warehouses", found.released);
         report.note("held for a person, or ended", found.held);
+        if !found.held_for.is_empty() {
+            report.note("of them", &found.held_for);
+        }
         report.note("lost", found.lost);
         report.note("released twice", found.released_twice);
         report.note("oversold units", found.oversold_units.to_string());
@@ -274,14 +311,16 @@ impl Run {
                 found.left_to_a_person,
             );
         }
-        report.note("drafts not yet cleared away", found.drafts_left);
+        report.note("drafts left, of orders that are held", found.drafts_held);
+        report.note("drafts left, of others", found.drafts_left);
         report.note("settled after, s", took.as_secs());
         report.violations.extend(found.violations.iter().cloned());
         report.must(found.is_settled(), || {
             format!(
-                "{} orders are neither settled nor held, and {} have no answer",
+                "{} orders are neither settled nor held, {} have no answer, and {} drafts are left in the ERP",
                 found.unsettled.len(),
-                found.unanswered
+                found.unanswered,
+                found.drafts_left
             )
         });
     }
@@ -314,7 +353,7 @@ impl Run {
             report.diagnostics.push(format!(
                 "unanswered {:?} after {} sendings",
                 course.key(),
-                course.attempts
+                course.sendings.len()
             ));
         }
         let acks = self.estate.folder().join("acknowledged.jsonl");

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::{
     binaries::Binaries,
     estate::{Plan, StorePlace},
+    floor::Floor,
     load::Load,
     orders::{Mix, planned},
     report::Report,
@@ -56,6 +57,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
         "the server never crashed: nothing was shown".to_owned()
     });
     run.note(&mut report, &found, took);
+    Floor::ALL.judge(&mut report, &found);
     run.judge_events(&mut report, &records).await?;
     run.finish(&mut report, &found).await;
     Ok(report)

@@ -20,6 +20,9 @@ use crate::{
     binaries::{Binaries, Binary},
     callers::USERS,
     estate::{Plan, StorePlace},
+    events,
+    histories::{FIGURE_LASTS, Histories, Ordered},
+    judge::Key,
     linear::{Found, Operation, What, search},
     orders::{PLENTIFUL, SCARCE, SITE},
     report::Report,
@@ -33,6 +36,9 @@ const STOCK: u32 = 100;
 const PATIENCE: Duration = Duration::from_secs(60);
 const KILL_EVERY: Duration = Duration::from_secs(4);
 const ALL_OVER_WITHIN: Duration = Duration::from_secs(90);
+/// The ERP has all that was ordered by then.
+const ACCEPTED_WITHIN: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(500);
 const EXACTLY_NOT_ENOUGH: What = What::NotEnough { doubled: 0 };
 /// Operations of a broken history that are told.
 const TOLD: usize = 60;
@@ -41,59 +47,17 @@ const SWEPT_WITHIN: SignedDuration = SignedDuration::from_secs(15);
 /// Beside the items of every run.
 const MORE: [&str; 2] = ["SKU-0038", "SKU-0041"];
 
-/// What was done with each item.
-type Histories = BTreeMap<&'static str, History>;
-
-/// What was done with an item.
-#[derive(Debug, Clone, Default)]
-struct History {
-    /// Taken and given back.
-    operations: Vec<Operation>,
-    /// What became an order: when that was asked first, and how many pieces.
-    ordered: Vec<(Timestamp, u32)>,
-}
-
-impl History {
-    /// The same, where a refusal may count an order twice: as our claim, and already in the source's figure. That lasts
-    /// until a figure is read that is newer than the ERP's answer to the order.
-    fn cautious(&self) -> Vec<Operation> {
-        let caution = |operation: &Operation| {
-            let to = operation.to.unwrap_or(Timestamp::MAX);
-            let ordered = self.ordered.iter().filter(|(at, _)| *at <= to);
-            ordered.map(|(_, pieces)| *pieces).sum()
-        };
-        let operations = self.operations.iter();
-        operations
-            .map(|operation| match operation.what {
-                What::NotEnough { .. } => Operation {
-                    what: What::NotEnough {
-                        doubled: caution(operation),
-                    },
-                    ..*operation
-                },
-                _ => *operation,
-            })
-            .collect()
-    }
-}
-
 pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Result<Report> {
     let instances = if options.store == StorePlace::Sqlite {
         1
     } else {
         2
     };
-    let plan = Plan {
-        class: options.class,
-        store: options.store,
-        instances,
-        ..Plan::default()
-    };
     let name = match options.store {
         StorePlace::Sqlite => "reservations sqlite",
         StorePlace::Postgres => "reservations postgres",
     };
-    let run = Arc::new(Run::start(binaries, plan, STOCK).await?);
+    let run = Arc::new(Run::start(binaries, plan(options, instances), STOCK).await?);
     let mut report = Report::new(name, options.seed);
     let items: Vec<&'static str> = PLENTIFUL.into_iter().chain(SCARCE).chain(MORE).collect();
     for item in &items {
@@ -139,15 +103,34 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
             .violations
             .push("a buyer never came to an end".to_owned()),
     }
-    let histories = histories
+    let mut histories = histories
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
+    settle(&run, &mut report, &mut histories).await?;
+    for (item, history) in &mut histories {
+        if let Some(left) = history.left(STOCK) {
+            let found = exactly(&run, &mut report, item, left).await?;
+            history.operations.extend(found);
+        }
+    }
     judge(&run, &mut report, &histories).await?;
     report.note("buyers", BUYERS);
     report.note("instances", instances);
     report.note("kills of process-apis", kills);
     Ok(report)
+}
+
+fn plan(options: &Options, instances: usize) -> Plan {
+    let lasts = format!("{FIGURE_LASTS:#}");
+    let cache = format!("{{ fresh = \"{lasts}\", stale_if_error = \"1h\", entries = 1000 }}");
+    Plan {
+        class: options.class,
+        store: options.store,
+        instances,
+        ..Plan::default()
+    }
+    .with("ORDERWAY_SYSTEM__ERP__MAIN__CACHE__STOCK", cache)
 }
 
 async fn kill(run: &Run, over: &CancellationToken) -> usize {
@@ -162,6 +145,77 @@ async fn kill(run: &Run, over: &CancellationToken) -> usize {
             kills = kills.saturating_add(1);
         }
     }
+}
+
+/// Waits until the ERP has accepted all that was ordered, every reservation is over, and every figure shows that.
+async fn settle(run: &Run, report: &mut Report, histories: &mut Histories) -> anyhow::Result<()> {
+    run.estate.ready().await?;
+    let begun = Instant::now();
+    let open = loop {
+        let feed = events::feed(run).await?;
+        let accepted: BTreeMap<Key, Timestamp> = feed
+            .iter()
+            .filter(|event| event.is("order.accepted"))
+            .map(|event| (event.key(), event.time))
+            .collect();
+        let ordered = histories.values_mut().flat_map(|one| &mut one.ordered);
+        let mut open: usize = 0;
+        for ordered in ordered {
+            ordered.accepted = accepted.get(&ordered.key).copied();
+            open = open.saturating_add(usize::from(ordered.accepted.is_none()));
+        }
+        if open == 0 || begun.elapsed() > ACCEPTED_WITHIN {
+            break open;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    report.note("settled after, s", begun.elapsed().as_secs());
+    report.must(open == 0, || format!("{open} orders were never accepted"));
+    let shown = histories.values().flat_map(|history| {
+        let shown = history.ordered.iter().filter_map(Ordered::shown);
+        shown.chain(history.operations.iter().filter_map(|one| one.to))
+    });
+    let shown = shown.max().unwrap_or(Timestamp::MIN);
+    while run.clock.now() < shown {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// What is left of an item can be reserved, and not a piece more: no caution is left then.
+async fn exactly(
+    run: &Run,
+    report: &mut Report,
+    item: &'static str,
+    left: u32,
+) -> anyhow::Result<Vec<Operation>> {
+    let callers = run.crowd.turn(0)?;
+    let mut operations = Vec::new();
+    for (key, pieces, wanted) in [("left", left, What::Taken), ("more", 1, EXACTLY_NOT_ENOUGH)] {
+        if pieces == 0 {
+            continue;
+        }
+        let line = json!({"item": item, "quantity": {"value": pieces.to_string(), "unit": "EA"}});
+        let (key, body) = (format!("{key}-{item}"), json!({"lines": [line]}));
+        let from = run.clock.now();
+        let answer = persist(callers, "ACME", "/reservations", &key, (None, &body)).await?;
+        let what = match (answer.status.as_u16(), answer.at("/code").as_str()) {
+            (201, _) => What::Taken,
+            (409, "insufficient-stock") => EXACTLY_NOT_ENOUGH,
+            _ => anyhow::bail!("{} {}", answer.status, answer.text),
+        };
+        report.must(what == wanted, || {
+            format!("{item}: {left} of {STOCK} are left, and {pieces} were answered {what:?}")
+        });
+        let to = Some(run.clock.now());
+        operations.push(Operation {
+            from,
+            to,
+            pieces,
+            what,
+        });
+    }
+    Ok(operations)
 }
 
 async fn judge(run: &Run, report: &mut Report, histories: &Histories) -> anyhow::Result<()> {
@@ -383,11 +437,12 @@ impl Buyer {
                     .histories
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
-                histories
-                    .entry(item)
-                    .or_default()
-                    .ordered
-                    .push((from, pieces));
+                histories.entry(item).or_default().ordered.push(Ordered {
+                    key: (account.to_owned(), number),
+                    asked: from,
+                    accepted: None,
+                    pieces,
+                });
                 return Ok(());
             }
         }

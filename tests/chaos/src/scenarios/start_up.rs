@@ -135,19 +135,10 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
 fn plan(class: CreateClass) -> Plan {
     Plan {
         class,
-        // So many at once of so few items.
-        policies: vec![
-            (
-                "max_account_value = \"25000\"",
-                "max_account_value = \"100000000\"",
-            ),
-            (
-                "max_item_quantity = \"1000\"",
-                "max_item_quantity = \"1000000\"",
-            ),
-        ],
         ..Plan::default()
     }
+    // So many at once of so few items.
+    .far_bounds()
     // Nothing is left to do for an original soon.
     .with("ORDERWAY_PROCESS__EFFECTS__GHOST_SWEEP", "[\"1s\"]")
     .usual_times()
@@ -321,6 +312,7 @@ async fn judged(run: &Run) -> anyhow::Result<(Judgment, Records)> {
         courses: &courses,
         records: &records,
         told: &told,
+        holds: &BTreeMap::new(),
         stock: &run.stock,
         from_stock_before: run.stock_horizon()?,
     });

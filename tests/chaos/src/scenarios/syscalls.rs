@@ -14,6 +14,7 @@ use crate::{
     binaries::{Binaries, Binary},
     callers::Said,
     estate::{Layer, Plan, StorePlace},
+    floor::Floor,
     load::{Load, until_settled},
     orders::{Mix, planned},
     report::Report,
@@ -61,6 +62,7 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     }
     let (found, _, took) = run.settle(SETTLED_WITHIN).await?;
     run.note(&mut report, &found, took);
+    Floor::ALL.judge(&mut report, &found);
     run.finish(&mut report, &found).await;
     Ok(report)
 }
@@ -87,11 +89,13 @@ async fn in_order(
         .await;
     let seen = read(&tracer.detach().await?, TRACED, "-wal>");
     let again = run.log.courses();
-    let again = again.iter().map(|course| course.attempts.saturating_sub(1));
+    let again = again
+        .iter()
+        .map(|course| course.sendings.len().saturating_sub(1));
     report.note("orders traced", count);
     report.note("confirmations of the disk", seen.syncs);
     report.note("answers after the disk had confirmed", seen.durable.len());
-    report.note("orders sent again by their buyers", again.sum::<u32>());
+    report.note("orders sent again by their buyers", again.sum::<usize>());
     let first: BTreeSet<&String> = seen.durable.iter().collect();
     report.note(
         "answers to repetitions among them",
