@@ -189,6 +189,9 @@ async fn a_webhook_that_is_asked_for_wrongly_is_none() {
                 (json!({}), 400, "/description", "wrong-type"),
                 (json!(" "), 422, "/description", "invalid-value"),
                 (json!("d".repeat(201)), 422, "/description", "invalid-value"),
+                (json!("two\nlines"), 422, "/description", "invalid-value"),
+                (json!("no\0end"), 422, "/description", "invalid-value"),
+                (json!("\u{1b}[2J"), 422, "/description", "invalid-value"),
             ],
         ),
         (

@@ -10,6 +10,7 @@ use std::{
 };
 
 use reqwest::{Method, RequestBuilder, Response};
+use sandbox::AccountChange;
 use serde_json::{Value, json};
 use tests::{PortalUser, Setup, World, until};
 
@@ -278,7 +279,6 @@ fn assert_whole(events: &[Value], orders: &BTreeSet<String>, account: &str) {
 }
 
 #[tokio::test]
-#[ignore = "does not come to its end on a quiet machine, for a reason not found yet: run it by name"]
 async fn readers_that_are_cut_off_hear_every_event_once_and_in_order() {
     let setup = generous(Setup::default()).with(
         "ORDERWAY_SYSTEM__ERP__MAIN__BUDGET__CALLS_PER_SECOND",
@@ -286,6 +286,13 @@ async fn readers_that_are_cut_off_hear_every_event_once_and_in_order() {
     );
     let world = World::start_with(setup).await.unwrap();
     let (acme, borealis) = buyers(&world).await;
+    // Orders that the ERP has just counted weigh twice until its lag is over: no hold may end this here.
+    let limitless = AccountChange {
+        credit_limit: Some(None),
+        ..AccountChange::default()
+    };
+    let erp = &world.estate.sandbox.erp;
+    erp.set_account("BOREALIS", limitless).unwrap();
     let taken = Arc::new(AtomicUsize::new(0));
     let placing =
         [&acme, &borealis].map(|user| tokio::spawn(order_on_and_on(user.clone(), taken.clone())));

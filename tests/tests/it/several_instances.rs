@@ -24,6 +24,17 @@ async fn world_on(database: &Database) -> anyhow::Result<World> {
     World::start_with(Setup::default().with("ORDERWAY_PROCESS__STORE__URL", &database.url())).await
 }
 
+/// A database that goes last, a world on it, and another instance beside it.
+async fn two_instances(second: Role) -> anyhow::Result<Option<(Database, World, Instance)>> {
+    let Some(server) = needs::postgres() else {
+        return Ok(None);
+    };
+    let database = Database::make(&server).await?;
+    let world = world_on(&database).await?;
+    let second = Instance::start(&world, &database.url(), second).await?;
+    Ok(Some((database, world, second)))
+}
+
 /// Places orders at the instances in turn; answers their ids by purchase order.
 async fn place(
     buyers: &[&PortalUser],
@@ -56,12 +67,9 @@ async fn each_is_released_once(
 
 #[tokio::test]
 async fn two_instances_share_the_work_and_do_none_of_it_twice() -> anyhow::Result<()> {
-    let Some(server) = needs::postgres() else {
+    let Some((_database, world, second)) = two_instances(Role::Whole).await? else {
         return Ok(());
     };
-    let database = Database::make(&server).await?;
-    let world = world_on(&database).await?;
-    let second = Instance::start(&world, &database.url(), Role::Whole).await?;
     let here = world.portal_user("acme-buyer", "ACME")?;
     let there = second.portal_user(&world, "acme-buyer", "ACME")?;
     let placed = place(&[&here, &there], 0..16).await?;
@@ -79,12 +87,9 @@ async fn two_instances_share_the_work_and_do_none_of_it_twice() -> anyhow::Resul
 
 #[tokio::test]
 async fn what_a_killed_instance_had_begun_is_carried_on_by_the_other() -> anyhow::Result<()> {
-    let Some(server) = needs::postgres() else {
+    let Some((_database, world, second)) = two_instances(Role::Whole).await? else {
         return Ok(());
     };
-    let database = Database::make(&server).await?;
-    let world = world_on(&database).await?;
-    let second = Instance::start(&world, &database.url(), Role::Whole).await?;
     let here = world.portal_user("acme-buyer", "ACME")?;
     let there = second.portal_user(&world, "acme-buyer", "ACME")?;
     world.estate.erp_proxy.set_plan(outage(CREATE))?;
@@ -102,12 +107,9 @@ async fn what_a_killed_instance_had_begun_is_carried_on_by_the_other() -> anyhow
 
 #[tokio::test]
 async fn who_waits_at_one_instance_hears_what_the_other_did() -> anyhow::Result<()> {
-    let Some(server) = needs::postgres() else {
+    let Some((_database, world, second)) = two_instances(Role::RequestsOnly).await? else {
         return Ok(());
     };
-    let database = Database::make(&server).await?;
-    let world = world_on(&database).await?;
-    let second = Instance::start(&world, &database.url(), Role::RequestsOnly).await?;
     let there = second.portal_user(&world, "acme-buyer", "ACME")?;
     for number in 0..3 {
         let name = format!("PO-{number}");
@@ -177,12 +179,9 @@ async fn told(world: &World, kind: &str) -> anyhow::Result<usize> {
 
 #[tokio::test]
 async fn news_told_to_both_instances_at_once_are_applied_once() -> anyhow::Result<()> {
-    let Some(server) = needs::postgres() else {
+    let Some((_database, world, second)) = two_instances(Role::Whole).await? else {
         return Ok(());
     };
-    let database = Database::make(&server).await?;
-    let world = world_on(&database).await?;
-    let second = Instance::start(&world, &database.url(), Role::Whole).await?;
     let here = world.portal_user("acme-buyer", "ACME")?;
     let there = second.portal_user(&world, "acme-buyer", "ACME")?;
     let placed = place(&[&here, &there], 0..6).await?;
@@ -250,12 +249,9 @@ async fn read_on(door: &Source, changes: &[Value]) -> anyhow::Result<Vec<usize>>
 
 #[tokio::test]
 async fn a_cursor_that_both_instances_move_moves_once_over_each_change() -> anyhow::Result<()> {
-    let Some(server) = needs::postgres() else {
+    let Some((_database, world, second)) = two_instances(Role::Whole).await? else {
         return Ok(());
     };
-    let database = Database::make(&server).await?;
-    let world = world_on(&database).await?;
-    let second = Instance::start(&world, &database.url(), Role::Whole).await?;
     let here = world.portal_user("acme-buyer", "ACME")?;
     let placed = place(&[&here], 0..6).await?;
     each_is_released_once(&world, &here, &placed).await?;
@@ -276,12 +272,9 @@ async fn a_cursor_that_both_instances_move_moves_once_over_each_change() -> anyh
 
 #[tokio::test]
 async fn what_was_lost_on_the_way_is_asked_for_by_one_of_them() -> anyhow::Result<()> {
-    let Some(server) = needs::postgres() else {
+    let Some((_database, world, second)) = two_instances(Role::Whole).await? else {
         return Ok(());
     };
-    let database = Database::make(&server).await?;
-    let world = world_on(&database).await?;
-    let second = Instance::start(&world, &database.url(), Role::Whole).await?;
     let here = world.portal_user("acme-buyer", "ACME")?;
     let placed = place(&[&here], 0..6).await?;
     each_is_released_once(&world, &here, &placed).await?;
