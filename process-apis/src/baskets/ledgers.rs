@@ -22,6 +22,7 @@ use crate::{
     promise::atp::{self, FreeStock},
     store::{
         CreditKey, CreditLevel, CreditLevelFact, Owner, StockKey, StockPosition, StockSnapshot,
+        StreamKind,
     },
 };
 
@@ -44,7 +45,8 @@ pub(crate) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// What is free of the items at every site, less nothing of what `own` holds.
+    /// What is free of the items at every site, with what `own` holds: a reservation all of it, an order as much as a row
+    /// that is short leaves of it.
     pub(crate) async fn stock(
         &self,
         items: &[ItemNumber],
@@ -70,9 +72,15 @@ impl Question<'_> {
             positions = self.last_known_stock(items, own, positions).await?;
         }
         let (standing, now) = (KindStanding::new(limit, degraded), self.sources.clock.now());
+        let is_reserved = own.is_some_and(|own| own.kind == StreamKind::Reservation);
+        let free = if is_reserved {
+            FreeStock::or_reserved
+        } else {
+            FreeStock::of
+        };
         positions.retain(|row| standing.is_usable(row.as_of, now));
         Ok(Answered {
-            facts: positions.iter().map(FreeStock::of).collect(),
+            facts: positions.iter().map(free).collect(),
             degraded,
         })
     }

@@ -129,17 +129,15 @@ pub struct FreeStep {
 impl FreeStock {
     /// What a ledger row leaves free.
     pub fn of(position: &StockPosition) -> Self {
-        let claimed = position
-            .claimed
-            .iter()
-            .copied()
-            .chain(std::iter::repeat(Decimal::ZERO));
-        let mut row: Vec<Decimal> = position
-            .available
-            .iter()
-            .zip(claimed)
-            .map(|(available, claimed)| available.saturating_sub(claimed))
-            .collect();
+        Self::by_bucket(position, position.free())
+    }
+
+    /// The same for an order that takes over what a reservation holds: that is its own, however short the row is.
+    pub fn or_reserved(position: &StockPosition) -> Self {
+        Self::by_bucket(position, position.free_or_reserved())
+    }
+
+    fn by_bucket(position: &StockPosition, mut row: Vec<Decimal>) -> Self {
         look_ahead(&mut row);
         let mut steps: Vec<FreeStep> = Vec::new();
         for (after, value) in row.iter().enumerate() {
@@ -330,6 +328,7 @@ mod tests {
             first_day: date(2026, 11, 20),
             available: row(available),
             claimed: row(claimed),
+            own: Vec::new(),
         })
     }
 

@@ -45,6 +45,9 @@ pub struct StockPosition {
     pub available: Vec<Decimal>,
     /// What our claims take of each bucket.
     pub claimed: Vec<Decimal>,
+    /// What of that the owner holds for whom the row was read; nothing where it was read for nobody.
+    #[serde(skip)]
+    pub own: Vec<Decimal>,
 }
 
 /// Whose credit: one level of a hierarchy.
@@ -145,13 +148,41 @@ fn split<T>(as_of: Timestamp, lag: SignedDuration, live: Vec<LiveClaim<T>>) -> (
     (counting, covered)
 }
 
+fn add_from(first: Option<usize>, buckets: &mut [Decimal], quantity: Decimal) {
+    let Some(first) = first else { return };
+    for bucket in buckets.iter_mut().skip(first) {
+        *bucket = bucket.saturating_add(quantity);
+    }
+}
+
 impl StockPosition {
-    /// What is left in each bucket; negative where claims exceed what a newer fact offers.
+    /// What is left in each bucket, with what the owner holds; negative where claims exceed what a newer fact offers.
     pub fn free(&self) -> Vec<Decimal> {
-        let pairs = self.available.iter().zip(&self.claimed);
-        pairs
-            .map(|(available, claimed)| available.saturating_sub(*claimed))
+        let buckets = self.buckets();
+        buckets
+            .map(|(left, own)| left.saturating_add(own))
             .collect()
+    }
+
+    /// The same of a reservation that becomes an order: what it holds is its owner's also where the row is short. A row
+    /// is while the source counts an order that still is a claim of ours (DESIGN section 6).
+    pub fn free_or_reserved(&self) -> Vec<Decimal> {
+        let buckets = self.buckets();
+        buckets
+            .map(|(left, own)| left.max(Decimal::ZERO).saturating_add(own))
+            .collect()
+    }
+
+    /// What all claims leave of each bucket, and what the owner's take of it.
+    fn buckets(&self) -> impl Iterator<Item = (Decimal, Decimal)> {
+        let or_none = |row: &'_ [Decimal]| {
+            row.to_vec()
+                .into_iter()
+                .chain(std::iter::repeat(Decimal::ZERO))
+        };
+        let taken = or_none(&self.claimed).zip(or_none(&self.own));
+        let pairs = self.available.iter().zip(taken);
+        pairs.map(|(available, (claimed, own))| (available.saturating_sub(claimed), own))
     }
 
     /// The bucket of a day: before the first it is the first, beyond the last it is the last. None = no bucket at all.
@@ -161,22 +192,30 @@ impl StockPosition {
         Some(usize::try_from(days).unwrap_or(0).min(last))
     }
 
-    /// Whether every bucket from the day on still has the quantity.
-    pub fn fits(&self, day: Date, quantity: Decimal) -> bool {
+    /// Whether every bucket from the day on still has the quantity, or has it back from the same commit: `before` is the
+    /// row as that found it. So what was reserved can be ordered also where the row is short.
+    pub(super) fn fits(&self, day: Date, quantity: Decimal, before: &Self) -> bool {
         let Some(first) = self.bucket(day) else {
             return false;
         };
-        quantity > Decimal::ZERO && self.free().iter().skip(first).all(|free| *free >= quantity)
+        let most = self.available.iter().zip(&before.claimed);
+        let most = most.map(|(available, claimed)| available.max(claimed));
+        let mut buckets = most.zip(&self.claimed).skip(first);
+        quantity > Decimal::ZERO
+            && buckets.all(|(most, claimed)| claimed.saturating_add(quantity) <= *most)
     }
 
     /// Takes the quantity out of every bucket from the day on; a negative one gives it back.
     pub(super) fn take(&mut self, day: Date, quantity: Decimal) {
-        let Some(first) = self.bucket(day) else {
-            return;
-        };
-        for claimed in self.claimed.iter_mut().skip(first) {
-            *claimed = claimed.saturating_add(quantity);
-        }
+        let first = self.bucket(day);
+        add_from(first, &mut self.claimed, quantity);
+    }
+
+    /// Tells what the owner for whom it is read holds of it.
+    pub(super) fn hold(&mut self, day: Date, quantity: Decimal) {
+        let first = self.bucket(day);
+        self.own.resize(self.available.len(), Decimal::ZERO);
+        add_from(first, &mut self.own, quantity);
     }
 
     /// The row after a fact; None = the fact is not newer and changes nothing. Claims move with their days: one whose
@@ -196,6 +235,7 @@ impl StockPosition {
             first_day: fact.first_day,
             available: fact.available.clone(),
             claimed: vec![Decimal::ZERO; fact.available.len()],
+            own: Vec::new(),
         };
         for claim in counting {
             row.take(claim.day, claim.quantity);
@@ -290,6 +330,10 @@ mod tests {
             .row
     }
 
+    fn fits(row: &StockPosition, number: i8, quantity: i64) -> bool {
+        row.fits(day(number), Decimal::from(quantity), row)
+    }
+
     fn claim(
         id: i64,
         number: i8,
@@ -311,7 +355,7 @@ mod tests {
     #[test]
     fn a_cached_figure_is_right_before_during_and_after_the_source_takes_the_order() {
         let mut row = install(None, &fact("12:00:00", &[100]), &[]);
-        assert!(row.fits(day(0), Decimal::from(30)));
+        assert!(fits(&row, 0, 30));
         row.take(day(0), Decimal::from(30));
         assert_eq!(row.free(), decimals(&[70]));
 
@@ -351,7 +395,7 @@ mod tests {
         );
         let mut try_claim = |number: i8, quantity: i64| {
             let quantity = Decimal::from(quantity);
-            let fits = row.fits(day(number), quantity);
+            let fits = row.fits(day(number), quantity, &row);
             if fits {
                 row.take(day(number), quantity);
             }
@@ -380,10 +424,10 @@ mod tests {
             [-3, 0, 2, 99].map(|number| row.bucket(day(number))),
             [Some(0), Some(0), Some(2), Some(2)]
         );
-        assert!(row.fits(day(99), Decimal::from(20)) && !row.fits(day(-3), Decimal::from(6)));
-        assert!(!row.fits(day(0), Decimal::ZERO) && !row.fits(day(0), Decimal::from(-1)));
+        assert!(fits(&row, 99, 20) && !fits(&row, -3, 6));
+        assert!(!fits(&row, 0, 0) && !fits(&row, 0, -1));
         assert!(
-            !install(None, &fact("12:00:00", &[]), &[]).fits(day(0), Decimal::ONE),
+            !fits(&install(None, &fact("12:00:00", &[]), &[]), 0, 1),
             "no bucket, no stock"
         );
     }

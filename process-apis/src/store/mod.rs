@@ -345,11 +345,11 @@ pub trait Store: Send + Sync + 'static {
         &self,
         snapshots: Vec<StockSnapshot>,
     ) -> Result<Vec<StockPosition>, StoreError>;
-    /// The position of each key that has one, less what its owner `except` holds.
+    /// The position of each key that has one, and what `own` holds of it.
     async fn stock(
         &self,
         keys: &[StockKey],
-        except: Option<Owner>,
+        own: Option<Owner>,
     ) -> Result<Vec<StockPosition>, StoreError>;
     /// Installs newer credit facts, and answers each level as it is now.
     async fn install_credit(

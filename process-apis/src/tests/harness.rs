@@ -26,6 +26,7 @@ use crate::{
     effects::worker::Worker,
     events, exceptions, orders,
     policy::Policies,
+    promise,
     state::AppState,
     store::Store,
 };
@@ -177,6 +178,7 @@ impl Layer {
         let routes = orders::router()
             .merge(exceptions::router())
             .merge(events::router())
+            .merge(promise::router())
             .merge(events::webhooks::router());
         let (app, _contract) = routes.with_state(state.clone()).split_for_parts();
         Self {

@@ -3,6 +3,7 @@
 use canonical_model::{DocumentId, capabilities::CreateClass, erp_order::ErpOrderState};
 use futures_util::{FutureExt, future::join_all};
 use serde_json::json;
+use service_runtime::context::CallContext;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -406,4 +407,57 @@ async fn an_order_from_a_document_owes_its_partner_an_acknowledgment() {
     );
     assert_eq!(context["order"]["sales_order_number"], "1");
     assert_eq!(owed.answers, Some(id));
+}
+
+/// The source counts the order of 60 before it may be left out of our claims: what is reserved is not less for it.
+#[tokio::test]
+async fn an_order_has_what_was_reserved_for_it_while_another_counts_twice() {
+    let layer = Layer::new(CreateClass::Staged);
+    layer
+        .erp
+        .inner
+        .world()
+        .stock
+        .retain(|row| row.item.as_str() != "SKU-1" || row.site == stock_key().site);
+    let reserves = CallContext {
+        scopes: vec!["reservations:write".to_owned()],
+        ..buyer(&["A"])
+    };
+    let reserved = layer
+        .post(
+            &reserves,
+            "/v1/reservations",
+            &[("idempotency-key", "r")],
+            &json!({"account": "A", "lines": order("", "SKU-1", "40")["lines"]}),
+        )
+        .await;
+    assert_eq!(reserved.status, 201, "{reserved:?}");
+    let other = layer.place("k1", &order("PO-1", "SKU-1", "60")).await;
+    layer.until(&other.id(), "released").await;
+    for row in &mut layer.erp.inner.world().stock {
+        row.on_hand -= rust_decimal::Decimal::from(60);
+        row.as_of = layer.state.clock.now();
+    }
+    let mut body = order("PO-2", "SKU-1", "40");
+    body["reservation_id"] = reserved.body["reservation_id"].clone();
+    let placed = layer.place("k2", &body).await;
+    assert_eq!(placed.status, 202, "{placed:?}");
+    let schedule = async |placed: &super::harness::Reply| {
+        let path = format!("/v1/orders/{}", placed.id());
+        layer.get(&clerk(), &path).await.body["lines"][0]["schedule"].clone()
+    };
+    let parts = schedule(&placed).await;
+    assert_eq!(parts.as_array().map(Vec::len), Some(1), "{parts}");
+    assert_eq!(
+        (&parts[0]["cover"], &parts[0]["quantity"]["value"]),
+        (&json!("stock"), &json!("40"))
+    );
+    let position = layer.state.store.stock(&[stock_key()], None).await.unwrap();
+    assert_eq!(
+        (position[0].available[0], position[0].claimed[0]),
+        (40.into(), 100.into())
+    );
+    let more = layer.place("k3", &order("PO-3", "SKU-1", "1")).await;
+    let cover = schedule(&more).await[0]["cover"].clone();
+    assert_eq!(cover, "lead_time", "nobody else has of it: {more:?}");
 }

@@ -33,6 +33,8 @@ pub(crate) struct History {
 pub(crate) struct Ordered {
     /// Account and number of the order.
     pub(crate) key: Key,
+    /// Its id.
+    pub(crate) id: String,
     /// When it was asked first.
     pub(crate) asked: Timestamp,
     /// When it was accepted; None = it is not known.
@@ -101,6 +103,7 @@ mod tests {
             ],
             ordered: vec![Ordered {
                 key: ("ACME".to_owned(), "R-1".to_owned()),
+                id: String::new(),
                 asked: at(10),
                 accepted: accepted.map(at),
                 pieces: 60,

@@ -195,10 +195,10 @@ impl Store for PostgresStore {
     async fn stock(
         &self,
         keys: &[StockKey],
-        except: Option<Owner>,
+        own: Option<Owner>,
     ) -> Result<Vec<StockPosition>, StoreError> {
         self.server
-            .read(|| stock::positions(&self.pool, keys, except))
+            .read(|| stock::positions(&self.pool, keys, own))
             .await
     }
 

@@ -70,11 +70,11 @@ fn given_fact(fact: &StockSnapshot) -> Value {
     })
 }
 
-/// Positions of the keys that have one, less what the owner holds.
+/// Positions of the keys that have one, and what the owner holds of them.
 pub(super) async fn positions(
     pool: &PgPool,
     keys: &[StockKey],
-    except: Option<Owner>,
+    own: Option<Owner>,
 ) -> Result<Vec<StockPosition>, StoreError> {
     let column = |text: fn(&StockKey) -> &str| -> Vec<String> {
         keys.iter().map(|key| text(key).to_owned()).collect()
@@ -95,19 +95,19 @@ pub(super) async fn positions(
     .bind(column(|key| key.company.as_str()))
     .bind(column(|key| key.item.as_str()))
     .bind(column(|key| key.site.as_str()))
-    .bind(except.map(|owner| owner.id))
-    .bind(except.map(|owner| word(&owner.kind)).transpose()?)
+    .bind(own.map(|owner| owner.id))
+    .bind(own.map(|owner| word(&owner.kind)).transpose()?)
     .fetch_all(pool)
     .await?;
-    rows.iter().map(read_without_own).collect()
+    rows.iter().map(read_with_own).collect()
 }
 
-fn read_without_own(row: &PgRow) -> Result<StockPosition, StoreError> {
+fn read_with_own(row: &PgRow) -> Result<StockPosition, StoreError> {
     let mut position = read_position(row)?;
     let days: Vec<String> = row.try_get("days")?;
     let quantities: Vec<Decimal> = row.try_get("quantities")?;
     for (day, quantity) in days.iter().zip(quantities) {
-        position.take(day.parse().map_err(failed)?, -quantity);
+        position.hold(day.parse().map_err(failed)?, quantity);
     }
     Ok(position)
 }
@@ -124,5 +124,6 @@ fn read_position(row: &PgRow) -> Result<StockPosition, StoreError> {
         first_day: row.parsed("first_day")?,
         available: row.try_get("available")?,
         claimed: row.try_get("claimed")?,
+        own: Vec::new(),
     })
 }

@@ -65,9 +65,7 @@ fn apply(connection: &Connection, commit: &Commit) -> Result<Committed, StoreErr
     for change in &commit.subscriptions {
         subscriptions::apply(connection, cause, change)?;
     }
-    for movement in &commit.stock {
-        stock::apply(connection, movement)?;
-    }
+    stock::apply(connection, &commit.stock)?;
     for movement in &commit.credit {
         credit::apply(connection, movement)?;
     }

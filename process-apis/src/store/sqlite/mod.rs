@@ -167,11 +167,11 @@ impl Store for SqliteStore {
     async fn stock(
         &self,
         keys: &[StockKey],
-        except: Option<Owner>,
+        own: Option<Owner>,
     ) -> Result<Vec<StockPosition>, StoreError> {
         let keys = keys.to_vec();
         self.readers
-            .run(move |connection| stock::positions(connection, &keys, except))
+            .run(move |connection| stock::positions(connection, &keys, own))
             .await
     }
 

@@ -1,5 +1,7 @@
 //! The rows of the stock ledger. One writer applies movements in the order given; that alone keeps two claims apart.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -18,18 +20,38 @@ struct Movement {
     takes: DayQuantity,
 }
 
-pub(super) fn apply(connection: &Connection, movement: &StockMovement) -> Result<(), StoreError> {
-    match movement {
-        StockMovement::Claim(claim) => take(connection, claim),
-        StockMovement::Release { owner, line } => release(connection, *owner, *line),
-        StockMovement::Confirm { owner, at } => confirm(connection, *owner, *at),
+/// The movements of a commit, in their order.
+pub(super) fn apply(
+    connection: &Connection,
+    movements: &[StockMovement],
+) -> Result<(), StoreError> {
+    let mut before = BTreeMap::new();
+    for movement in movements {
+        if let StockMovement::Claim(StockClaim { key, .. }) = movement
+            && !before.contains_key(key)
+            && let Some(row) = position(connection, key)?
+        {
+            before.insert(key.clone(), row);
+        }
     }
+    for movement in movements {
+        match movement {
+            StockMovement::Claim(claim) => take(connection, claim, before.get(&claim.key))?,
+            StockMovement::Release { owner, line } => release(connection, *owner, *line)?,
+            StockMovement::Confirm { owner, at } => confirm(connection, *owner, *at)?,
+        }
+    }
+    Ok(())
 }
 
-fn take(connection: &Connection, claim: &StockClaim) -> Result<(), StoreError> {
+fn take(
+    connection: &Connection,
+    claim: &StockClaim,
+    before: Option<&StockPosition>,
+) -> Result<(), StoreError> {
     let short = || StoreError::StockShort(claim.key.clone());
     let mut position = position(connection, &claim.key)?.ok_or_else(short)?;
-    if !position.fits(claim.day, claim.quantity) {
+    if !before.is_some_and(|before| position.fits(claim.day, claim.quantity, before)) {
         return Err(short());
     }
     position.take(claim.day, claim.quantity);
@@ -182,18 +204,18 @@ pub(super) fn unless_newer(
     Ok(Some(known))
 }
 
-/// Positions of the keys that have one, less what the owner holds.
+/// Positions of the keys that have one, and what the owner holds of them.
 pub(super) fn positions(
     connection: &Connection,
     keys: &[StockKey],
-    except: Option<Owner>,
+    own: Option<Owner>,
 ) -> Result<Vec<StockPosition>, StoreError> {
-    let own = except.map_or_else(|| Ok(Vec::new()), |owner| held_by(connection, owner, None))?;
+    let own = own.map_or_else(|| Ok(Vec::new()), |owner| held_by(connection, owner, None))?;
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         if let Some(mut row) = position(connection, key)? {
             for movement in own.iter().filter(|movement| movement.key == *key) {
-                row.take(movement.takes.day, -movement.takes.quantity);
+                row.hold(movement.takes.day, movement.takes.quantity);
             }
             found.push(row);
         }
@@ -225,6 +247,7 @@ fn read_position(row: &Row<'_>, key: &StockKey) -> rusqlite::Result<StockPositio
         first_day,
         available,
         claimed,
+        own: Vec::new(),
     })
 }
 

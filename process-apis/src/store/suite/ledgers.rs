@@ -215,6 +215,43 @@ pub(in super::super) async fn a_release_comes_before_the_claim_that_needs_it(sto
     assert_eq!(free(&store).await, decimals(&[10]));
 }
 
+/// A reservation becomes an order while another order counts twice: as a claim, and in the source's figure.
+pub(in super::super) async fn what_a_commit_gives_back_it_may_take_of_a_row_that_is_short(
+    store: Shared,
+) {
+    install(&store, 0, &[100, 100]).await;
+    assert!(take(&store, claim(owner(1), 1, 40)).await);
+    assert!(take(&store, claim(owner(2), 0, 60)).await);
+    install(&store, 11, &[40, 40]).await;
+    assert_eq!(free(&store).await, decimals(&[-20, -60]));
+    let of_owner = store.stock(&[stock_key()], Some(owner(1))).await.unwrap();
+    assert_eq!(of_owner[0].own, decimals(&[0, 40]));
+    let release = || StockMovement::Release {
+        owner: owner(1),
+        line: None,
+    };
+    for (day, quantity) in [(1, 41), (0, 40), (0, 1)] {
+        let commit = Commit {
+            stock: vec![release(), claim(owner(3), day, quantity)],
+            ..empty(12)
+        };
+        let refused = store.commit(commit).await;
+        assert!(
+            matches!(&refused, Err(StoreError::StockShort(key)) if *key == stock_key()),
+            "{quantity} from day {day}: {refused:?}"
+        );
+        assert_eq!(free(&store).await, decimals(&[-20, -60]));
+    }
+    assert!(!take(&store, claim(owner(4), 1, 1)).await);
+    let moved = vec![release(), claim(owner(3), 1, 40)];
+    let commit = Commit {
+        stock: moved,
+        ..empty(13)
+    };
+    store.commit(commit).await.unwrap();
+    assert_eq!(free(&store).await, decimals(&[-20, -60]));
+}
+
 pub(in super::super) async fn a_late_confirmation_ends_the_claim_at_once(store: Shared) {
     install(&store, 0, &[100]).await;
     assert!(take(&store, claim(owner(1), 0, 30)).await);

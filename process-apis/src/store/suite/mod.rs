@@ -47,7 +47,8 @@ macro_rules! store_suite {
             ledgers: stock_is_right_before_during_and_after_the_confirmation, a_claim_on_a_future_receipt,
                 a_parent_s_credit_is_not_taken_twice, a_hundred_units_go_to_a_hundred_claims,
                 a_parent_s_last_credit_goes_to_so_many_and_no_more,
-                a_release_comes_before_the_claim_that_needs_it, a_late_confirmation_ends_the_claim_at_once,
+                a_release_comes_before_the_claim_that_needs_it,
+                what_a_commit_gives_back_it_may_take_of_a_row_that_is_short, a_late_confirmation_ends_the_claim_at_once,
                 a_forced_claim_is_taken_whatever_the_limit, a_failed_claim_leaves_nothing;
             bounds: concurrent_claims_never_pass_a_bound, what_an_owner_took_is_given_back_once,
                 a_reached_bound_leaves_nothing_of_the_commit, sums_are_of_one_company_and_by_name;

@@ -262,6 +262,13 @@ async fn judge(run: &Run, report: &mut Report, histories: &Histories) -> anyhow:
     report.must(refused > 0, || {
         "nobody wanted more than there was: the run tried nothing".to_owned()
     });
+    let mut otherwise: usize = 0;
+    for ordered in histories.values().flat_map(|history| &history.ordered) {
+        otherwise = otherwise.saturating_add(usize::from(!is_from_stock(run, ordered).await?));
+    }
+    report.must(otherwise == 0, || {
+        format!("{otherwise} orders were reserved, and promised otherwise than from stock")
+    });
     let records = run.estate.outside.records().await?;
     for item in histories.keys() {
         let sold: rust_decimal::Decimal = records
@@ -278,6 +285,20 @@ async fn judge(run: &Run, report: &mut Report, histories: &Histories) -> anyhow:
     }
     report.note("orders in the ERP", records.orders.len());
     Ok(())
+}
+
+/// Whether all of an order that was reserved is promised from stock.
+async fn is_from_stock(run: &Run, ordered: &Ordered) -> anyhow::Result<bool> {
+    let path = format!("/orders/{}", ordered.id);
+    let seen = run.crowd.turn(0)?.get(&ordered.key.0, &path).await?;
+    anyhow::ensure!(seen.status.is_success(), "{} {}", seen.status, seen.text);
+    let body = seen.json();
+    let parts = body.pointer("/lines/0/schedule").and_then(Value::as_array);
+    Ok(parts.is_some_and(|parts| {
+        parts
+            .iter()
+            .all(|part| part.get("cover").and_then(Value::as_str) == Some("stock"))
+    }))
 }
 
 /// A reservation that a buyer holds.
@@ -439,6 +460,7 @@ impl Buyer {
                     .unwrap_or_else(PoisonError::into_inner);
                 histories.entry(item).or_default().ordered.push(Ordered {
                     key: (account.to_owned(), number),
+                    id: answer.at("/order_id"),
                     asked: from,
                     accepted: None,
                     pieces,
