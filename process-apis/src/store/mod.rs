@@ -49,7 +49,6 @@ pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPositio
 pub use moving::{Moved, move_store};
 pub use news::{CursorMove, DISMISSED_NEWS_KEPT, ParkChange, ParkStage, ParkStageWord, ParkedNews};
 pub use retention::{Kept, Outdated};
-
 pub use subscription::{
     DEAD_LETTERS_KEPT, DeliveryDetail, DeliveryFilter, DeliveryRow, DeliveryState,
     LeasedSubscription, SealedSecret, SubscriptionChange, SubscriptionFilter, SubscriptionHealth,
@@ -63,6 +62,10 @@ pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// Until when an effect waits that is woken rather than due.
 pub const PARKED: Timestamp = Timestamp::constant(7_258_118_400, 0);
+
+/// So many positions of the feed are passed over when the store is set back: readers that have come further than it goes
+/// on where they are, and none of their positions is given to another event.
+pub const SET_BACK_LEAP: i64 = 1_000_000_000;
 
 /// Why a commit, or a read, did not happen. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -537,7 +540,8 @@ pub trait Store: Send + Sync + 'static {
     async fn outdated(&self, kept: Kept) -> Result<Vec<Outdated>, StoreError>;
     /// Removes a share of what is no longer kept; answers how many rows. Call it again while it answers more than 0.
     async fn forget(&self, kept: Kept, limit: u16) -> Result<u64, StoreError>;
-    /// Notes that the store was set back to an earlier state: what was done outside for older orders is in doubt.
+    /// Notes that the store was set back to an earlier state: what was done outside for older orders is in doubt. New
+    /// events have positions [`SET_BACK_LEAP`] on, beyond all that readers may have got of what is not there any more.
     async fn set_back(&self, at: Timestamp) -> Result<(), StoreError>;
     /// Whether it can be written to.
     async fn check(&self) -> Result<(), StoreError>;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     super::{
         AttemptStart, Backlog, EffectChange, EffectOutcome, LeasedEffect, PARKED, Parked,
-        StoreError, as_written,
+        SET_BACK_LEAP, StoreError, as_written,
     },
     commit::Parts,
     value::{Columns as _, json, nanoseconds},
@@ -123,13 +123,16 @@ fn read_leased(row: &PgRow) -> Result<LeasedEffect, StoreError> {
     })
 }
 
-/// Notes that the store was set back.
+/// Notes that the store was set back, and leaves the positions behind that readers may have of what is not there any more.
 pub(super) async fn set_back(pool: &PgPool, at: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO set_back (id, at) VALUES (1, $1)
-         ON CONFLICT (id) DO UPDATE SET at = greatest(set_back.at, excluded.at)",
+        "WITH noted AS (
+            INSERT INTO set_back (id, at) VALUES (1, $1)
+            ON CONFLICT (id) DO UPDATE SET at = greatest(set_back.at, excluded.at))
+         UPDATE sequencer SET position = position + $2",
     )
     .bind(nanoseconds(at))
+    .bind(SET_BACK_LEAP)
     .execute(pool)
     .await?;
     Ok(())

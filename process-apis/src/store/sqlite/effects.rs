@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{
         AttemptStart, Backlog, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
-        Parked, StoreError, as_written,
+        Parked, SET_BACK_LEAP, StoreError, as_written,
     },
     value::{At, Id, Json, broken, list},
 };
@@ -237,12 +237,22 @@ fn read_candidate(row: &Row<'_>, until: Timestamp) -> rusqlite::Result<Candidate
     })
 }
 
-/// Notes that the store was set back.
+/// Notes that the store was set back, and leaves the positions behind that readers may have of what is not there any more.
 pub(super) fn set_back(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
     connection.execute(
         "INSERT INTO set_back (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at)",
         [At(at)],
     )?;
+    let leaps = connection.execute(
+        "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = 'event'",
+        [SET_BACK_LEAP],
+    )?;
+    if leaps == 0 {
+        connection.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?1)",
+            [SET_BACK_LEAP],
+        )?;
+    }
     Ok(())
 }
 

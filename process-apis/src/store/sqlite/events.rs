@@ -10,8 +10,11 @@ use super::{
 };
 
 pub(super) fn newest_position(connection: &Connection) -> Result<u64, StoreError> {
-    let newest: Option<i64> =
-        connection.query_row("SELECT max(position) FROM event", (), |row| row.get(0))?;
+    let newest: Option<i64> = connection.query_row(
+        "SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'",
+        (),
+        |row| row.get(0),
+    )?;
     Ok(newest.map_or(0, count))
 }
 

@@ -40,6 +40,7 @@ macro_rules! store_suite {
             streams: a_stream_moves_by_its_expected_version, an_idempotency_key_has_one_answer,
                 of_racing_orders_one_has_the_purchase_order, a_freed_purchase_order_can_be_used_again,
                 orders_are_listed_newest_first_within_their_filters, the_feed_is_in_order, the_feed_is_filtered,
+                no_position_is_given_again_after_the_store_was_set_back,
                 the_feed_wakes_who_waits, one_failing_commit_does_not_spoil_others,
                 facts_of_decisions_come_back_as_they_were,
                 a_decision_that_is_there_already_is_no_contention, expired_reservations_are_found_oldest_first, held_reservations_are_of_one_account,

@@ -12,7 +12,7 @@ use tokio::{task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    super::{Commit, EventFilter, OrderFilter, StoreError, StreamKind},
+    super::{Commit, EventFilter, OrderFilter, SET_BACK_LEAP, StoreError, StreamKind},
     Shared, account, answer, at, audit, company, empty, event, held, order, order_change,
     reservation,
     retention::{decided, only},
@@ -294,6 +294,31 @@ pub(in super::super) async fn the_feed_is_in_order(store: Shared) {
         (newest.account.clone(), &newest.data),
         (Some(account("A-1")), &json!({"what": "order.released"}))
     );
+}
+
+pub(in super::super) async fn no_position_is_given_again_after_the_store_was_set_back(
+    store: Shared,
+) {
+    store.set_back(at(1)).await.unwrap();
+    let leap = u64::try_from(SET_BACK_LEAP).unwrap();
+    feed(&store).await;
+    in_the_feed(&store, leap + 4).await;
+    let after = |after| EventFilter {
+        after,
+        limit: 100,
+        ..EventFilter::default()
+    };
+    let events = store.events(after(leap)).await.unwrap();
+    assert_eq!(events.len(), 4, "also where there was no event before");
+    let last = events[3].position;
+    store.set_back(at(9)).await.unwrap();
+    store
+        .commit(order(Uuid::now_v7(), 0, "PO-9"))
+        .await
+        .unwrap();
+    in_the_feed(&store, last + leap + 1).await;
+    let later = store.events(after(last)).await.unwrap();
+    assert!(!later.is_empty() && later.iter().all(|event| event.position > last + leap));
 }
 
 pub(in super::super) async fn the_feed_is_filtered(store: Shared) {
