@@ -42,7 +42,7 @@ pub struct CreateErpOrder {
 pub struct ErpOrderLine {
     /// Its number in the ERP's order, from 1.
     pub line: u32,
-    /// The order line it is part of.
+    /// The order line it is part of; 0 = none of ours: somebody entered it in the ERP.
     pub order_line: u32,
     /// What.
     pub item: ItemNumber,

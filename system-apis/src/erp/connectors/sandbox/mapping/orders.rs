@@ -61,7 +61,11 @@ fn order_line(
     };
     Ok(ErpOrderLine {
         line: of.parse("POSNR", &item.posnr)?,
-        order_line: of.parse("POSEX", &item.posex)?,
+        // Who enters a line in the ERP by hand names none of ours.
+        order_line: match item.posex.trim() {
+            "" => 0,
+            posex => of.parse("POSEX", posex)?,
+        },
         item: of.parse("MATNR", &item.matnr)?,
         quantity: Quantity::new(of.count("KWMENG", &item.kwmeng)?, unit),
         unit_price: UnitPrice {
