@@ -62,6 +62,9 @@ enum Command {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    // Data file and backups hold all orders and prices.
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let directory = arguments.config_dir.as_deref();
     let read = || -> Result<(Config, Policies), ConfigError> {
         Ok((

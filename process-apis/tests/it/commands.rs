@@ -1,6 +1,6 @@
 //! Replay, backup and restore of a store that a process works on.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::support::{Serving, run, text};
 
@@ -68,6 +68,10 @@ async fn a_store_at_work_is_replayed_and_backed_up_and_comes_back() {
     let kept = fs::read_dir(folder).unwrap().flatten();
     let kept = kept.filter(|file| file.file_name().to_string_lossy().contains(".before-"));
     assert!(kept.count() > 0, "the file before is kept");
+    for file in fs::read_dir(folder).unwrap().flatten() {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "nobody else reads {file:?}");
+    }
     assert_eq!(Serving::start(folder).await.status("/readyz"), Some(200));
 }
 
