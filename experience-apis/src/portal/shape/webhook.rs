@@ -16,7 +16,7 @@ pub struct WebhookRequest {
     /// Where events are posted to: an https URL of a public host.
     #[schema(max_length = 2048)]
     pub url: String,
-    /// Which types of event: `order.shipped`, its full name, or `order.*`; absent or empty = all.
+    /// Which types of event: `order.shipped`, its full name, `order.*` or `*`; absent or empty = all.
     #[serde(default)]
     #[schema(max_items = 20)]
     pub types: Vec<String>,
