@@ -19,27 +19,25 @@ END $$;
 -- Applies the movements in the order given.
 CREATE OR REPLACE FUNCTION commit_stock(cause jsonb, given jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    before stock[];
     m record;
 BEGIN
     PERFORM lock_stock(given);
-    -- The rows as this commit finds them: nobody else changes them any more.
-    SELECT array_agg(s) INTO before FROM stock AS s WHERE (s.company, s.item, s.site) IN (
-        SELECT n.company, n.item, n.site
-        FROM jsonb_to_recordset(given) AS n (movement text, company text, item text, site text)
-        WHERE n.movement = 'claim');
-    FOR m IN SELECT * FROM jsonb_to_recordset(given) AS n (
-        movement text, company text, item text, site text, owner_kind text, owner_id uuid, line integer, day date,
-        quantity numeric, at bigint)
+    -- Read at once, and so with the rows as this commit finds them. No commit both claims and confirms: what a
+    -- confirmation ends is not given back.
+    FOR m IN
+        SELECT n.*, s.claimed AS before
+        FROM ROWS FROM (jsonb_to_recordset(given) AS (
+            movement text, company text, item text, site text, owner_kind text, owner_id uuid, line integer, day date,
+            quantity numeric, at bigint)) WITH ORDINALITY AS n
+        LEFT JOIN stock AS s USING (company, item, site)
+        ORDER BY n.ordinality
     LOOP
         CASE m.movement
         WHEN 'claim' THEN
             UPDATE stock AS s SET claimed = stock_taken(
                 s.claimed, stock_bucket(s.first_day, cardinality(s.claimed), m.day), m.quantity)
-            FROM unnest(before) AS b
             WHERE (s.company, s.item, s.site) = (m.company, m.item, m.site)
-                AND (b.company, b.item, b.site) = (m.company, m.item, m.site)
-                AND stock_fits(s.available, s.claimed, b.claimed,
+                AND stock_fits(s.available, s.claimed, m.before,
                     stock_bucket(s.first_day, cardinality(s.available), m.day), m.quantity);
             IF NOT FOUND THEN
                 PERFORM refuse('stock_short',

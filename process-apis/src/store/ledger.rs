@@ -148,6 +148,10 @@ fn split<T>(as_of: Timestamp, lag: SignedDuration, live: Vec<LiveClaim<T>>) -> (
     (counting, covered)
 }
 
+fn or_none(row: &[Decimal]) -> impl Iterator<Item = Decimal> {
+    row.iter().copied().chain(std::iter::repeat(Decimal::ZERO))
+}
+
 fn add_from(first: Option<usize>, buckets: &mut [Decimal], quantity: Decimal) {
     let Some(first) = first else { return };
     for bucket in buckets.iter_mut().skip(first) {
@@ -165,7 +169,8 @@ impl StockPosition {
     }
 
     /// The same of a reservation that becomes an order: what it holds is its owner's also where the row is short. A row
-    /// is while the source counts an order that still is a claim of ours (DESIGN section 6).
+    /// is while the source counts an order that still is a claim of ours (DESIGN section 6), and where a figure has fallen
+    /// since: the warehouse tells then what cannot be had, as of every order.
     pub fn free_or_reserved(&self) -> Vec<Decimal> {
         let buckets = self.buckets();
         buckets
@@ -175,11 +180,6 @@ impl StockPosition {
 
     /// What all claims leave of each bucket, and what the owner's take of it.
     fn buckets(&self) -> impl Iterator<Item = (Decimal, Decimal)> {
-        let or_none = |row: &'_ [Decimal]| {
-            row.to_vec()
-                .into_iter()
-                .chain(std::iter::repeat(Decimal::ZERO))
-        };
         let taken = or_none(&self.claimed).zip(or_none(&self.own));
         let pairs = self.available.iter().zip(taken);
         pairs.map(|(available, (claimed, own))| (available.saturating_sub(claimed), own))
@@ -193,7 +193,8 @@ impl StockPosition {
     }
 
     /// Whether every bucket from the day on still has the quantity, or has it back from the same commit: `before` is the
-    /// row as that found it. So what was reserved can be ordered also where the row is short.
+    /// row as that found it. So what was reserved can be ordered also where the row is short. No commit both claims and
+    /// confirms: what a confirmation ends is not given back.
     pub(super) fn fits(&self, day: Date, quantity: Decimal, before: &Self) -> bool {
         let Some(first) = self.bucket(day) else {
             return false;

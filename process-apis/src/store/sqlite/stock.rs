@@ -25,15 +25,7 @@ pub(super) fn apply(
     connection: &Connection,
     movements: &[StockMovement],
 ) -> Result<(), StoreError> {
-    let mut before = BTreeMap::new();
-    for movement in movements {
-        if let StockMovement::Claim(StockClaim { key, .. }) = movement
-            && !before.contains_key(key)
-            && let Some(row) = position(connection, key)?
-        {
-            before.insert(key.clone(), row);
-        }
-    }
+    let before = found(connection, movements)?;
     for movement in movements {
         match movement {
             StockMovement::Claim(claim) => take(connection, claim, before.get(&claim.key))?,
@@ -44,6 +36,27 @@ pub(super) fn apply(
     Ok(())
 }
 
+/// The rows of the claims as the commit finds them, where it gives something back.
+fn found(
+    connection: &Connection,
+    movements: &[StockMovement],
+) -> Result<BTreeMap<StockKey, StockPosition>, StoreError> {
+    let mut found = BTreeMap::new();
+    let gives_back = |movement: &StockMovement| matches!(movement, StockMovement::Release { .. });
+    if !movements.iter().any(gives_back) {
+        return Ok(found);
+    }
+    for movement in movements {
+        if let StockMovement::Claim(StockClaim { key, .. }) = movement
+            && !found.contains_key(key)
+            && let Some(row) = position(connection, key)?
+        {
+            found.insert(key.clone(), row);
+        }
+    }
+    Ok(found)
+}
+
 fn take(
     connection: &Connection,
     claim: &StockClaim,
@@ -51,7 +64,7 @@ fn take(
 ) -> Result<(), StoreError> {
     let short = || StoreError::StockShort(claim.key.clone());
     let mut position = position(connection, &claim.key)?.ok_or_else(short)?;
-    if !before.is_some_and(|before| position.fits(claim.day, claim.quantity, before)) {
+    if !position.fits(claim.day, claim.quantity, before.unwrap_or(&position)) {
         return Err(short());
     }
     position.take(claim.day, claim.quantity);

@@ -295,9 +295,10 @@ async fn is_from_stock(run: &Run, ordered: &Ordered) -> anyhow::Result<bool> {
     let body = seen.json();
     let parts = body.pointer("/lines/0/schedule").and_then(Value::as_array);
     Ok(parts.is_some_and(|parts| {
-        parts
-            .iter()
-            .all(|part| part.get("cover").and_then(Value::as_str) == Some("stock"))
+        !parts.is_empty()
+            && parts
+                .iter()
+                .all(|part| part.get("cover").and_then(Value::as_str) == Some("stock"))
     }))
 }
 
