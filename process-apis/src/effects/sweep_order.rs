@@ -247,6 +247,8 @@ fn why_not(s: Situation<'_>, p: &Progress, other: &ErpOrder) -> Option<String> {
         Some(format!(
             "{number} is for account {account} and purchase order {purchase_order_number}"
         ))
+    } else if other.lines.iter().any(|line| line.order_line == 0) {
+        Some(format!("{number} was entered there by hand"))
     } else if other.state == ErpOrderState::Completed {
         Some(format!("{number} is delivered already"))
     } else if let Some(Refused { why, .. }) = refused {

@@ -1,7 +1,9 @@
 //! What is looked for when, and what becomes of what is found.
 
 use canonical_model::{
-    AccountId, Currency, OrderReference, PurchaseOrderNumber, ShipToId, erp_order::CreateErpOrder,
+    AccountId, Currency, ItemNumber, OrderReference, PurchaseOrderNumber, Quantity, ShipToId,
+    SiteId, UnitOfMeasure, UnitPrice,
+    erp_order::{CreateErpOrder, ErpOrderLine},
 };
 use rust_decimal::dec;
 
@@ -169,6 +171,46 @@ fn of_an_order_that_has_ended_nothing_may_stand() {
         others == [number(4)]
             && detail.contains("has ended")
             && detail.contains("SO-4 (15.00 USD, completed)"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn what_a_person_entered_in_the_erp_is_told_and_not_cancelled() {
+    let line = |order_line| ErpOrderLine {
+        line: 10,
+        order_line,
+        item: ItemNumber::new("SKU-1").unwrap(),
+        quantity: Quantity::new(dec!(1), UnitOfMeasure::EACH),
+        unit_price: UnitPrice {
+            amount: dec!(15),
+            currency: Currency::USD,
+            unit: UnitOfMeasure::EACH,
+        },
+        site: SiteId::new("EAST").unwrap(),
+        ship_date: jiff::civil::date(2026, 3, 3),
+    };
+    let mut sweep = Sweep::of(Some(1), true);
+    sweep.at(1);
+    let of_ours = ErpOrder {
+        lines: vec![line(1)],
+        ..order(2, Open)
+    };
+    let by_hand = ErpOrder {
+        lines: vec![line(1), line(0)],
+        ..order(3, Open)
+    };
+    let listed = || vec![order(1, Open), of_ours.clone(), by_hand.clone()];
+    let next = sweep.see(Observation::Listed(listed()));
+    assert!(matches!(next, Step::Cancel(ghost) if ghost.number == number(2)));
+    sweep.see(Observation::CancelDone(number(2)));
+    let left = vec![order(1, Open), by_hand.clone()];
+    let Step::Tell { detail, others } = sweep.see(Observation::Listed(left)) else {
+        panic!("a person is told")
+    };
+    assert_eq!(others, [number(3)]);
+    assert!(
+        detail.contains("SO-3 was entered there by hand"),
         "{detail}"
     );
 }
