@@ -291,7 +291,7 @@ async fn set_back(config: &Config, out: &mut impl Write) -> anyhow::Result<bool>
         "there is no {}",
         path.display()
     );
-    let opened = Engine::open(&config.store).await?;
+    let opened = Engine::open_for_a_change(&config.store).await?;
     let now = Clock::system().now();
     let noted = opened.store().set_back(now).await;
     opened.close().await;

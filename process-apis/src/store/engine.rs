@@ -43,6 +43,14 @@ impl Engine {
         Ok(Self::Sqlite(Arc::new(store)))
     }
 
+    /// Opens it for one change while nobody works on it; on PostgreSQL events get no positions meanwhile.
+    pub async fn open_for_a_change(config: &StoreConfig) -> anyhow::Result<Self> {
+        match config.postgres() {
+            Some(_) => Self::open_to_read(config).await,
+            None => Self::open(config).await,
+        }
+    }
+
     /// Brings the schema up, and ends.
     pub async fn migrate(config: &StoreConfig) -> anyhow::Result<()> {
         if let Some(options) = config.postgres() {

@@ -63,9 +63,12 @@ pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Until when an effect waits that is woken rather than due.
 pub const PARKED: Timestamp = Timestamp::constant(7_258_118_400, 0);
 
-/// So many positions of the feed are passed over when the store is set back: readers that have come further than it goes
-/// on where they are, and none of their positions is given to another event.
-pub const SET_BACK_LEAP: i64 = 1_000_000_000;
+/// The position of the feed that a store set back at an instant goes on behind, unless it has come further: the microseconds
+/// since 1970. Readers that have come further than the store go on where they are, and none of their positions is given to
+/// another event, however often and to whichever state it is set back. JSON holds it exactly until 2255.
+pub fn set_back_position(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
 
 /// Why a commit, or a read, did not happen. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -541,7 +544,7 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a share of what is no longer kept; answers how many rows. Call it again while it answers more than 0.
     async fn forget(&self, kept: Kept, limit: u16) -> Result<u64, StoreError>;
     /// Notes that the store was set back to an earlier state: what was done outside for older orders is in doubt. New
-    /// events have positions [`SET_BACK_LEAP`] on, beyond all that readers may have got of what is not there any more.
+    /// events have positions beyond [`set_back_position`].
     async fn set_back(&self, at: Timestamp) -> Result<(), StoreError>;
     /// Whether it can be written to.
     async fn check(&self) -> Result<(), StoreError>;

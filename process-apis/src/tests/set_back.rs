@@ -6,7 +6,9 @@ use canonical_model::{
     capabilities::{CreateClass, ReleaseClass},
     erp_order::ErpOrderState,
 };
-use serde_json::json;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use service_runtime::context::CallContext;
 
 use super::harness::{Layer, clerk, order};
 use crate::store::sqlite::{SqliteStore, backup};
@@ -99,4 +101,33 @@ async fn what_cannot_be_looked_for_is_a_person_s_and_newer_orders_go_on() {
     is_there_once(&layer);
     let newer = layer.place("k2", &order("PO-2", "SKU-1", "1")).await.id();
     layer.until(&newer, "released").await;
+}
+
+#[tokio::test]
+async fn a_reader_that_has_come_further_goes_on_where_it_is_however_often_the_store_is_set_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut layer, _id) = released_after_the_backup(folder.path()).await;
+    let reader = CallContext {
+        scopes: vec!["feed:all".to_owned()],
+        ..clerk()
+    };
+    let read = async |layer: &Layer, after: &Value| {
+        let path = format!("/v1/events/public?after={after}");
+        layer.get(&reader, &path).await.body
+    };
+    let mut cursor = read(&layer, &json!(0)).await["next"].clone();
+    assert!(cursor.as_u64() > Some(1), "{cursor}");
+    for number in ["PO-8", "PO-9"] {
+        let again = tempfile::tempdir().unwrap();
+        let backup = "backup.sqlite";
+        std::fs::copy(folder.path().join(backup), again.path().join(backup)).unwrap();
+        layer.clock.advance(SignedDuration::from_hours(1));
+        let now = layer.state.clock.now();
+        layer = set_back(layer, again.path()).await;
+        layer.clock.set(now);
+        let placed = layer.place(number, &order(number, "SKU-1", "1")).await;
+        let page = read(&layer, &cursor).await;
+        assert_eq!(page["events"][0]["subject"], placed.id(), "{page}");
+        cursor = page["next"].clone();
+    }
 }

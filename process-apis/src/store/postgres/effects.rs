@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     super::{
         AttemptStart, Backlog, EffectChange, EffectOutcome, LeasedEffect, PARKED, Parked,
-        SET_BACK_LEAP, StoreError, as_written,
+        StoreError, as_written, set_back_position,
     },
     commit::Parts,
     value::{Columns as _, json, nanoseconds},
@@ -129,10 +129,10 @@ pub(super) async fn set_back(pool: &PgPool, at: Timestamp) -> Result<(), StoreEr
         "WITH noted AS (
             INSERT INTO set_back (id, at) VALUES (1, $1)
             ON CONFLICT (id) DO UPDATE SET at = greatest(set_back.at, excluded.at))
-         UPDATE sequencer SET position = position + $2",
+         UPDATE sequencer SET position = greatest(position, $2)",
     )
     .bind(nanoseconds(at))
-    .bind(SET_BACK_LEAP)
+    .bind(set_back_position(at))
     .execute(pool)
     .await?;
     Ok(())

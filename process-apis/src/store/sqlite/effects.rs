@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{
         AttemptStart, Backlog, Cause, EffectChange, EffectOutcome, LeasedEffect, NewEffect, PARKED,
-        Parked, SET_BACK_LEAP, StoreError, as_written,
+        Parked, StoreError, as_written, set_back_position,
     },
     value::{At, Id, Json, broken, list},
 };
@@ -243,14 +243,15 @@ pub(super) fn set_back(connection: &Connection, at: Timestamp) -> Result<(), Sto
         "INSERT INTO set_back (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at)",
         [At(at)],
     )?;
-    let leaps = connection.execute(
-        "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = 'event'",
-        [SET_BACK_LEAP],
+    let position = set_back_position(at);
+    let goes_on = connection.execute(
+        "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'event'",
+        [position],
     )?;
-    if leaps == 0 {
+    if goes_on == 0 {
         connection.execute(
             "INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?1)",
-            [SET_BACK_LEAP],
+            [position],
         )?;
     }
     Ok(())

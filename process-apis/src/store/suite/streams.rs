@@ -12,7 +12,7 @@ use tokio::{task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    super::{Commit, EventFilter, OrderFilter, SET_BACK_LEAP, StoreError, StreamKind},
+    super::{Commit, EventFilter, OrderFilter, StoreError, StreamKind, set_back_position},
     Shared, account, answer, at, audit, company, empty, event, held, order, order_change,
     reservation,
     retention::{decided, only},
@@ -299,26 +299,30 @@ pub(in super::super) async fn the_feed_is_in_order(store: Shared) {
 pub(in super::super) async fn no_position_is_given_again_after_the_store_was_set_back(
     store: Shared,
 ) {
-    store.set_back(at(1)).await.unwrap();
-    let leap = u64::try_from(SET_BACK_LEAP).unwrap();
-    feed(&store).await;
-    in_the_feed(&store, leap + 4).await;
+    let behind = |at| u64::try_from(set_back_position(at)).unwrap();
     let after = |after| EventFilter {
         after,
         limit: 100,
         ..EventFilter::default()
     };
-    let events = store.events(after(leap)).await.unwrap();
+    let first = behind(at(1));
+    store.set_back(at(1)).await.unwrap();
+    feed(&store).await;
+    in_the_feed(&store, first + 4).await;
+    let events = store.events(after(first)).await.unwrap();
     assert_eq!(events.len(), 4, "also where there was no event before");
-    let last = events[3].position;
+    let second = behind(at(9));
+    assert!(events.iter().all(|event| event.position < second));
     store.set_back(at(9)).await.unwrap();
+    // Of a clock that is behind; what was given stays behind.
+    store.set_back(at(2)).await.unwrap();
     store
         .commit(order(Uuid::now_v7(), 0, "PO-9"))
         .await
         .unwrap();
-    in_the_feed(&store, last + leap + 1).await;
-    let later = store.events(after(last)).await.unwrap();
-    assert!(!later.is_empty() && later.iter().all(|event| event.position > last + leap));
+    in_the_feed(&store, second + 1).await;
+    let later = store.events(after(events[3].position)).await.unwrap();
+    assert!(!later.is_empty() && later.iter().all(|event| event.position > second));
 }
 
 pub(in super::super) async fn the_feed_is_filtered(store: Shared) {
