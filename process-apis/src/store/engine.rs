@@ -43,7 +43,7 @@ impl Engine {
         Ok(Self::Sqlite(Arc::new(store)))
     }
 
-    /// Opens it for one change while nobody works on it; on PostgreSQL events get no positions meanwhile.
+    /// Opens it for one change while nobody works on it; on `PostgreSQL` events get no positions meanwhile.
     pub async fn open_for_a_change(config: &StoreConfig) -> anyhow::Result<Self> {
         match config.postgres() {
             Some(_) => Self::open_to_read(config).await,

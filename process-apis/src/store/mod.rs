@@ -63,9 +63,10 @@ pub const SESSION_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Until when an effect waits that is woken rather than due.
 pub const PARKED: Timestamp = Timestamp::constant(7_258_118_400, 0);
 
-/// The position of the feed that a store set back at an instant goes on behind, unless it has come further: the microseconds
-/// since 1970. Readers that have come further than the store go on where they are, and none of their positions is given to
-/// another event, however often and to whichever state it is set back. JSON holds it exactly until 2255.
+/// The position that a store set back at an instant goes on behind: the microseconds since 1970.
+///
+/// Readers that have come further than the store go on where they are, and none of their positions is given to another
+/// event, however often and to whichever state it is set back. JSON holds it exactly until 2255.
 pub fn set_back_position(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
