@@ -4,7 +4,9 @@ from names import USERS
 
 # What the gateway's user may do, by role; without a group a model can be read where Tryton says nothing else.
 GROUPS = {
-    "erp": ["sale.group_sale", "sale_amendment.group_sale_amendment", "account.group_account", "stock.group_stock"],
+    # The administrators of sales alone may carry on an order that a crash left confirmed and not processed.
+    "erp": ["sale.group_sale", "sale.group_sale_admin", "sale_amendment.group_sale_amendment", "account.group_account",
+            "stock.group_stock"],
     "wms": ["stock.group_stock", "stock.group_stock_cancellation"],
     "crm": ["sale_opportunity.group_opportunity", "sale.group_sale", "party.group_party_admin"],
 }
