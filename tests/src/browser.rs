@@ -24,6 +24,8 @@ use crate::needs::Chromium;
 
 /// A deadline of liveness: what has not come by then never comes.
 const LONGEST: Duration = Duration::from_secs(30);
+/// How often a driver is asked for a port.
+const PORTS: u32 = 3;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Nothing asks another host, and nothing differs between machines.
 const ARGUMENTS: [&str; 17] = [
@@ -67,20 +69,7 @@ impl Browser {
     /// Starts one.
     pub async fn start(chromium: &Chromium, javascript: JavaScript) -> anyhow::Result<Self> {
         let profile = tempfile::tempdir()?;
-        let mut process = Command::new(&chromium.driver)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .env("HOME", profile.path())
-            .env("XDG_CONFIG_HOME", profile.path())
-            .env("XDG_CACHE_HOME", profile.path())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
-        let output = process.stdout.take();
-        let processes = Processes::of(process)?;
-        let port = port_of(output.context("the driver has no output")?).await?;
+        let (processes, port) = start_driver(chromium, profile.path()).await?;
         let mut capabilities = DesiredCapabilities::chrome();
         capabilities.set_binary(&chromium.browser.to_string_lossy())?;
         for argument in ARGUMENTS {
@@ -285,17 +274,44 @@ impl Drop for Processes {
     }
 }
 
-/// The port that a driver says it took.
-async fn port_of(output: ChildStdout) -> anyhow::Result<u16> {
+/// A driver, and the port at which it listens.
+///
+/// It takes a port that is free on one of its two addresses and ends where somebody else has it on the other: then another
+/// is asked for.
+async fn start_driver(chromium: &Chromium, profile: &Path) -> anyhow::Result<(Processes, u16)> {
+    for _ in 0..PORTS {
+        let mut process = Command::new(&chromium.driver)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .env("HOME", profile)
+            .env("XDG_CONFIG_HOME", profile)
+            .env("XDG_CACHE_HOME", profile)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = process.stdout.take();
+        let processes = Processes::of(process)?;
+        let told = port_of(output.context("the driver has no output")?).await?;
+        if let Some(port) = told {
+            return Ok((processes, port));
+        }
+    }
+    anyhow::bail!("the driver ended without a port, {PORTS} times")
+}
+
+/// The port that a driver says it took; None = it ended without one.
+async fn port_of(output: ChildStdout) -> anyhow::Result<Option<u16>> {
     let mut lines = BufReader::new(output).lines();
     let looking = async {
         while let Some(line) = lines.next_line().await? {
             let said = line.split("started successfully on port ").nth(1);
             if let Some(port) = said {
-                return Ok(port.trim_end_matches('.').parse::<u16>()?);
+                return anyhow::Ok(Some(port.trim_end_matches('.').parse::<u16>()?));
             }
         }
-        anyhow::bail!("the driver ended without a port")
+        Ok(None)
     };
     let port = tokio::time::timeout(LONGEST, looking).await??;
     // What it says later is read, so that it never waits for a reader.
