@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use canonical_model::{capabilities::CreateClass, erp_order::ErpOrderState};
 use jiff::SignedDuration;
-use sqlx::Row as _;
+use sqlx::{PgConnection, Row as _};
 
 use super::{
     harness::{Layer, order},
@@ -34,6 +34,20 @@ async fn all_put_aside(layer: &Layer, database: &TestDatabase) {
         layer.clock.advance(jiff::SignedDuration::from_millis(250));
     }
     panic!("they are not put aside");
+}
+
+/// Waits until nothing is at work and nothing is due: then the clock may go on.
+async fn at_rest(layer: &Layer, connection: &mut PgConnection) {
+    let now = i64::try_from(layer.state.clock.now().as_nanosecond()).unwrap();
+    for _ in 0..10_000 {
+        let sql = "SELECT count(*) AS open FROM effect WHERE state = 'leased' OR state = 'pending' AND due_at <= $1";
+        let row = sqlx::query(sql).bind(now).fetch_one(&mut *connection);
+        if row.await.unwrap().get::<i64, _>("open") == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came to its rest");
 }
 
 /// Orders taken by an instance whose worker puts them aside and then is gone; their ids.
@@ -121,10 +135,11 @@ async fn of_two_instances_each_looks_once_in_the_time_that_the_erp_asks_for() {
         tokio::spawn(worker.clone().run(stop.clone()));
         worker.gates
     });
-    let second_passes = async || {
+    let mut connection = database.connect().await;
+    let mut second_passes = async || {
         let before = first.erp.calls("create_order");
-        tokio::time::sleep(Duration::from_millis(50)).await;
         first.clock.advance(SignedDuration::from_secs(1));
+        at_rest(&first, &mut connection).await;
         first.erp.calls("create_order") - before
     };
     // Each finds out for itself, once; what it has begun by then goes on.
