@@ -371,29 +371,31 @@ async fn a_row_that_makes_no_sense_is_refused_and_the_others_are_kept() {
 
 #[tokio::test]
 async fn an_order_entered_by_hand_under_our_reference_is_shown_with_the_others() {
-    let line = |posex: &str| {
+    let line = |posex: &str, price: &str| {
         serde_json::json!({"POSNR": "000010", "POSEX": posex, "MATNR": "SKU-0001", "KWMENG": "2.000", "VRKME": "ST",
-            "NETPR": "9.99", "PEINH": "1", "WERKS": "EAST", "VDATU": "20261120", "BDDAT": ""})
+            "NETPR": price, "PEINH": "1", "WERKS": "EAST", "VDATU": "20261120", "BDDAT": ""})
     };
-    let order = |number: &str, posex: &str| {
-        serde_json::json!({"VBELN": number, "XREF": "OW-1", "BSTKD": "PO-1", "KUNNR": "ACME", "WAERS": "USD",
-            "STAT": "A", "LIFSK": "", "NETWR": "19.98", "ITEMS": [line(posex)]})
+    let order = |number: &str, state: &str, line: serde_json::Value| {
+        serde_json::json!({"VBELN": number, "XREF": "OW-1", "BSTKD": " PO-1", "KUNNR": "ACME", "WAERS": "USD",
+            "STAT": state, "LIFSK": "", "NETWR": "19.98", "ITEMS": [line]})
     };
-    let erp = lying(serde_json::json!({"ORDERS": [order("1", "3"), order("2", ""), order("3", "?")], "RETURN": []})).await;
+    let erp = lying(serde_json::json!({"RETURN": [], "ORDERS": [
+        order("1", "A", line("3", "9.99")),
+        order("2", "A", line("", "0.00")),
+        order("3", "A", line("A1", "9.99")),
+        order("4", "?", line("4", "9.99")),
+    ]}))
+    .await;
     let numbers =
-        ["1", "2", "3"].map(|number| canonical_model::ErpOrderNumber::new(number).unwrap());
+        ["1", "2", "3", "4"].map(|number| canonical_model::ErpOrderNumber::new(number).unwrap());
     let batch = erp.orders(&company(), &numbers).await.unwrap();
-    let lines: Vec<u32> = batch
+    let lines: Vec<_> = batch
         .found
         .iter()
-        .map(|(_, order)| order.lines[0].order_line)
+        .map(|(_, order)| (order.lines[0].order_line, order.lines[0].unit_price.amount))
         .collect();
-    assert_eq!(
-        (lines, batch.implausible.len()),
-        (vec![3, 0], 1),
-        "{:?}",
-        batch.implausible
-    );
+    assert_eq!(lines, [(3, dec!(9.99)), (0, dec!(0)), (0, dec!(9.99))]);
+    assert_eq!(batch.implausible.len(), 1, "{:?}", batch.implausible);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use canonical_model::{
     stock::{CommittedDemand, PlannedReceipt, StockFact},
 };
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
 use super::{super::wire, Implausible, Row, present};
 use crate::erp::connector::{AccountRecord, PriceEntry};
@@ -194,6 +195,10 @@ pub(in super::super) fn price(row: &wire::Condition) -> Result<PriceEntry, Impla
                 .map_err(|_error| of.refuse("DATBI", day, "has no day after it"))?,
         ),
     };
+    let unit_price = of.unit_price(&row.netpr, &row.peinh)?;
+    if unit_price <= Decimal::ZERO {
+        return Err(of.refuse("NETPR", &row.netpr, "must be greater than zero"));
+    }
     Ok(PriceEntry {
         ship_to,
         record: PriceRecord {
@@ -203,7 +208,7 @@ pub(in super::super) fn price(row: &wire::Condition) -> Result<PriceEntry, Impla
             level,
             priority: of.parse("PRIO", &row.prio)?,
             contract,
-            unit_price: of.unit_price(&row.netpr, &row.peinh)?,
+            unit_price,
             currency: of.currency(&row.waers)?,
             unit: of.unit("KMEIN", &row.kmein)?,
             break_quantity: of.count("KSTBM", &row.kstbm)?,

@@ -79,9 +79,6 @@ impl Row<'_> {
     /// The price of one unit: `price` holds for `per` of them.
     fn unit_price(&self, price: &str, per: &str) -> Result<Decimal, Implausible> {
         let (amount, units) = (self.decimal("NETPR", price)?, self.decimal("PEINH", per)?);
-        if amount <= Decimal::ZERO {
-            return Err(self.refuse("NETPR", price, "must be greater than zero"));
-        }
         if units == Decimal::ONE {
             return Ok(amount);
         }

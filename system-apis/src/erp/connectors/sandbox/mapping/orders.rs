@@ -38,7 +38,7 @@ pub(in super::super) fn order(
     let order = ErpOrder {
         number: number.clone(),
         reference: of.parse::<OrderReference>("XREF", &row.xref)?,
-        purchase_order_number: of.parse::<PurchaseOrderNumber>("BSTKD", &row.bstkd)?,
+        purchase_order_number: of.parse::<PurchaseOrderNumber>("BSTKD", row.bstkd.trim())?,
         account: of.parse("KUNNR", &row.kunnr)?,
         state,
         lines: lines.collect::<Result<_, _>>()?,
@@ -61,11 +61,8 @@ fn order_line(
     };
     Ok(ErpOrderLine {
         line: of.parse("POSNR", &item.posnr)?,
-        // Who enters a line in the ERP by hand names none of ours.
-        order_line: match item.posex.trim() {
-            "" => 0,
-            posex => of.parse("POSEX", posex)?,
-        },
+        // Who enters a line in the ERP by hand names none of ours, and may write there what they like.
+        order_line: item.posex.trim().parse().unwrap_or(0),
         item: of.parse("MATNR", &item.matnr)?,
         quantity: Quantity::new(of.count("KWMENG", &item.kwmeng)?, unit),
         unit_price: UnitPrice {
