@@ -32,6 +32,9 @@ pub struct Account {
     pub status: AccountStatus,
     /// The accounts above it, nearest first.
     pub ancestors: Vec<AccountId>,
+    /// The group of accounts it is priced with, where the ERP has such groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_group: Option<String>,
     /// The currency it buys in.
     #[serde(deserialize_with = "crate::currency::deserialize")]
     #[schema(value_type = String)]
@@ -98,7 +101,8 @@ pub enum PartyScheme {
     Seller,
 }
 
-/// Asks for accounts; `POST /v1/companies/{company}/accounts/query`.
+/// Asks for accounts (`POST /v1/companies/{company}/accounts/query`), or for what the CRM knows of them
+/// (`…/crm/accounts/query`, `…/crm/contacts/query`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountQuery {

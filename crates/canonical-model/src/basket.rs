@@ -11,7 +11,7 @@ use crate::{
     item::ItemIdentifier,
     money::{Money, UnitPrice},
     order::HoldReason,
-    price::{ContractVersion, PriceLevel},
+    price::{AppliedPromotion, ContractVersion, PriceLevel},
     promise::ScheduleLine,
     quantity::{Quantity, UnitOfMeasure},
 };
@@ -165,6 +165,9 @@ pub enum PriceBasis {
         /// The contract behind it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         contract: Option<ContractVersion>,
+        /// The promotion that the price is lower by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        promotion: Option<AppliedPromotion>,
     },
 }
 

@@ -11,6 +11,9 @@ use crate::ids::SiteId;
 pub enum PriceSource {
     /// It gives records (lists, contracts, breaks); Orderway resolves them.
     Schedule,
+    /// It gives the price itself for one account, item, unit and quantity: that holds as it is. Where no quantity is asked it
+    /// gives one record for each quantity at which its price changes.
+    Resolved,
 }
 
 /// What the ERP does about a second create with the same reference, and so what follows an unknown outcome.
@@ -63,6 +66,36 @@ pub struct WarehouseCapabilities {
     pub quiet_period_ms: u64,
 }
 
+/// What a CRM does about a second task with the same reference, and so what follows an unknown outcome. A second task is a
+/// second person's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskClass {
+    /// It refuses a second one: retry freely.
+    Unique,
+    /// It can be searched by reference: wait out the quiet period, and search before another attempt.
+    Searchable,
+    /// Neither: one attempt.
+    Blind,
+}
+
+/// What the CRM of a company can do; `GET /v1/companies/{company}/crm/capabilities`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CrmCapabilities {
+    /// The backend instance that serves the company.
+    pub crm: String,
+    /// What a second task does.
+    pub task_class: TaskClass,
+    /// How long after an unknown outcome its search may still miss the task, in milliseconds.
+    pub quiet_period_ms: u64,
+    /// Whether tasks can be completed through it; where not, people do that in the CRM.
+    pub completes_tasks: bool,
+    /// Whether it says what a contact is asked about.
+    pub contact_roles: bool,
+    /// Whether it says in which language to write to a contact.
+    pub contact_languages: bool,
+}
+
 /// What the ERP of a company can do; `GET /v1/companies/{company}/capabilities`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Capabilities {
@@ -86,6 +119,9 @@ pub struct Capabilities {
     pub stock_lag_ms: u64,
     /// Whether creates for one account must run one at a time.
     pub serialize_creates_by_account: bool,
+    /// Whether it ships an order from one site: it refuses one whose lines name several.
+    #[serde(default)]
+    pub one_site_per_order: bool,
     /// Whether it takes orders now: false while they are not even tried, since too many failed.
     #[serde(default = "taken_for_granted")]
     pub taking_orders: bool,

@@ -86,11 +86,64 @@ pub struct ErpOrder {
     pub state: ErpOrderState,
     /// Its lines.
     pub lines: Vec<ErpOrderLine>,
-    /// The total of its lines.
+    /// The total of its lines: what the ERP added is no part of it.
     pub total: Money,
+    /// What the ERP added of its own: never a line of ours, and no difference of price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<AddedCharge>,
     /// It was created, and could not be read back: all but its number is as it was asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_asked: bool,
+}
+
+impl ErpOrder {
+    /// What it comes to. None where that is not known: it was not read back, or its amounts do not add up.
+    pub fn totals(&self) -> Option<ErpTotals> {
+        let mut gross = self.total;
+        for charge in &self.added {
+            gross = gross.checked_add(charge.amount).ok()?;
+        }
+        (!self.as_asked).then(|| ErpTotals {
+            net: self.total,
+            added: self.added.clone(),
+            gross,
+        })
+    }
+}
+
+/// Something that the ERP added to an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddedCharge {
+    /// The kind.
+    pub kind: ChargeKind,
+    /// What it is, in the ERP's words.
+    pub description: String,
+    /// How much; negative where it takes something off.
+    pub amount: Money,
+}
+
+/// The kinds of charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeKind {
+    /// Carriage.
+    Freight,
+    /// Tax on sales.
+    Tax,
+    /// Anything else: a surcharge, a rebate on the whole order …
+    Other,
+}
+
+/// What an order comes to in the ERP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErpTotals {
+    /// Its lines.
+    pub net: Money,
+    /// What the ERP added; empty = nothing.
+    #[serde(default)]
+    pub added: Vec<AddedCharge>,
+    /// Both together: what will be invoiced.
+    pub gross: Money,
 }
 
 /// The sales orders that carry a reference; `GET /v1/companies/{company}/sales-orders?reference=`. Always from the

@@ -133,14 +133,26 @@ text_id!(
     /// A contract between company and account.
     ContractNumber, "contract", 40);
 text_id!(
+    /// A promotion, by the name that the policies give it.
+    PromotionId, "promotion", 40);
+text_id!(
     /// The buyer's own number of its purchase order.
     PurchaseOrderNumber, "purchase_order_number", 50);
 text_id!(
     /// The number the ERP gave to its sales order.
     ErpOrderNumber, "sales_order_number", 40);
 text_id!(
+    /// The number the ERP gave to an invoice.
+    ErpInvoiceNumber, "invoice_number", 40);
+text_id!(
     /// A warehouse's number of a shipment.
     ShipmentNumber, "shipment", 60);
+text_id!(
+    /// A CRM's number of a task.
+    TaskNumber, "task", 60);
+text_id!(
+    /// Our key for a task in a CRM: what the CRM is searched by.
+    TaskReference, "task_reference", 40);
 text_id!(
     /// Our key for an order in other systems: printed on documents, and what an ERP is searched by.
     OrderReference, "order_reference", 20);

@@ -22,8 +22,12 @@ pub struct NewsDelivery {
     /// How far the source's changes have been read with them; moved together with what they bring, or not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<CursorStep>,
-    /// The news, in the source's order.
-    #[schema(min_items = 1, max_items = 500)]
+    /// Whether they are what the source answered when it was asked, as a change feed does: then nothing is missing before
+    /// them. Absent = it sent them by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
+    /// The news, in the source's order. None only where the cursor steps over changes that concern nobody.
+    #[schema(max_items = 500)]
     pub news: Vec<News>,
 }
 

@@ -1,7 +1,7 @@
 //! The canonical business objects of Orderway: pure types and arithmetic, no I/O.
 //!
 //! Two contracts are written in these words: what `system-apis` answer (facts about accounts, products, prices,
-//! stock and credit; sales orders by reference; releases to a warehouse) and what `process-apis` answer (quotes,
+//! stock and credit; sales orders by reference; releases to a warehouse; what a CRM knows) and what `process-apis` answer (quotes,
 //! promises, reservations, orders, decisions, events, documents). No vendor's word and no channel's word stands here.
 //!
 //! JSON is `snake_case`; amounts and quantities are decimal strings; instants are RFC 3339 in UTC; business days are
@@ -11,10 +11,12 @@ pub mod account;
 pub mod basket;
 pub mod capabilities;
 pub mod credit;
+pub mod crm;
 pub mod currency;
 pub mod decimal;
 pub mod decision;
 pub mod document;
+pub mod erp_invoice;
 pub mod erp_order;
 pub mod event;
 pub mod fulfilment;
@@ -36,9 +38,9 @@ pub mod stock;
 pub mod subscription;
 
 pub use ids::{
-    AccountId, CompanyId, ContractNumber, DocumentId, ErpOrderNumber, ItemNumber, OrderId,
-    OrderReference, PurchaseOrderNumber, QuoteId, ReservationId, SessionId, ShipToId,
-    ShipmentNumber, SiteId, SubscriptionId,
+    AccountId, CompanyId, ContractNumber, DocumentId, ErpInvoiceNumber, ErpOrderNumber, ItemNumber,
+    OrderId, OrderReference, PromotionId, PurchaseOrderNumber, QuoteId, ReservationId, SessionId,
+    ShipToId, ShipmentNumber, SiteId, SubscriptionId, TaskNumber, TaskReference,
 };
 pub use iso_currency::Currency;
 pub use money::{Money, UnitPrice};

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     basket::{BasketLine, LinePrice, LineProblem},
     decimal,
+    erp_order::ErpTotals,
     ids::{
         AccountId, CompanyId, DocumentId, ErpOrderNumber, ItemNumber, OrderId, OrderReference,
         PurchaseOrderNumber, QuoteId, ReservationId, ShipToId,
@@ -158,7 +159,7 @@ pub enum HoldKind {
     Credit,
     /// The buyer's price differs from ours.
     PriceMismatch,
-    /// The channel wants a person to look at it, or what it was taken on has changed.
+    /// The channel or a rule of approval wants a person to look at it, or what it was taken on has changed.
     Review,
     /// What was promised while its source did not answer is no longer there.
     Allocation,
@@ -339,8 +340,12 @@ pub struct SalesOrder {
     /// What warehouses pick, pack and ship of it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shipments: Vec<Shipment>,
-    /// The total of the lines not rejected.
+    /// The total of the lines not rejected, without what the ERP adds.
     pub total: Money,
+    /// What it comes to in the ERP, with what that adds (freight, tax); absent while the ERP does not have it, and where
+    /// it could not be read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_totals: Option<ErpTotals>,
     /// True while it stands on facts that were older than they should be, since the ERP did not answer: they are read
     /// again before the order is created there, and a difference becomes a hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use crate::{
     decimal,
-    ids::{AccountId, CompanyId, ContractNumber, ItemNumber, ShipToId},
-    quantity::UnitOfMeasure,
+    ids::{AccountId, CompanyId, ContractNumber, ItemNumber, PromotionId, ShipToId},
+    quantity::{Quantity, UnitOfMeasure},
 };
 
 /// Where a price record stands, strongest first: the order in which candidates win.
@@ -19,6 +19,8 @@ use crate::{
 )]
 #[serde(rename_all = "snake_case")]
 pub enum PriceLevel {
+    /// The source resolved it for this account, unit and quantity.
+    Resolved,
     /// A contract made for this delivery address.
     ContractShipTo,
     /// A contract made with this account.
@@ -33,6 +35,51 @@ pub enum PriceLevel {
     GroupList,
     /// The list price.
     List,
+}
+
+impl PriceLevel {
+    /// Whether a contract stands behind it.
+    pub const fn is_contract(self) -> bool {
+        match self {
+            Self::ContractShipTo
+            | Self::ContractSoldTo
+            | Self::ContractParent
+            | Self::ContractGroup => true,
+            Self::Resolved | Self::AccountList | Self::GroupList | Self::List => false,
+        }
+    }
+}
+
+/// What the source of a price lets promotions do with it. Where it says nothing, the price stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromotionRule {
+    /// Nothing: the price stands.
+    #[default]
+    Excluded,
+    /// A promotion may be taken off it.
+    Combined,
+    /// Of a contract: nothing is taken off it, but the price without any contract applies where a promotion makes that
+    /// lower. Of any other price the same as `excluded`.
+    IfLower,
+}
+
+impl PromotionRule {
+    /// Whether the price stands, as it does where nothing is said.
+    pub const fn is_excluded(&self) -> bool {
+        matches!(self, Self::Excluded)
+    }
+}
+
+/// A promotion behind a price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppliedPromotion {
+    /// Which.
+    pub promotion: PromotionId,
+    /// What it is called, for buyers.
+    pub description: String,
+    /// What one unit costs without it, by the same record.
+    pub base_unit_price: crate::money::UnitPrice,
 }
 
 /// The contract behind a record.
@@ -78,6 +125,17 @@ pub struct PriceRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Date)]
     pub valid_to: Option<Date>,
+    /// What promotions may do with it; absent = nothing.
+    #[serde(default, skip_serializing_if = "PromotionRule::is_excluded")]
+    pub promotions: PromotionRule,
+    /// Below this, per one `unit`, no promotion takes the price; absent = the source states no floor.
+    #[serde(
+        default,
+        with = "decimal::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub floor: Option<Decimal>,
 }
 
 /// All that may price one item for one account.
@@ -95,6 +153,16 @@ pub struct PriceSchedule {
     pub as_of: Timestamp,
 }
 
+/// How much of an item is wanted, in the unit ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedQuantity {
+    /// The item; one of those asked for.
+    pub item: ItemNumber,
+    /// How much.
+    pub quantity: Quantity,
+}
+
 /// Asks for price schedules; `POST /v1/companies/{company}/prices/query`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +175,11 @@ pub struct PriceQuery {
     /// Which items; at most 5,000.
     #[schema(max_items = 5000)]
     pub items: Vec<ItemNumber>,
+    /// How much of them is wanted, as far as the caller knows, for a source that resolves prices itself; at most 5,000. An
+    /// item that is not among them is answered with its breaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 5000)]
+    pub quantities: Vec<WantedQuantity>,
     /// The oldest answer the caller takes, in seconds; absent = the operation's own, 0 = from the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
@@ -173,4 +246,7 @@ pub struct PriceBreak {
     pub unit_price: crate::money::UnitPrice,
     /// Where it stands.
     pub level: PriceLevel,
+    /// The promotion that it is lower by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<AppliedPromotion>,
 }

@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for UnitOfMeasure {
 }
 
 /// How much of something: `{"value":"12","unit":"EA"}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"value": "12", "unit": "EA"}))]
 pub struct Quantity {
