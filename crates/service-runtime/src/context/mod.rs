@@ -1,6 +1,7 @@
 //! The call context: who calls, for which accounts, from which layer. Signed by the layer above,
 //! verified by the one below, short-lived, with one key for each hop and direction.
 
+mod service;
 mod sign;
 
 use std::ops::Deref;
@@ -10,6 +11,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use service::ExperienceService;
 pub use sign::{ContextError, ContextKeys, ContextSigner, ContextVerifier, Hop, require_context};
 
 use crate::problem::Problem;

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{CONTEXT_HEADER, CallContext, Caller, LayerIdentity};
+use super::{CONTEXT_HEADER, CallContext, Caller, ExperienceService, LayerIdentity};
 use crate::clock::Clock;
 use crate::config::Secret;
 use crate::problem::Problem;
@@ -58,7 +58,7 @@ fn key(secret: &Secret) -> Result<hmac::Key, ContextError> {
 }
 
 /// Why a context is not believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     #[error("the key of a hop is shorter than {MIN_KEY} bytes; give a longer one")]
     ShortKey,
@@ -70,6 +70,8 @@ pub enum ContextError {
     Signature,
     #[error("the context is too old, or from the future")]
     Expired,
+    #[error("the service `{service}` may not name {what}")]
+    OutOfBounds { service: String, what: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +133,7 @@ fn signed_bytes(hop: Hop, payload: &str) -> Vec<u8> {
 pub struct ContextVerifier {
     to: LayerIdentity,
     callers: Arc<Vec<(LayerIdentity, ContextKeys)>>,
+    services: Arc<Vec<ExperienceService>>,
     clock: Clock,
 }
 
@@ -143,7 +146,17 @@ impl ContextVerifier {
         Self {
             to,
             callers: Arc::new(callers),
+            services: Arc::default(),
             clock,
+        }
+    }
+
+    /// Believes these services too, each within its bounds; they call in the place of `experience-apis`.
+    #[must_use]
+    pub fn with_services(self, services: Vec<ExperienceService>) -> Self {
+        Self {
+            services: Arc::new(services),
+            ..self
         }
     }
 
@@ -165,7 +178,7 @@ impl ContextVerifier {
             .decode(tag)
             .ok()
             .ok_or(ContextError::Malformed)?;
-        let from = self
+        let (from, service) = self
             .signer_of(payload, &tag)
             .ok_or(ContextError::Signature)?;
         let json = URL_SAFE_NO_PAD
@@ -184,21 +197,31 @@ impl ContextVerifier {
         if lifetime > LIFETIME || age < -SKEW || now.duration_since(signed.expires_at) > SKEW {
             return Err(ContextError::Expired);
         }
-        Ok(Caller::authenticated(signed.context))
+        let Some(service) = service else {
+            return Ok(Caller::authenticated(signed.context));
+        };
+        let bounded = service.bounded(signed.context);
+        let bounded = bounded.map_err(|what| ContextError::OutOfBounds {
+            service: service.name.clone(),
+            what,
+        })?;
+        Ok(Caller::authenticated(bounded))
     }
 
-    fn signer_of(&self, payload: &str, tag: &[u8]) -> Option<LayerIdentity> {
-        self.callers.iter().find_map(|(from, keys)| {
-            let message = signed_bytes(
-                Hop {
-                    from: *from,
-                    to: self.to,
-                },
-                payload,
-            );
-            let keys = std::iter::once(&keys.current).chain(&keys.previous);
-            let mut keys = keys.filter(|key| hmac::verify(key, &message, tag).is_ok());
-            keys.next().map(|_| *from)
+    fn signer_of(
+        &self,
+        payload: &str,
+        tag: &[u8],
+    ) -> Option<(LayerIdentity, Option<&ExperienceService>)> {
+        let layers = self.callers.iter();
+        let layers = layers.map(|(from, keys)| (*from, keys, None));
+        let services = self.services.iter();
+        let services = services.map(|one| (LayerIdentity::ExperienceApis, &one.keys, Some(one)));
+        layers.chain(services).find_map(|(from, keys, service)| {
+            let message = signed_bytes(Hop { from, to: self.to }, payload);
+            let mut keys = std::iter::once(&keys.current).chain(&keys.previous);
+            let signed = keys.any(|key| hmac::verify(key, &message, tag).is_ok());
+            signed.then_some((from, service))
         })
     }
 }
@@ -211,9 +234,12 @@ pub async fn require_context(
 ) -> Result<Response, Problem> {
     let caller = verifier
         .verify_headers(request.headers())
-        .map_err(|error| {
-            Problem::unauthenticated("This layer answers the layer above it only.")
-                .caused_by(&error)
+        .map_err(|error| match &error {
+            ContextError::OutOfBounds { service, what } => Problem::forbidden(format!(
+                "The service `{service}` may not name {what}: see `context.services` in the configuration of this layer."
+            )),
+            _ => Problem::unauthenticated("This layer answers the layer above it only.")
+                .caused_by(&error),
         })?;
     if let Some(scope) = RequestScope::current() {
         scope.note_caller(&caller.principal, caller.accounts.single());

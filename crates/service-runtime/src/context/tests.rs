@@ -117,6 +117,89 @@ fn a_context_of_another_hop_is_refused_even_under_the_same_key() {
     );
 }
 
+/// A verifier that knows our own layer by the key `a`, and the service `kiosk` by the key `b`.
+fn with_a_service() -> (ContextSigner, ContextVerifier) {
+    let (_signer, verifier, _clock) = pair(&keys("a", None), keys("a", None));
+    let own = |text: &str| vec![text.to_owned()];
+    let verifier = verifier.with_services(vec![ExperienceService {
+        name: "kiosk".to_owned(),
+        keys: keys("b", None),
+        channels: own("kiosk"),
+        companies: own("US01"),
+        scopes: vec!["orders:write".to_owned(), "feed:all".to_owned()],
+    }]);
+    let (signer, _verifier, _clock) = pair(&keys("b", None), keys("b", None));
+    (signer, verifier)
+}
+
+#[test]
+fn a_service_of_somebody_s_own_is_believed_and_its_callers_bear_its_name() {
+    let (signer, verifier) = with_a_service();
+    let said = CallContext {
+        channel: "kiosk".to_owned(),
+        ..context()
+    };
+    let caller = verifier.verify(&signer.sign(&said).unwrap()).unwrap();
+    assert_eq!(caller.principal, "kiosk:portal-user");
+    let feed = CallContext {
+        accounts: AccountScope::All,
+        scopes: vec!["feed:all".to_owned()],
+        ..said
+    };
+    assert!(verifier.verify(&signer.sign(&feed).unwrap()).is_ok());
+    let (ours, _verifier, _clock) = pair(&keys("a", None), keys("a", None));
+    let ours = verifier.verify(&ours.sign(&context()).unwrap()).unwrap();
+    assert_eq!(ours.principal, "portal-user", "our own layer as before");
+}
+
+#[test]
+fn a_service_says_nothing_beyond_its_bounds() {
+    let (signer, verifier) = with_a_service();
+    let kiosk = || CallContext {
+        channel: "kiosk".to_owned(),
+        ..context()
+    };
+    let beyond = [
+        (context(), "the channel `portal`"),
+        (
+            CallContext {
+                company: Some("US02".to_owned()),
+                ..kiosk()
+            },
+            "the company `US02`",
+        ),
+        (
+            CallContext {
+                company: None,
+                ..kiosk()
+            },
+            "the company ``",
+        ),
+        (
+            CallContext {
+                scopes: vec!["holds:release".to_owned()],
+                ..kiosk()
+            },
+            "the scope `holds:release`",
+        ),
+        (
+            CallContext {
+                accounts: AccountScope::All,
+                ..kiosk()
+            },
+            "all accounts, beside the scope `feed:all`",
+        ),
+    ];
+    for (said, what) in beyond {
+        let refused = ContextError::OutOfBounds {
+            service: "kiosk".to_owned(),
+            what: what.to_owned(),
+        };
+        let token = signer.sign(&said).unwrap();
+        assert_eq!(verifier.verify(&token).unwrap_err(), refused);
+    }
+}
+
 #[test]
 fn a_short_key_is_refused() {
     assert_eq!(
