@@ -1,4 +1,4 @@
-//! An ERP, a WMS and a token issuer that behave, and misbehave, as real ones do, and a buyer's procurement system.
+//! An ERP, a WMS, a CRM and a token issuer that behave, and misbehave, as real ones do, and a buyer's procurement system.
 //!
 //! Each system speaks its own dialect (README.md beside this crate is the
 //! contract); everything is in memory, bounded, deterministic from its [`Seed`]
@@ -7,6 +7,7 @@
 //! connector has to earn its translation.
 
 pub mod clock;
+pub mod crm;
 pub mod erp;
 pub mod fault;
 pub mod issuer;
@@ -19,6 +20,7 @@ mod units;
 pub mod wms;
 
 pub use clock::{Clock, ClockHandle};
+pub use crm::{Crm, TaskRule};
 pub use erp::{AccountChange, CreateClass, Erp, PriceChange, StockChange};
 pub use issuer::{Issuer, IssuerClient, TokenClaims, TokenForge};
 pub use procurement::Procurement;

@@ -12,9 +12,10 @@ use jiff::civil::Date;
 use sandbox::fault::{FaultConfig, FaultPlan, FaultProxy};
 use sandbox::{
     Clock, CreateClass, NewsTarget, RunningSandbox, Sandbox, SandboxConfig, Seed, SeedSizes,
+    TaskRule,
 };
 
-/// An ERP, a WMS and a token issuer on loopback, with a fault proxy before each backend.
+/// An ERP, a WMS, a CRM and a token issuer on loopback, with a fault proxy before each backend.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Port of the ERP; 0 takes a free one, here and below.
@@ -26,18 +27,27 @@ struct Arguments {
     /// Port of the token issuer.
     #[arg(long, default_value_t = 7103)]
     issuer_port: u16,
+    /// Port of the CRM.
+    #[arg(long, default_value_t = 7104)]
+    crm_port: u16,
     /// Port of the fault proxy before the ERP.
     #[arg(long, default_value_t = 7111)]
     erp_proxy_port: u16,
     /// Port of the fault proxy before the WMS.
     #[arg(long, default_value_t = 7112)]
     wms_proxy_port: u16,
+    /// Port of the fault proxy before the CRM.
+    #[arg(long, default_value_t = 7113)]
+    crm_proxy_port: u16,
     /// Port of the control API of the ERP's proxy.
     #[arg(long, default_value_t = 7121)]
     erp_proxy_control_port: u16,
     /// Port of the control API of the WMS's proxy.
     #[arg(long, default_value_t = 7122)]
     wms_proxy_control_port: u16,
+    /// Port of the control API of the CRM's proxy.
+    #[arg(long, default_value_t = 7123)]
+    crm_proxy_control_port: u16,
     /// Number of accounts.
     #[arg(long, default_value_t = 3)]
     accounts: u32,
@@ -59,6 +69,9 @@ struct Arguments {
     /// Lets the WMS take a second pick request of the same clientRef.
     #[arg(long)]
     repeatable_client_ref: bool,
+    /// What the CRM does with a second task of the same externalReference.
+    #[arg(long, value_enum, default_value = "unique")]
+    crm_tasks: TaskRuleArgument,
     /// Where the WMS posts its news, such as `http://127.0.0.1:7001/v1/webhooks/warehouse`; nowhere if not given.
     #[arg(long)]
     wms_news_url: Option<String>,
@@ -95,6 +108,23 @@ impl From<CreateClassArgument> for CreateClass {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TaskRuleArgument {
+    Unique,
+    Searchable,
+    Blind,
+}
+
+impl From<TaskRuleArgument> for TaskRule {
+    fn from(argument: TaskRuleArgument) -> Self {
+        match argument {
+            TaskRuleArgument::Unique => Self::Unique,
+            TaskRuleArgument::Searchable => Self::Searchable,
+            TaskRuleArgument::Blind => Self::Blind,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -122,7 +152,9 @@ async fn main() -> anyhow::Result<()> {
         wms_floor: (arguments.wms_floor_ms > 0)
             .then(|| Duration::from_millis(arguments.wms_floor_ms)),
         erp_address: loopback(arguments.erp_port),
+        crm_tasks: arguments.crm_tasks.into(),
         wms_address: loopback(arguments.wms_port),
+        crm_address: loopback(arguments.crm_port),
         issuer_address: loopback(arguments.issuer_port),
         ..SandboxConfig::new(seed)
     })
@@ -134,30 +166,36 @@ async fn main() -> anyhow::Result<()> {
             secret: arguments.wms_news_secret,
             http: reqwest::Client::default(),
         }));
-    let erp_proxy = FaultProxy::start(
-        &sandbox.erp_url(),
-        FaultConfig {
-            plan,
-            address: loopback(arguments.erp_proxy_port),
-            control_address: loopback(arguments.erp_proxy_control_port),
-            ..FaultConfig::default()
-        },
-    )
-    .await?;
-    let wms_proxy = FaultProxy::start(
-        &sandbox.wms_url(),
-        FaultConfig {
-            address: loopback(arguments.wms_proxy_port),
-            control_address: loopback(arguments.wms_proxy_control_port),
-            ..FaultConfig::default()
-        },
-    )
-    .await?;
-    announce(&sandbox, &erp_proxy, &wms_proxy)?;
+    let erp_ports = [arguments.erp_proxy_port, arguments.erp_proxy_control_port];
+    let wms_ports = [arguments.wms_proxy_port, arguments.wms_proxy_control_port];
+    let crm_ports = [arguments.crm_proxy_port, arguments.crm_proxy_control_port];
+    let erp_proxy = proxy(&sandbox.erp_url(), erp_ports, plan).await?;
+    let wms_proxy = proxy(&sandbox.wms_url(), wms_ports, FaultPlan::default()).await?;
+    let crm_proxy = proxy(&sandbox.crm_url(), crm_ports, FaultPlan::default()).await?;
+    let proxies = [
+        ("ERP", &erp_proxy),
+        ("WMS", &wms_proxy),
+        ("CRM", &crm_proxy),
+    ];
+    announce(&sandbox, proxies)?;
     tokio::signal::ctrl_c().await?;
-    tokio::join!(erp_proxy.stop(), wms_proxy.stop());
+    tokio::join!(erp_proxy.stop(), wms_proxy.stop(), crm_proxy.stop());
     sandbox.stop().await;
     Ok(())
+}
+
+async fn proxy(
+    target: &str,
+    [port, control_port]: [u16; 2],
+    plan: FaultPlan,
+) -> anyhow::Result<FaultProxy> {
+    let config = FaultConfig {
+        plan,
+        address: loopback(port),
+        control_address: loopback(control_port),
+        ..FaultConfig::default()
+    };
+    Ok(FaultProxy::start(target, config).await?)
 }
 
 fn read_plan(path: &PathBuf) -> anyhow::Result<FaultPlan> {
@@ -167,11 +205,7 @@ fn read_plan(path: &PathBuf) -> anyhow::Result<FaultPlan> {
         .with_context(|| format!("the fault plan {} is not one", path.display()))
 }
 
-fn announce(
-    sandbox: &RunningSandbox,
-    erp_proxy: &FaultProxy,
-    wms_proxy: &FaultProxy,
-) -> std::io::Result<()> {
+fn announce(sandbox: &RunningSandbox, proxies: [(&str, &FaultProxy); 3]) -> std::io::Result<()> {
     let (erp, wms, issuer) = (sandbox.erp_url(), sandbox.wms_url(), sandbox.issuer_url());
     let mut out = std::io::stdout().lock();
     writeln!(out, "The sandbox is up (development only, loopback only).")?;
@@ -185,8 +219,14 @@ fn announce(
         "  WMS      {wms}/wms/v2/…     Bearer {}",
         SandboxConfig::WMS_TOKEN
     )?;
+    writeln!(
+        out,
+        "  CRM      {}/crm/v3/…     Bearer {}",
+        sandbox.crm_url(),
+        SandboxConfig::CRM_TOKEN
+    )?;
     writeln!(out, "  issuer   {issuer}/token")?;
-    for (name, proxy) in [("ERP", erp_proxy), ("WMS", wms_proxy)] {
+    for (name, proxy) in proxies {
         let (url, control) = (proxy.url(), proxy.control_url());
         writeln!(
             out,

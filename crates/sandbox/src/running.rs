@@ -1,9 +1,11 @@
 //! The whole sandbox: configured, started, inspected, stopped.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::crm::{Crm, CrmRules, TaskRule};
 use crate::erp::{CreateClass, Erp, ErpRules};
 use crate::issuer::{Issuer, IssuerClient};
 use crate::seed::Seed;
@@ -25,10 +27,16 @@ pub struct SandboxConfig {
     pub unique_client_ref: bool,
     /// How often each pick request goes a step on by itself (picked, packed, shipped); None = by hand only.
     pub wms_floor: Option<Duration>,
+    /// What the CRM does with a second task of the same `externalReference`.
+    pub crm_tasks: TaskRule,
+    /// Calls that the CRM takes in a second; more are answered 429.
+    pub crm_calls_per_second: NonZeroU32,
     /// The ERP's API key.
     pub erp_key: String,
     /// The WMS's bearer token.
     pub wms_token: String,
+    /// The CRM's bearer token.
+    pub crm_token: String,
     /// Who may fetch a token.
     pub clients: Vec<IssuerClient>,
     /// How long a token is valid.
@@ -37,6 +45,8 @@ pub struct SandboxConfig {
     pub erp_address: SocketAddr,
     /// Where the WMS listens.
     pub wms_address: SocketAddr,
+    /// Where the CRM listens.
+    pub crm_address: SocketAddr,
     /// Where the issuer listens.
     pub issuer_address: SocketAddr,
 }
@@ -46,6 +56,10 @@ impl SandboxConfig {
     pub const ERP_KEY: &'static str = "sandbox-erp-key";
     /// The WMS's token unless configured otherwise.
     pub const WMS_TOKEN: &'static str = "sandbox-wms-token";
+    /// The CRM's token unless configured otherwise.
+    pub const CRM_TOKEN: &'static str = "sandbox-crm-token";
+    /// Calls that the CRM takes in a second unless configured otherwise.
+    pub const CRM_CALLS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
     /// What the WMS signs its news with, unless told otherwise.
     pub const WMS_NEWS_SECRET: &'static str = "sandbox-wms-news-secret";
 
@@ -59,12 +73,16 @@ impl SandboxConfig {
             index_lag: Duration::ZERO,
             unique_client_ref: true,
             wms_floor: None,
+            crm_tasks: TaskRule::Unique,
+            crm_calls_per_second: Self::CRM_CALLS_PER_SECOND,
             erp_key: Self::ERP_KEY.to_owned(),
             wms_token: Self::WMS_TOKEN.to_owned(),
+            crm_token: Self::CRM_TOKEN.to_owned(),
             clients: IssuerClient::demo(),
             token_lifetime: Duration::from_secs(15 * 60),
             erp_address: any_port,
             wms_address: any_port,
+            crm_address: any_port,
             issuer_address: any_port,
         }
     }
@@ -75,10 +93,11 @@ impl SandboxConfig {
 pub struct Sandbox;
 
 impl Sandbox {
-    /// Starts the ERP, the WMS and the issuer.
+    /// Starts the ERP, the WMS, the CRM and the issuer.
     pub async fn start(config: SandboxConfig) -> Result<RunningSandbox, StartError> {
         let (erp_listener, erp_address) = listen(config.erp_address).await?;
         let (wms_listener, wms_address) = listen(config.wms_address).await?;
+        let (crm_listener, crm_address) = listen(config.crm_address).await?;
         let (issuer_listener, issuer_address) = listen(config.issuer_address).await?;
 
         let erp = Erp::new(
@@ -99,6 +118,15 @@ impl Sandbox {
             },
             config.clock.clone(),
         );
+        let crm = Crm::new(
+            &config.seed,
+            &CrmRules {
+                tasks: config.crm_tasks,
+                token: config.crm_token,
+                calls_per_second: config.crm_calls_per_second,
+            },
+            config.clock.clone(),
+        );
         let issuer = Issuer::new(
             format!("http://{issuer_address}"),
             config.seed.company.id.clone(),
@@ -111,14 +139,17 @@ impl Sandbox {
         let servers = vec![
             Server::start(erp_listener, erp.router()),
             Server::start(wms_listener, wms.router()),
+            Server::start(crm_listener, crm.router()),
             Server::start(issuer_listener, issuer.router()),
         ];
         Ok(RunningSandbox {
             erp,
             wms,
+            crm,
             issuer,
             erp_address,
             wms_address,
+            crm_address,
             issuer_address,
             servers,
         })
@@ -132,10 +163,13 @@ pub struct RunningSandbox {
     pub erp: Erp,
     /// The WMS's records.
     pub wms: Wms,
+    /// The CRM's records.
+    pub crm: Crm,
     /// The issuer, and a forge for wrong tokens.
     pub issuer: Issuer,
     erp_address: SocketAddr,
     wms_address: SocketAddr,
+    crm_address: SocketAddr,
     issuer_address: SocketAddr,
     servers: Vec<Server>,
 }
@@ -149,6 +183,11 @@ impl RunningSandbox {
     /// The WMS's base URL.
     pub fn wms_url(&self) -> String {
         format!("http://{}", self.wms_address)
+    }
+
+    /// The CRM's base URL.
+    pub fn crm_url(&self) -> String {
+        format!("http://{}", self.crm_address)
     }
 
     /// The issuer's base URL, which is also its `iss`.

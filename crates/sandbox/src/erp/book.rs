@@ -12,7 +12,7 @@ use super::records::{
     StockChange,
 };
 use crate::clock::Clock;
-use crate::seed::{Account, Company, Item, PriceRecord, Seed, StockRecord};
+use crate::seed::{Account, Charges, Company, Item, PriceRecord, Seed, StockRecord};
 
 /// Orders kept at most; a create beyond is refused.
 pub(super) const MAX_ORDERS: usize = 500_000;
@@ -30,6 +30,7 @@ pub(super) struct Book {
     pub(super) create_class: CreateClass,
     pub(super) index_lag: Duration,
     pub(super) company: Company,
+    pub(super) charges: Charges,
     pub(super) sites: BTreeSet<String>,
     pub(super) items: BTreeMap<String, Item>,
     pub(super) accounts: BTreeMap<String, Account>,
@@ -84,6 +85,7 @@ impl Book {
             create_class,
             index_lag,
             company: seed.company.clone(),
+            charges: seed.charges.clone(),
             sites: seed.sites.iter().map(|site| site.id.clone()).collect(),
             items: by_id(&seed.items, |item| &item.id),
             accounts: by_id(&seed.accounts, |account| &account.id),

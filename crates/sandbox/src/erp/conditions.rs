@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::Book;
 use super::wire::{Message, Outcome, date, keys, price, quantity};
-use crate::seed::{PriceKind, PriceRecord};
+use crate::seed::{PriceKind, PriceRecord, Promotions};
 use crate::units::erp_code;
 
 #[derive(Default, Deserialize)]
@@ -40,6 +40,8 @@ struct Condition {
     waers: String,
     datab: String,
     datbi: String,
+    kzpro: &'static str,
+    gkwrt: String,
 }
 
 /// Whose records an account may use.
@@ -133,5 +135,11 @@ fn condition(record: &PriceRecord, kind: &'static str, priority: u32) -> Conditi
             Some(last) => date(Some(last)),
             None => "99991231".to_owned(),
         },
+        kzpro: match record.promotions {
+            Promotions::Excluded => "",
+            Promotions::Combined => "C",
+            Promotions::IfLower => "L",
+        },
+        gkwrt: record.floor.map(price).unwrap_or_default(),
     }
 }

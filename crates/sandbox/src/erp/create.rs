@@ -7,6 +7,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 
 use super::book::{Book, MAX_ORDERS};
+use super::charges::{Charged, added};
 use super::orders::OneOrder;
 use super::records::{CreateClass, OrderLine, OrderStatus, SalesOrder};
 use super::wire::{Message, Outcome, read_date, read_number};
@@ -121,6 +122,21 @@ fn check(book: &Book, request: &Create) -> Result<SalesOrder, Vec<Message>> {
     if !wrong.is_empty() {
         return Err(wrong);
     }
+    let net_value = lines.iter().map(|line| line.net_value).sum();
+    let place = account.and_then(|account| {
+        let mut places = account.ship_tos.iter();
+        places.find(|place| place.id == request.kunwe)
+    });
+    let added = added(
+        &book.charges,
+        &Charged {
+            net_value,
+            in_company_currency: currency == book.company.currency,
+            to: place.map(|place| &place.address),
+            exempt: account.is_some_and(|account| account.tax_exempt),
+        },
+    );
+    let charges: Decimal = added.iter().map(|charge| charge.amount).sum();
     Ok(SalesOrder {
         number: String::new(),
         reference: request.xref.clone(),
@@ -134,7 +150,9 @@ fn check(book: &Book, request: &Create) -> Result<SalesOrder, Vec<Message>> {
         status: OrderStatus::Open,
         cancel_reason: String::new(),
         created_at: book.clock.now(),
-        net_value: lines.iter().map(|line| line.net_value).sum(),
+        net_value,
+        gross_value: net_value + charges,
+        added,
         lines,
     })
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
+use super::charges::{HeadCondition, head_conditions};
 use super::records::{Invoice, SalesOrder};
 use super::wire::{Message, Outcome, amount, date, keys, price, quantity};
 
@@ -30,7 +31,9 @@ struct WireInvoice {
     bstkd: String,
     kunnr: String,
     netwr: String,
+    brtwr: String,
     waers: String,
+    konds: Vec<HeadCondition>,
     items: Vec<WireItem>,
 }
 
@@ -73,7 +76,9 @@ fn wire_invoice(invoice: &Invoice, order: &SalesOrder) -> WireInvoice {
         bstkd: order.purchase_order_number.clone(),
         kunnr: order.account.clone(),
         netwr: amount(invoice.net_value),
+        brtwr: amount(order.gross_value),
         waers: order.currency.clone(),
+        konds: head_conditions(order),
         items: order
             .lines
             .iter()

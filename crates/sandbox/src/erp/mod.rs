@@ -5,6 +5,7 @@
 
 mod balances;
 mod book;
+mod charges;
 mod conditions;
 mod control;
 mod create;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
+use super::charges::{HeadCondition, head_conditions};
 use super::records::{CreateClass, OrderStatus, SalesOrder};
 use super::wire::{Message, Outcome, Page, amount, date, keys, price, quantity};
 
@@ -137,6 +138,8 @@ struct Detail {
     bstdk: String,
     vdatu: String,
     abgru: String,
+    brtwr: String,
+    konds: Vec<HeadCondition>,
     items: Vec<DetailItem>,
 }
 
@@ -177,6 +180,8 @@ fn detail(order: &SalesOrder) -> Detail {
         bstdk: date(order.purchase_order_date),
         vdatu: date(order.requested_date),
         abgru: order.cancel_reason.clone(),
+        brtwr: amount(order.gross_value),
+        konds: head_conditions(order),
         items: order
             .lines
             .iter()

@@ -49,8 +49,33 @@ pub struct SalesOrder {
     pub created_at: Timestamp,
     /// Sum of the lines.
     pub net_value: Decimal,
+    /// What the ERP added: freight, then tax.
+    pub added: Vec<Charge>,
+    /// Both together.
+    pub gross_value: Decimal,
     /// Its lines.
     pub lines: Vec<OrderLine>,
+}
+
+/// Something that the ERP added to an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Charge {
+    /// The kind.
+    pub kind: ChargeKind,
+    /// What it is.
+    pub text: String,
+    /// How much.
+    pub amount: Decimal,
+}
+
+/// The kinds of charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeKind {
+    /// Carriage.
+    Freight,
+    /// Sales tax.
+    Tax,
 }
 
 /// Where an order stands.

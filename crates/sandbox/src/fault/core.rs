@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::backend::{Answer, Backend, Dropped, cut, plain};
 use super::log::{CallLog, CallRecord, Ending, LogPage, Outcome, Stats};
 use super::overtaking::Overtaken;
-use super::plan::{Fault, FaultPlan, FaultRule, PlanError, RuleState};
+use super::plan::{Call, Fault, FaultPlan, FaultRule, PlanError, RuleState};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -139,15 +139,21 @@ impl Core {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();
         let (method, path) = (head.method.clone(), head.uri.path().to_owned());
-        let verdict = self.arrive(&method, &path);
+        let body = Limited::new(body, MAX_BODY).collect().await;
+        let body = body.map(Collected::to_bytes).ok();
+        let call = Call {
+            method: method.as_str(),
+            path: &path,
+            body: body.as_deref().unwrap_or_default(),
+        };
+        let verdict = self.arrive(call);
         let sequence = verdict.sequence;
         let mut ending = Ending {
             outcome: Outcome::TooLarge,
             ..Ending::default()
         };
-        let result = match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => {
-                let body = body.to_bytes();
+        let result = match body.clone() {
+            Some(body) => {
                 ending.request_bytes = body.len();
                 let subject = self.state().plan.subject.clone();
                 let subject = subject.and_then(|pointer| subject_of(&body, &pointer));
@@ -159,36 +165,36 @@ impl Core {
                 };
                 self.act(verdict, came, &mut ending).await
             }
-            Err(_) => Ok(plain(StatusCode::PAYLOAD_TOO_LARGE)),
+            None => Ok(plain(StatusCode::PAYLOAD_TOO_LARGE)),
         };
         ending.status = result.as_ref().ok().map(|answer| answer.status().as_u16());
         ending.duration = arrived.elapsed();
         let mut state = self.state();
         if ending.reached_backend {
-            state.overtaken.passed(sequence, method.as_str(), &path);
+            state.overtaken.passed(sequence, call);
         }
         state.log.end(sequence, ending);
         drop(state);
         result
     }
 
-    /// Writes the call down and decides what becomes of it, in one step, so that the
+    /// Writes down a call that has come in whole and decides what becomes of it, in one step, so that the
     /// log's order is the order of the decisions.
-    fn arrive(&self, method: &Method, path: &str) -> Verdict {
+    fn arrive(&self, call: Call<'_>) -> Verdict {
         let mut state = self.state();
         let now = Instant::now();
         let since_start = now.duration_since(self.started);
         let busy = state.log.in_flight();
         let sequence = state
             .log
-            .begin(since_start, self.clock.now(), method.as_str(), path);
+            .begin(since_start, self.clock.now(), call.method, call.path);
         let mut luck = Random::for_event(state.plan.seed, sequence);
         let mut wait = state
             .plan
             .latency
             .as_ref()
             .map_or(Duration::ZERO, |latency| latency.draw(&mut luck));
-        let action = state.decide(now, busy, method.as_str(), path, &mut luck);
+        let action = state.decide(now, busy, call, &mut luck);
         if let Action::Fault(rule) = &action
             && let Fault::Delay { latency } = &rule.fault
         {
@@ -332,14 +338,7 @@ impl Core {
 }
 
 impl State {
-    fn decide(
-        &mut self,
-        now: Instant,
-        busy: usize,
-        method: &str,
-        path: &str,
-        luck: &mut Random,
-    ) -> Action {
+    fn decide(&mut self, now: Instant, busy: usize, call: Call<'_>, luck: &mut Random) -> Action {
         if let Some(limit) = &self.plan.rate_limit {
             let window = Duration::from_millis(limit.window_ms);
             while self
@@ -362,7 +361,7 @@ impl State {
         self.rules
             .iter_mut()
             .find_map(|state| {
-                let strikes = state.strikes(method, path, luck);
+                let strikes = state.strikes(call, luck);
                 strikes.then(|| Action::Fault(state.rule.clone()))
             })
             .unwrap_or(Action::Forward)

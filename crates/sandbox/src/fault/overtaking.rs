@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::plan::FaultRule;
+use super::plan::{Call, FaultRule};
 
 /// Held at most; one beyond is not held.
 const MAX_HELD: usize = 10_000;
@@ -45,9 +45,9 @@ impl Overtaken {
     }
 
     /// A call was answered.
-    pub(super) fn passed(&mut self, sequence: u64, method: &str, path: &str) {
+    pub(super) fn passed(&mut self, sequence: u64, call: Call<'_>) {
         for held in &mut self.held {
-            if held.sequence < sequence && held.rule.matches(method, path) {
+            if held.sequence < sequence && held.rule.matches(call) {
                 held.left = held.left.saturating_sub(1);
             }
         }
@@ -61,16 +61,24 @@ mod tests {
     use super::super::plan::Fault;
     use super::*;
 
+    fn get(path: &str) -> Call<'_> {
+        Call {
+            method: "GET",
+            path,
+            body: b"",
+        }
+    }
+
     #[test]
     fn a_call_goes_on_when_enough_later_ones_have_passed() {
         let mut overtaken = Overtaken::default();
         let rule = FaultRule::new("/a", Fault::DropConnection);
         let mut woken = overtaken.wait(5, &rule, 2);
         for (sequence, path) in [(4, "/a"), (6, "/b"), (7, "/a")] {
-            overtaken.passed(sequence, "GET", path);
+            overtaken.passed(sequence, get(path));
             assert_eq!(woken.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         }
-        overtaken.passed(8, "GET", "/a/b");
+        overtaken.passed(8, get("/a/b"));
         assert_eq!(woken.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 }

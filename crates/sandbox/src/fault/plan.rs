@@ -85,6 +85,9 @@ pub struct FaultRule {
     /// Only paths that start so; empty = every path.
     #[serde(default)]
     pub path_prefix: String,
+    /// Only bodies in which this text stands, for backends whose calls all go to one path.
+    #[serde(default)]
+    pub body_contains: Option<String>,
     /// How likely a matching call goes wrong, 0 to 1.
     #[serde(default = "certain")]
     pub probability: f64,
@@ -96,6 +99,14 @@ pub struct FaultRule {
     pub times: Option<u64>,
     /// What goes wrong.
     pub fault: Fault,
+}
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) body: &'a [u8],
 }
 
 /// What goes wrong with a call.
@@ -249,6 +260,7 @@ impl FaultRule {
             name: String::new(),
             method: None,
             path_prefix: path_prefix.to_owned(),
+            body_contains: None,
             probability: 1.0,
             skip: 0,
             times: None,
@@ -260,6 +272,14 @@ impl FaultRule {
     pub fn times(self, times: u64) -> Self {
         Self {
             times: Some(times),
+            ..self
+        }
+    }
+
+    /// The same, for bodies in which this text stands alone.
+    pub fn saying(self, text: &str) -> Self {
+        Self {
+            body_contains: Some(text.to_owned()),
             ..self
         }
     }
@@ -286,12 +306,15 @@ impl FaultRule {
         }
     }
 
-    pub(super) fn matches(&self, method: &str, path: &str) -> bool {
+    pub(super) fn matches(&self, call: Call<'_>) -> bool {
         let method_fits = self
             .method
             .as_ref()
-            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
-        method_fits && path.starts_with(&self.path_prefix)
+            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(call.method));
+        let body_fits = self.body_contains.as_ref().is_none_or(|text| {
+            std::str::from_utf8(call.body).is_ok_and(|body| body.contains(text))
+        });
+        method_fits && call.path.starts_with(&self.path_prefix) && body_fits
     }
 }
 
@@ -313,8 +336,8 @@ impl RuleState {
     }
 
     /// Whether this rule strikes the call; counts it.
-    pub(super) fn strikes(&mut self, method: &str, path: &str, luck: &mut Random) -> bool {
-        if !self.rule.matches(method, path) {
+    pub(super) fn strikes(&mut self, call: Call<'_>, luck: &mut Random) -> bool {
+        if !self.rule.matches(call) {
             return false;
         }
         self.matched = self.matched.saturating_add(1);
@@ -401,6 +424,14 @@ impl Latency {
 mod tests {
     use super::*;
 
+    fn get(path: &str) -> Call<'_> {
+        Call {
+            method: "GET",
+            path,
+            body: b"",
+        }
+    }
+
     #[test]
     fn a_rule_skips_then_strikes_so_many_times() {
         let mut state = RuleState::new(FaultRule {
@@ -410,7 +441,7 @@ mod tests {
         let mut luck = Random::new(1);
         let struck: Vec<bool> = ["/a", "/b", "/a", "/a/b", "/a"]
             .iter()
-            .map(|path| state.strikes("GET", path, &mut luck))
+            .map(|path| state.strikes(get(path), &mut luck))
             .collect();
         assert_eq!(struck, [false, false, true, true, false]);
         assert_eq!((state.matched, state.applied), (4, 2));
@@ -441,7 +472,7 @@ mod tests {
             };
             let mut state = RuleState::new(rule);
             (0..64)
-                .map(|call| state.strikes("GET", "/", &mut Random::for_event(seed, call)))
+                .map(|call| state.strikes(get("/"), &mut Random::for_event(seed, call)))
                 .collect()
         };
         assert_eq!(luck(7), luck(7));
@@ -479,5 +510,18 @@ mod tests {
             ..FaultPlan::default()
         };
         assert_eq!(upside_down.validate(), Err(PlanError::Latency));
+    }
+
+    #[test]
+    fn a_rule_may_look_at_what_the_body_says() {
+        let rule = FaultRule::new("/rpc", Fault::DropConnection).saying("sale.create");
+        let call = |body| Call {
+            method: "POST",
+            path: "/rpc",
+            body,
+        };
+        assert!(rule.matches(call(b"{\"method\":\"model.sale.create\"}")));
+        assert!(!rule.matches(call(b"{\"method\":\"model.sale.read\"}")));
+        assert!(!rule.matches(call(b"\xffsale.create")));
     }
 }

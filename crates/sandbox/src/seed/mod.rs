@@ -28,6 +28,41 @@ pub struct Seed {
     pub prices: Vec<PriceRecord>,
     /// Stock and expected receipts; a pair that is absent was never stocked.
     pub stock: Vec<StockRecord>,
+    /// What the ERP adds to an order; nothing unless said.
+    #[serde(default)]
+    pub charges: Charges,
+}
+
+/// What the ERP adds to every order that it creates.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Charges {
+    /// Carriage; none = free.
+    pub freight: Option<Freight>,
+    /// Sales tax, by where the goods go; a place that is not named has none.
+    pub taxes: Vec<Tax>,
+}
+
+/// A flat charge on small orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Freight {
+    /// How much, in the company's currency; orders in another have none.
+    pub charge: Decimal,
+    /// Orders whose lines come to this much or more have none.
+    pub free_from: Decimal,
+}
+
+/// A tax on what goes to a region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tax {
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// State or province; empty = all of the country.
+    pub region: String,
+    /// Of lines and freight together, rounded once to cents.
+    pub percent: Decimal,
 }
 
 /// How large a generated world is.
@@ -146,6 +181,9 @@ pub struct Account {
     pub credit: Credit,
     /// Its own numbers for the seller's items.
     pub part_numbers: Vec<PartNumber>,
+    /// Pays no sales tax, such as one that buys to sell again.
+    #[serde(default)]
+    pub tax_exempt: bool,
 }
 
 /// A postal address.
@@ -262,6 +300,25 @@ pub struct PriceRecord {
     pub valid_from: Date,
     /// Last day, inclusive; none = open end.
     pub valid_to: Option<Date>,
+    /// What promotions may do with it.
+    #[serde(default)]
+    pub promotions: Promotions,
+    /// Price of `per` units below which no promotion may go; none = no such price.
+    #[serde(default)]
+    pub floor: Option<Decimal>,
+}
+
+/// What promotions may do with a price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promotions {
+    /// Nothing.
+    #[default]
+    Excluded,
+    /// Be taken off it.
+    Combined,
+    /// Of a contract: apply instead of it where that is lower.
+    IfLower,
 }
 
 /// The kinds of price record, the strongest first.

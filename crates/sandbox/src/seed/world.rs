@@ -7,17 +7,24 @@
 //! - item n: carton of 12 when n % 10 == 1; priced per 100 when n % 8 == 0; discontinued when
 //!   n % 100 == 99; no stock and no receipt when n % 20 == 0; no stock but a receipt in five days
 //!   when n % 20 == 10; only at WEST when n % 25 == 0; 4 pieces at EAST alone when n % 40 == 3;
-//! - ACME's contract leaves out items with n % 4 == 0, and changes after 30 days when n % 10 == 2.
+//! - ACME's contract leaves out items with n % 4 == 0, and changes after 30 days when n % 10 == 2;
+//! - promotions may be taken off list prices and the group's, down to 80 % of the list price; off ACME's contract none may,
+//!   but for items with n % 10 == 5 the contract says "or promotional if lower";
+//! - the ERP adds 25.00 freight to an order below 500.00, and 5.75 % tax to what goes to Ohio; `BOREALIS` sells again and
+//!   pays no tax.
 
 use jiff::{Span, ToSpan, civil::Date};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{
-    Account, Address, AlternateUnit, Company, ContractReference, Credit, Identifier,
-    IdentifierScheme, Item, ItemStatus, PartNumber, PriceKind, PriceRecord, Receipt, Seed,
-    SeedSizes, ShipTo, Site, StockRecord,
+    Account, Address, AlternateUnit, Charges, Company, ContractReference, Credit, Freight,
+    Identifier, IdentifierScheme, Item, ItemStatus, PartNumber, PriceKind, PriceRecord, Promotions,
+    Receipt, Seed, SeedSizes, ShipTo, Site, StockRecord, Tax,
 };
 use crate::random::Random;
+
+/// Percent of the list price below which no promotion goes.
+const LOWEST_PERCENT: i64 = 80;
 
 const FAMILIES: [(&str, &str, &str); 10] = [
     ("BEARINGS", "Ball bearing", "31171504"),
@@ -70,6 +77,17 @@ impl Seed {
             accounts,
             prices,
             stock,
+            charges: Charges {
+                freight: Some(Freight {
+                    charge: Decimal::new(2_500, 2),
+                    free_from: Decimal::new(50_000, 2),
+                }),
+                taxes: vec![Tax {
+                    country: "US".to_owned(),
+                    region: "OH".to_owned(),
+                    percent: Decimal::new(575, 2),
+                }],
+            },
         }
     }
 }
@@ -137,6 +155,10 @@ fn item_prices(
         currency: "USD".to_owned(),
         valid_from: year_start,
         valid_to: None,
+        promotions: Promotions::Combined,
+        floor: Some(cents(
+            each * Decimal::from(per) * Decimal::new(LOWEST_PERCENT, 2),
+        )),
     };
     prices.push(record(PriceKind::List, "", 100, 0));
     for unit in &item.alternate_units {
@@ -145,6 +167,9 @@ fn item_prices(
             unit: unit.unit.clone(),
             price: cents(each * pieces),
             per: 1,
+            floor: Some(cents(
+                each * Decimal::from(unit.numerator) * Decimal::new(LOWEST_PERCENT, 2),
+            )),
             ..record(PriceKind::List, "", 100, 0)
         });
     }
@@ -162,6 +187,11 @@ fn item_prices(
     for (from, percent) in [(0, 92), (24, 88), (144, 82)] {
         let line = PriceRecord {
             contract: contract.clone(),
+            promotions: if n % 10 == 5 {
+                Promotions::IfLower
+            } else {
+                Promotions::Excluded
+            },
             ..record(PriceKind::ContractAccount, "ACME", percent, from)
         };
         if n % 10 == 2 {
@@ -253,6 +283,7 @@ fn account(n: u32, items: u32) -> Account {
         },
         3 => Account {
             price_group: Some("RETAIL".to_owned()),
+            tax_exempt: true,
             identifiers: vec![identifier(IdentifierScheme::Duns, "987654321")],
             credit: credit(Some(2_000), [0, 0, 450, 0]),
             ..plain_account("BOREALIS", "Borealis Outfitters", &["STORE1"], 31)
@@ -304,6 +335,7 @@ fn plain_account(id: &str, name: &str, locations: &[&str], gln_from: u32) -> Acc
         blocked: false,
         credit: credit(None, [0, 0, 0, 0]),
         part_numbers: Vec::new(),
+        tax_exempt: false,
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) fn router(wms: Wms) -> Router {
             post(cancel_pick_request),
         )
         .route("/wms/v2/shipments", get(list_shipments))
+        .route("/wms/v2/shipments/changes", get(list_changes))
+        .route("/wms/v2/shipments/missing", post(missing_shipments))
         .route("/wms/v2/shipments/{id}", get(get_shipment))
         .layer(from_fn_with_state(wms.clone(), authenticate))
         .layer(DefaultBodyLimit::max(MAX_BODY));
@@ -244,6 +246,65 @@ async fn list_shipments(
     Ok(Json(ShipmentPage {
         items: found.cloned().collect(),
     }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ChangesQuery {
+    /// Microseconds since 1970.
+    changed_from: i64,
+    /// Of that instant only what comes after this.
+    #[serde(default)]
+    after_id: String,
+    #[serde(default = "default_page_size")]
+    page_size: usize,
+}
+
+#[derive(Serialize)]
+struct ChangesPage {
+    items: Vec<Shipment>,
+    more: bool,
+}
+
+async fn list_changes(
+    State(wms): State<Wms>,
+    query: Result<Query<ChangesQuery>, QueryRejection>,
+) -> Result<Json<ChangesPage>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("listChanges");
+    let Query(query) = query.map_err(|error| WmsError::InvalidRequest(error.body_text()))?;
+    let place = |shipment: &Shipment| {
+        let changed = shipment.updated_at.as_microsecond();
+        (changed, shipment.shipment_id.clone())
+    };
+    let from = (query.changed_from, query.after_id);
+    let mut found: Vec<&Shipment> = shelves
+        .shipments()
+        .filter(|shipment| place(shipment) > from)
+        .collect();
+    found.sort_by_key(|shipment| place(shipment));
+    let (items, total) = page(found.into_iter(), 1, query.page_size)?;
+    Ok(Json(ChangesPage {
+        more: total > items.len(),
+        items: items.into_iter().cloned().collect(),
+    }))
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ShipmentIds {
+    shipment_ids: Vec<String>,
+}
+
+async fn missing_shipments(
+    State(wms): State<Wms>,
+    body: Bytes,
+) -> Result<Json<ShipmentIds>, WmsError> {
+    let mut shelves = wms.shelves();
+    shelves.count_call("missingShipments");
+    let mut ids: ShipmentIds = read(&body)?;
+    ids.shipment_ids.retain(|id| shelves.shipment(id).is_err());
+    Ok(Json(ids))
 }
 
 async fn get_shipment(

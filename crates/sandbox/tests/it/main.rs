@@ -1,6 +1,7 @@
 //! The sandbox from outside, over HTTP, as a connector meets it.
 #![cfg(test)]
 
+mod crm;
 mod erp;
 mod fault;
 mod fault_deliveries;

@@ -182,6 +182,22 @@ async fn a_shipped_order_becomes_an_invoice_and_a_receivable() {
         (&invoice["AUBEL"], &invoice["NETWR"]),
         (&json!("0000100001"), &json!("9.00"))
     );
+    // Freight on a small order, and tax on lines and freight: (9.00 + 25.00) × 5.75 % = 1.955.
+    let added = json!([
+        {"KSCHL": "HF00", "VTEXT": "Freight", "KWERT": "25.00"},
+        {"KSCHL": "MWST", "VTEXT": "Sales tax US OH 5.75 %", "KWERT": "1.96"},
+    ]);
+    assert_eq!(
+        (&invoice["KONDS"], &invoice["BRTWR"]),
+        (&added, &json!("35.96"))
+    );
+    let body = json!({ "BUKRS": "NWI", "VBELN": ["0000100001"] });
+    let orders = erp(&url, "SALESORDER_GETDETAIL", body).await;
+    let order = &orders["ORDERS"][0];
+    assert_eq!(
+        (&order["KONDS"], &order["NETWR"], &order["BRTWR"]),
+        (&added, &json!("9.00"), &json!("35.96"))
+    );
     assert_eq!(
         (&invoice["XREF"], &invoice["BSTKD"]),
         (&json!("R1"), &json!("PO-4711"))
