@@ -133,9 +133,12 @@ impl<T: Serialize> IntoResponse for Aged<T> {
 fn cache_status(provenance: Provenance) -> &'static str {
     match (
         provenance.stale + provenance.unknown,
-        provenance.hits,
+        provenance.hits + provenance.revalidated,
         provenance.misses,
     ) {
+        (0, _, 0) if provenance.revalidated > 0 => {
+            "system-apis; hit; detail=stale-while-revalidate"
+        }
         (0, _, 0) => "system-apis; hit",
         (0, 0, _) => "system-apis; fwd=miss",
         (0, _, _) => "system-apis; fwd=partial",

@@ -7,7 +7,10 @@ use jiff::fmt::rfc2822;
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use service_runtime::http_client;
 
-use crate::connector::{Cause, ConnectorError};
+use crate::{
+    connector::{Cause, ConnectorError},
+    guard::turn,
+};
 
 /// The largest answer that is read.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -23,7 +26,7 @@ pub enum Effect {
 
 impl Effect {
     /// The request was sent and no answer came.
-    fn broken(self, cause: impl Into<Cause>) -> ConnectorError {
+    pub fn broken(self, cause: impl Into<Cause>) -> ConnectorError {
         match self {
             Self::Reads => ConnectorError::Unavailable(cause.into()),
             Self::Changes => ConnectorError::OutcomeUnknown(cause.into()),
@@ -39,17 +42,55 @@ impl Effect {
     }
 }
 
-/// An answer of the backend that its dialect has to explain: any status below 500 but the few handled here.
+/// An answer of the backend: what its status and body mean is for its dialect to explain.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: StatusCode,
     /// The whole body.
     pub body: Bytes,
+    /// How long the backend wants to be left alone, if it said so.
+    pub retry_after: Option<Duration>,
 }
 
-/// Sends one request and reads its answer.
+impl Answer {
+    /// Sorts out the statuses that mean the same to every dialect but few; what is left is below 500.
+    pub fn usual(self, effect: Effect) -> Result<Self, ConnectorError> {
+        let status = self.status;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(ConnectorError::Throttled {
+                retry_after: self.retry_after,
+            });
+        }
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+            let sentence = format!(
+                "the backend refuses our credentials ({status}): check its key in the configuration"
+            );
+            return Err(ConnectorError::Unavailable(sentence.into()));
+        }
+        if status.is_server_error() {
+            return Err(effect.broken(format!("the backend answered {status}")));
+        }
+        if status.is_redirection() {
+            let sentence = format!("the backend answered {status}: check its address");
+            return Err(effect.nonsense(sentence));
+        }
+        Ok(self)
+    }
+}
+
+/// Sends one request when the budget has a slot for it, and reads its answer, whose status is below 500 and none of those
+/// that mean the same everywhere.
 pub async fn send(request: RequestBuilder, effect: Effect) -> Result<Answer, ConnectorError> {
+    let _slot = turn::slot().await?;
+    send_now(request, effect).await?.usual(effect)
+}
+
+/// Sends one request for which the caller holds a slot, and reads its answer of whatever status.
+pub(crate) async fn send_now(
+    request: RequestBuilder,
+    effect: Effect,
+) -> Result<Answer, ConnectorError> {
     let mut response = request.send().await.map_err(|error| {
         if error.is_connect() || error.is_builder() {
             ConnectorError::Unavailable(error.into())
@@ -58,25 +99,17 @@ pub async fn send(request: RequestBuilder, effect: Effect) -> Result<Answer, Con
         }
     })?;
     let status = response.status();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(ConnectorError::Throttled {
-            retry_after: retry_after(&response),
-        });
-    }
-    if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-        let sentence = format!(
-            "the backend refuses our credentials ({status}): check its key in the configuration"
-        );
-        return Err(ConnectorError::Unavailable(sentence.into()));
-    }
-    if status.is_server_error() {
-        return Err(effect.broken(format!("the backend answered {status}")));
-    }
-    if status.is_redirection() {
-        return Err(effect.nonsense(format!("the backend answered {status}: check its base_url")));
-    }
-    let body = read(&mut response, effect).await?;
-    Ok(Answer { status, body })
+    let retry_after = retry_after(&response);
+    let body = match read(&mut response, effect).await {
+        // The status has said it all.
+        Err(_cut) if status.is_client_error() || status.is_server_error() => Bytes::new(),
+        body => body?,
+    };
+    Ok(Answer {
+        status,
+        body,
+        retry_after,
+    })
 }
 
 async fn read(response: &mut Response, effect: Effect) -> Result<Bytes, ConnectorError> {

@@ -1,9 +1,13 @@
 //! Facts by key, each with the time its backend call started: an older fact never replaces a newer one.
+//!
+//! That the source does not know a key is remembered too, for a short while and apart, so that no flood of such keys drives
+//! facts out.
 
 use std::{
+    collections::VecDeque,
     hash::Hash,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,6 +20,11 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::policy::CachePolicy;
+
+/// Evictions remembered at most against calls that began before them; the oldest go first.
+const MOST_MARKS: usize = 256;
+/// Unknown keys remembered at most.
+const MOST_ABSENT: u64 = 10_000;
 
 /// When a backend call started, by the wall and by the process's own steady clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,60 +51,120 @@ impl<V> Fact<V> {
     }
 }
 
+/// A key and what it is a key of (the company, and the account where the answer depends on it), so that no scope ever
+/// sees another's facts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scoped<S, K> {
+    pub(super) scope: S,
+    pub(super) key: K,
+}
+
+/// What is known of a key.
+#[derive(Debug)]
+pub(super) enum Known<V> {
+    /// The source said this.
+    Fact(Arc<Fact<V>>),
+    /// The source did not know it, so long ago.
+    Absent(Duration),
+}
+
 /// How a cache has served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CacheStatus {
     /// Facts kept.
     pub entries: u64,
+    /// Keys kept that the source does not know.
+    pub absent_entries: u64,
     /// Facts answered from it while fresh.
     pub hits: u64,
     /// Facts that the backend was asked for.
     pub misses: u64,
+    /// Facts answered from it a little too old, while they were asked for anew.
+    pub revalidated_hits: u64,
     /// Facts answered from it because the backend failed.
     pub stale_hits: u64,
+    /// Facts thrown out because they have changed.
+    pub evicted: u64,
 }
 
-pub(super) struct FactCache<K, V> {
-    entries: Cache<K, Arc<Fact<V>>>,
+/// How the keys of one question were served.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Served {
+    pub(super) hits: usize,
+    pub(super) misses: usize,
+    pub(super) revalidated: usize,
+    pub(super) stale: usize,
+}
+
+/// Which facts have changed.
+pub(super) type Matches<S, K> = Arc<dyn Fn(&S, &K) -> bool + Send + Sync>;
+
+pub(super) struct FactCache<S, K, V> {
+    entries: Cache<Scoped<S, K>, Arc<Fact<V>>>,
+    absent: Cache<Scoped<S, K>, Started>,
+    marks: Mutex<VecDeque<(Instant, Matches<S, K>)>>,
     hits: AtomicU64,
     misses: AtomicU64,
+    revalidated_hits: AtomicU64,
     stale_hits: AtomicU64,
+    evicted: AtomicU64,
 }
 
-impl<K, V> FactCache<K, V>
+impl<S, K, V> FactCache<S, K, V>
 where
+    S: Hash + Eq + Clone + Send + Sync + 'static,
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
     pub(super) fn new(policy: &CachePolicy) -> Self {
         let capacity = u64::try_from(policy.entries.get()).unwrap_or(u64::MAX);
+        let least = Duration::from_millis(1);
         Self {
-            // Beyond its stale limit a fact serves nobody; the exact age is checked at every read.
+            // Beyond its last limit a fact serves nobody; the exact age is checked at every read.
             entries: Cache::builder()
                 .max_capacity(capacity)
-                .time_to_live(policy.stale_limit(None).max(Duration::from_millis(1)))
+                .time_to_live(policy.longest().max(least))
                 .build(),
+            absent: Cache::builder()
+                .max_capacity(capacity.min(MOST_ABSENT))
+                .time_to_live(policy.absent.get().max(least))
+                .build(),
+            marks: Mutex::new(VecDeque::new()),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            revalidated_hits: AtomicU64::new(0),
             stale_hits: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
         }
     }
 
+    /// What is known of the key, however old.
+    pub(super) async fn known(&self, key: &Scoped<S, K>) -> Option<Known<V>> {
+        if let Some(started) = self.absent.get(key).await {
+            return Some(Known::Absent(started.at.elapsed()));
+        }
+        self.entries.get(key).await.map(Known::Fact)
+    }
+
     /// A fact younger than `limit`; a limit of zero accepts none.
-    pub(super) async fn younger_than(&self, key: &K, limit: Duration) -> Option<Arc<Fact<V>>> {
+    pub(super) async fn younger_than(
+        &self,
+        key: &Scoped<S, K>,
+        limit: Duration,
+    ) -> Option<Arc<Fact<V>>> {
         self.entries
             .get(key)
             .await
             .filter(|fact| fact.age() < limit)
     }
 
-    /// Keeps the fact unless a newer one is there.
-    pub(super) async fn store(&self, key: K, fact: Arc<Fact<V>>) {
+    /// Keeps the fact, unless a newer one is there or it has changed since its call began.
+    pub(super) async fn store(&self, key: Scoped<S, K>, fact: Arc<Fact<V>>) {
+        let started = fact.started;
         self.entries
-            .entry(key)
+            .entry_by_ref(&key)
             .and_compute_with(|kept| {
-                let newer_is_kept =
-                    kept.is_some_and(|kept| kept.value().started.at > fact.started.at);
+                let newer_is_kept = kept.is_some_and(|kept| kept.value().started.at > started.at);
                 std::future::ready(if newer_is_kept {
                     Op::Nop
                 } else {
@@ -103,13 +172,70 @@ where
                 })
             })
             .await;
+        self.absent
+            .entry_by_ref(&key)
+            .and_compute_with(|kept| remove_if_older(kept.map(|kept| *kept.value()), started))
+            .await;
+        self.look_again(&key, started).await;
     }
 
-    pub(super) fn count(&self, hits: usize, misses: usize, stale_hits: usize) {
+    /// Remembers that the source did not know the key; what it said of it before is forgotten.
+    pub(super) async fn store_absent(&self, key: Scoped<S, K>, started: Started) {
+        let kept = self.entries.get(&key).await;
+        if kept.is_some_and(|fact| fact.started.at > started.at) {
+            return;
+        }
+        self.entries.invalidate(&key).await;
+        self.absent.insert(key.clone(), started).await;
+        self.look_again(&key, started).await;
+    }
+
+    /// Whoever throws out what has changed leaves the mark first and looks then; this has stored first. So one of the two
+    /// sees the other.
+    async fn look_again(&self, key: &Scoped<S, K>, started: Started) {
+        let changed = {
+            let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_it = |(at, matches): &(Instant, Matches<S, K>)| {
+                started.at <= *at && matches(&key.scope, &key.key)
+            };
+            marks.iter().any(of_it)
+        };
+        if changed {
+            self.entries.invalidate(key).await;
+            self.absent.invalidate(key).await;
+        }
+    }
+
+    /// Throws out what has changed, and lets in no fact of it whose call began before now.
+    pub(super) async fn evict(&self, matches: Matches<S, K>) {
+        {
+            let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+            if marks.len() >= MOST_MARKS {
+                marks.pop_front();
+            }
+            marks.push_back((Instant::now(), Arc::clone(&matches)));
+        }
+        let mut evicted = 0;
+        for (key, _) in &self.entries {
+            if matches(&key.scope, &key.key) {
+                self.entries.invalidate(&*key).await;
+                evicted += 1;
+            }
+        }
+        for (key, _) in &self.absent {
+            if matches(&key.scope, &key.key) {
+                self.absent.invalidate(&*key).await;
+            }
+        }
+        self.evicted.fetch_add(evicted, Ordering::Relaxed);
+    }
+
+    pub(super) fn count(&self, served: Served) {
         for (counter, count) in [
-            (&self.hits, hits),
-            (&self.misses, misses),
-            (&self.stale_hits, stale_hits),
+            (&self.hits, served.hits),
+            (&self.misses, served.misses),
+            (&self.revalidated_hits, served.revalidated),
+            (&self.stale_hits, served.stale),
         ] {
             counter.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
         }
@@ -118,11 +244,21 @@ where
     pub(super) fn status(&self) -> CacheStatus {
         CacheStatus {
             entries: self.entries.entry_count(),
+            absent_entries: self.absent.entry_count(),
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
+            revalidated_hits: self.revalidated_hits.load(Ordering::Relaxed),
             stale_hits: self.stale_hits.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
         }
     }
+}
+
+fn remove_if_older(kept: Option<Started>, than: Started) -> std::future::Ready<Op<Started>> {
+    std::future::ready(match kept {
+        Some(kept) if kept.at <= than.at => Op::Remove,
+        _ => Op::Nop,
+    })
 }
 
 #[cfg(test)]
@@ -142,12 +278,15 @@ mod tests {
             as_of,
             at: Instant::now(),
         };
+        let key = Scoped {
+            scope: (),
+            key: "SKU-0001",
+        };
         let fact = |value, started| Arc::new(Fact { value, started });
-        cache.store("SKU-0001", fact("new", late)).await;
-        cache.store("SKU-0001", fact("old", early)).await;
-        let kept = cache
-            .younger_than(&"SKU-0001", Duration::from_secs(5))
-            .await;
+        cache.store(key.clone(), fact("new", late)).await;
+        cache.store(key.clone(), fact("old", early)).await;
+        cache.store_absent(key.clone(), early).await;
+        let kept = cache.younger_than(&key, Duration::from_secs(5)).await;
         assert_eq!(kept.unwrap().value, "new");
     }
 }

@@ -1,25 +1,36 @@
 //! What stands between callers and a backend, the same for every operation of every backend:
-//! deadline → cache → single flight → breaker → retry (reads only) → budget → connector.
+//! deadline → cache → single flight → batch → breaker → retry (reads only) → budget → connector.
 //!
 //! A connector has none of it. Reads of facts go through [`KeyedRead`]; everything else goes through [`Operation`]
-//! directly and is never cached. Each connector method is at most one backend call, which is what makes the budget
-//! exact.
+//! directly and is never cached. Every call that a connector sends takes a slot of its own (`turn`), which is what makes
+//! the budget exact.
 
+mod batch;
 pub mod breaker;
 pub mod budget;
+#[cfg(test)]
+mod budget_tests;
 pub mod cache;
 pub mod lane;
 pub mod operation;
+mod pace;
 pub mod policy;
+mod queue;
 pub mod read;
 mod retry;
-mod single_flight;
+pub(crate) mod shares;
 #[cfg(test)]
 mod tests;
+pub(crate) mod turn;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
+use jiff::{SignedDuration, Timestamp};
 use service_runtime::clock::Clock;
+use tokio::time::Instant;
 
 use crate::connector::ConnectorError;
 
@@ -34,6 +45,7 @@ pub use self::{
     lane::Lane,
     operation::{Kind, Operation, Terms},
     read::{Answer, Fetch, KeyedRead, Provenance},
+    retry::RetryStatus,
 };
 
 /// Why a guarded call gave nothing. Everything but `Connector` and `Broken` says that the backend was not asked, or
@@ -83,7 +95,8 @@ impl GuardError {
                 ConnectorError::Throttled { .. }
                 | ConnectorError::Unavailable(_)
                 | ConnectorError::OutcomeUnknown(_)
-                | ConnectorError::Protocol(_) => true,
+                | ConnectorError::Protocol(_)
+                | ConnectorError::NoSlot => true,
                 ConnectorError::Rejected { .. }
                 | ConnectorError::NotFound
                 | ConnectorError::Conflict { .. } => false,
@@ -100,6 +113,7 @@ pub struct Guard {
     retries: RetryBudget,
     breakers: BreakerPolicy,
     clock: Clock,
+    operations: Mutex<Vec<Weak<Operation>>>,
 }
 
 impl Guard {
@@ -116,6 +130,7 @@ impl Guard {
             retries: RetryBudget::default(),
             breakers,
             clock,
+            operations: Mutex::new(Vec::new()),
         })
     }
 
@@ -127,7 +142,23 @@ impl Guard {
         timeout: Duration,
     ) -> Arc<Operation> {
         let breaker = Breaker::new(self.breakers);
-        Operation::new(Arc::clone(self), name, kind, timeout, breaker)
+        let operation = Operation::new(Arc::clone(self), name, kind, timeout, breaker);
+        let mut known = self
+            .operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.push(Arc::downgrade(&operation));
+        operation
+    }
+
+    /// The operation of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Operation>> {
+        let known = self
+            .operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut live = known.iter().filter_map(Weak::upgrade);
+        live.find(|operation| operation.name() == name)
     }
 
     /// The backend's name.
@@ -140,11 +171,39 @@ impl Guard {
         &self.budget
     }
 
+    /// Extra calls for reads that failed.
+    pub fn retry_status(&self) -> RetryStatus {
+        self.retries.status()
+    }
+
+    /// When an instant of the process's own clock was, or will be, by the wall.
+    pub(crate) fn wall(&self, at: Instant) -> Timestamp {
+        let (now, wall) = (Instant::now(), self.clock.now());
+        let between = |one: Instant, other: Instant| {
+            SignedDuration::try_from(one.saturating_duration_since(other))
+                .unwrap_or(SignedDuration::ZERO)
+        };
+        wall.saturating_add(between(at, now))
+            .and_then(|wall| wall.saturating_sub(between(now, at)))
+            .unwrap_or(wall)
+    }
+
     fn retries(&self) -> &RetryBudget {
         &self.retries
     }
 
     fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    fn count(&self, operation: &'static str, lane: Lane, outcome: &'static str) {
+        metrics::counter!(
+            "orderway_backend_calls_total",
+            "backend" => self.name.clone(),
+            "operation" => operation,
+            "lane" => lane.as_str(),
+            "outcome" => outcome,
+        )
+        .increment(1);
     }
 }

@@ -3,9 +3,10 @@
 //! The call runs in a task of its own, so that a caller who goes away does not leave it half done.
 
 use std::{
+    collections::HashMap,
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -21,7 +22,9 @@ use super::{
     breaker::{Breaker, BreakerState, Pass},
     budget::Refused,
     cache::Started,
-    lane::Lane,
+    lane::{Lane, Ride},
+    pace::Latency,
+    turn::Turn,
 };
 use crate::connector::ConnectorError;
 
@@ -67,6 +70,8 @@ pub struct Operation {
     timeout: Duration,
     breaker: Arc<Breaker>,
     in_flight: AtomicU32,
+    /// How long its calls take, by how often the number of their keys doubles: many keys take longer than one.
+    latency: Mutex<HashMap<u32, Latency>>,
 }
 
 struct InFlight<'a>(&'a AtomicU32);
@@ -99,6 +104,7 @@ impl Operation {
             timeout,
             breaker,
             in_flight: AtomicU32::new(0),
+            latency: Mutex::new(HashMap::new()),
         })
     }
 
@@ -110,6 +116,16 @@ impl Operation {
     /// What its breaker lets through.
     pub fn breaker_state(&self) -> BreakerState {
         self.breaker.state()
+    }
+
+    /// Its breaker.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// What it shares with the other operations of its backend.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Calls under way.
@@ -132,8 +148,24 @@ impl Operation {
         F: Fn(Started) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, ConnectorError>> + Send + 'static,
     {
+        let ride = Arc::new(Ride::new(terms.lane));
+        self.run_on(ride, terms.deadline, call).await
+    }
+
+    /// The same for a call whose lane may rise until it has its slot.
+    pub(super) async fn run_on<T, F, Fut>(
+        self: &Arc<Self>,
+        ride: Arc<Ride>,
+        deadline: Instant,
+        call: F,
+    ) -> Result<(T, Started), GuardError>
+    where
+        T: Send + 'static,
+        F: Fn(Started) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, ConnectorError>> + Send + 'static,
+    {
         let operation = Arc::clone(self);
-        let work = async move { operation.guarded(terms, call).await };
+        let work = async move { operation.guarded(&ride, deadline, call).await };
         let task = match RequestScope::current() {
             Some(scope) => tokio::spawn(scope.run(work)),
             None => tokio::spawn(work),
@@ -154,13 +186,18 @@ impl Operation {
         })
     }
 
-    async fn guarded<T, F, Fut>(&self, terms: Terms, call: F) -> Result<(T, Started), GuardError>
+    async fn guarded<T, F, Fut>(
+        &self,
+        ride: &Ride,
+        deadline: Instant,
+        call: F,
+    ) -> Result<(T, Started), GuardError>
     where
         F: Fn(Started) -> Fut,
         Fut: Future<Output = Result<T, ConnectorError>>,
     {
         let now = Instant::now();
-        let end = terms.deadline.min(now + self.timeout);
+        let end = deadline.min(now + self.timeout);
         let wait = end.saturating_duration_since(now) * WAIT_PERCENT / 100;
         let time = Time {
             begin_by: now + wait,
@@ -168,34 +205,45 @@ impl Operation {
         };
         let pass = self.breaker.pass().map_err(|retry_after| {
             self.refused(
-                terms.lane,
+                ride.lane(),
                 "circuit_open",
                 GuardError::CircuitOpen { retry_after },
             )
         })?;
-        let first = self.attempt(&pass, terms.lane, time, &call).await?;
+        if pass.is_probe() {
+            // All wait for what it finds out: it does not stand behind those who look around.
+            ride.lift(Lane::Checkout);
+        }
+        let first = self.attempt(&pass, ride, time, &call).await?;
         let last = match first {
-            Err(ConnectorError::Unavailable(_))
+            Err(error @ ConnectorError::Unavailable(_))
                 if self.kind == Kind::Read
                     && Instant::now() < time.begin_by
                     && self.guard.retries().spend() =>
             {
-                self.attempt(&pass, terms.lane, time, &call).await?
+                // Where no second slot comes, the first answer is what there is to tell, and to count.
+                let again = self.attempt(&pass, ride, time, &call).await;
+                again.unwrap_or(Err(error))
             }
             first => first,
         };
-        let well = last
+        if ride.keys() == 0 {
+            // Nobody was asked: that says nothing of the backend, and a probe's place is free again.
+            return last.map_err(|error| GuardError::Connector(Arc::new(error)));
+        }
+        let failure = last
             .as_ref()
-            .map_or_else(|error| !error.is_backend_failure(), |_| true);
-        pass.report(well);
+            .err()
+            .filter(|error| error.is_backend_failure());
+        pass.report(failure.map(ConnectorError::outcome));
         last.map_err(|error| GuardError::Connector(Arc::new(error)))
     }
 
-    /// One call, when its slot has come. The outer error says that it was not made.
+    /// One run of the connector's method, when its first slot has come. The outer error says that nothing was sent.
     async fn attempt<T, F, Fut>(
         &self,
         pass: &Pass,
-        lane: Lane,
+        ride: &Ride,
         time: Time,
         call: &F,
     ) -> Result<Result<(T, Started), ConnectorError>, GuardError>
@@ -206,9 +254,10 @@ impl Operation {
         let slot = self
             .guard
             .budget()
-            .slot(lane, time.begin_by)
+            .slot(ride, time.begin_by)
             .await
-            .map_err(|refused| self.refused_slot(lane, refused))?;
+            .map_err(|refused| self.refused_slot(ride.lane(), refused))?;
+        let lane = ride.lane();
         if pass.is_void() {
             let retry_after = Duration::from_secs(1);
             return Err(self.refused(
@@ -227,7 +276,8 @@ impl Operation {
             as_of: self.guard.clock().now(),
             at: Instant::now(),
         };
-        let answer = timeout_at(time.end, call(started))
+        let turn = Turn::new(Arc::clone(&self.guard), self.name, lane, time.end, slot);
+        let answer = timeout_at(time.end, Arc::clone(&turn).run(call(started)))
             .await
             .unwrap_or_else(|elapsed| {
                 Err(match self.kind {
@@ -235,9 +285,9 @@ impl Operation {
                     Kind::Mutation => ConnectorError::OutcomeUnknown(elapsed.into()),
                 })
             });
-        drop(slot);
-        if let Err(ConnectorError::Throttled { retry_after }) = &answer {
-            self.guard.budget().pause(*retry_after);
+        let took = started.at.elapsed().saturating_sub(turn.waited());
+        if ride.keys() > 0 {
+            self.judge(answer.as_ref().err(), ride.keys(), took);
         }
         self.count(
             lane,
@@ -246,6 +296,32 @@ impl Operation {
                 .map_or_else(ConnectorError::outcome, |_| "ok"),
         );
         Ok(answer.map(|value| (value, started)))
+    }
+
+    /// What an answer, and how long it took, says of how the backend bears its calls.
+    fn judge(&self, error: Option<&ConnectorError>, keys: u32, took: Duration) {
+        let budget = self.guard.budget();
+        if let Some(ConnectorError::Throttled { retry_after }) = error {
+            budget.pause(*retry_after);
+            return;
+        }
+        let class = keys.checked_ilog2().unwrap_or(0);
+        // That it refuses connections at once, or that a method broke off, does not say that it is fast.
+        let failed = error.is_some_and(|error| {
+            error.is_backend_failure() || matches!(error, ConnectorError::NoSlot)
+        });
+        let slow = {
+            let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+            let latency = latency.entry(class).or_default();
+            if failed {
+                latency.note_failure(took)
+            } else {
+                latency.note(took)
+            }
+        };
+        if slow || !failed {
+            budget.ended(slow);
+        }
     }
 
     fn refused_slot(&self, lane: Lane, refused: Refused) -> GuardError {
@@ -264,14 +340,7 @@ impl Operation {
     }
 
     fn count(&self, lane: Lane, outcome: &'static str) {
-        metrics::counter!(
-            "orderway_backend_calls_total",
-            "backend" => self.guard.name().to_owned(),
-            "operation" => self.name,
-            "lane" => lane.as_str(),
-            "outcome" => outcome,
-        )
-        .increment(1);
+        self.guard.count(self.name, lane, outcome);
     }
 }
 

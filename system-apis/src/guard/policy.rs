@@ -14,10 +14,39 @@ use service_runtime::config::{Faults, HumanDuration, Validate};
 pub struct BudgetPolicy {
     /// Calls begun in any second.
     pub calls_per_second: NonZeroU32,
+    /// Those of them that this instance may begin while it cannot agree with the others; absent = all, as for one that is
+    /// alone.
+    pub share: Option<NonZeroU32>,
     /// Calls under way at a time.
     pub in_flight: NonZeroU32,
+    /// Those of them that are kept for orders; one at least is left to the rest.
+    pub reserved_for_orders: u32,
     /// Calls that may wait for their slot; more are refused at once. Orders are counted apart from the rest.
     pub waiting: u32,
+    /// While the backend is slow, or asks for less, it gets fewer calls: at least this share of `calls_per_second`.
+    pub floor_percent: u8,
+}
+
+impl BudgetPolicy {
+    /// What this instance may begin by itself.
+    pub(super) fn stated_share(&self) -> u32 {
+        self.share.unwrap_or(self.calls_per_second).get()
+    }
+}
+
+impl Validate for BudgetPolicy {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            self.stated_share() <= self.calls_per_second.get(),
+            "share",
+            "give at most `calls_per_second`",
+        );
+        faults.check(
+            (1..=100).contains(&self.floor_percent),
+            "floor_percent",
+            "give a share from 1 to 100; 100 = the pace is never cut",
+        );
+    }
 }
 
 const fn non_zero(value: u32) -> NonZeroU32 {
@@ -31,8 +60,11 @@ impl Default for BudgetPolicy {
     fn default() -> Self {
         Self {
             calls_per_second: non_zero(20),
+            share: None,
             in_flight: non_zero(8),
+            reserved_for_orders: 1,
             waiting: 1_000,
+            floor_percent: 25,
         }
     }
 }
@@ -108,11 +140,24 @@ impl From<BreakerSettings> for BreakerPolicy {
 pub struct CachePolicy {
     /// So long they answer without asking the backend.
     pub fresh: HumanDuration,
-    /// So much longer they answer, marked `degraded`, while the backend does not.
+    /// So much longer they answer while the backend is asked anew; no caller waits for that.
+    #[serde(default = "never")]
+    pub stale_while_revalidate: HumanDuration,
+    /// So much longer than fresh they answer, marked `degraded`, while the backend does not.
     pub stale_if_error: HumanDuration,
+    /// So long it is remembered that the source does not know a key.
+    #[serde(default = "never")]
+    pub absent: HumanDuration,
     /// Facts kept at most; the least used go first.
     #[serde(default = "usual_entries")]
     pub entries: NonZeroUsize,
+}
+
+/// The longest that an unknown key may be remembered: it may be made at the source at any moment.
+const LONGEST_ABSENT: HumanDuration = HumanDuration::from_secs(300);
+
+fn never() -> HumanDuration {
+    HumanDuration::from_secs(0)
 }
 
 fn usual_entries() -> NonZeroUsize {
@@ -124,20 +169,69 @@ impl CachePolicy {
     pub fn seconds(fresh: u64, stale_if_error: u64) -> Self {
         Self {
             fresh: HumanDuration::from_secs(fresh),
+            stale_while_revalidate: never(),
             stale_if_error: HumanDuration::from_secs(stale_if_error),
+            absent: never(),
             entries: usual_entries(),
+        }
+    }
+
+    /// The same, and seconds longer while the backend is asked anew.
+    #[must_use]
+    pub fn revalidated(self, seconds: u64) -> Self {
+        Self {
+            stale_while_revalidate: HumanDuration::from_secs(seconds),
+            ..self
+        }
+    }
+
+    /// The same, and seconds in which a key that the source does not know is not asked for again.
+    #[must_use]
+    pub fn remembering_absence(self, seconds: u64) -> Self {
+        Self {
+            absent: HumanDuration::from_secs(seconds),
+            ..self
         }
     }
 
     /// The oldest a fact may be when it answers while the backend is well.
     pub(super) fn fresh_limit(&self, oldest: Option<Duration>) -> Duration {
-        let fresh = self.fresh.get();
-        oldest.map_or(fresh, |oldest| oldest.min(fresh))
+        within(self.fresh.get(), oldest)
+    }
+
+    /// The oldest a fact may be when it answers while it is asked for anew.
+    pub(super) fn revalidate_limit(&self, oldest: Option<Duration>) -> Duration {
+        let window = self.stale_while_revalidate.get();
+        within(self.fresh.get().saturating_add(window), oldest)
     }
 
     /// The oldest a fact may be when the backend fails: what the caller takes then, within what the operation keeps.
     pub(super) fn stale_limit(&self, oldest: Option<Duration>) -> Duration {
         let stale = self.fresh.get().saturating_add(self.stale_if_error.get());
-        oldest.map_or(stale, |oldest| oldest.min(stale))
+        within(stale, oldest)
+    }
+
+    /// How long ago a source may have said that it does not know a key.
+    pub(super) fn absent_limit(&self, oldest: Option<Duration>) -> Duration {
+        within(self.absent.get(), oldest)
+    }
+
+    /// Beyond this a fact serves nobody.
+    pub(super) fn longest(&self) -> Duration {
+        self.stale_limit(None).max(self.revalidate_limit(None))
+    }
+}
+
+fn within(limit: Duration, oldest: Option<Duration>) -> Duration {
+    oldest.map_or(limit, |oldest| oldest.min(limit))
+}
+
+impl Validate for CachePolicy {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            self.absent <= LONGEST_ABSENT,
+            "absent",
+            "give at most 5m: what the source does not know may be made there at any moment",
+        );
     }
 }

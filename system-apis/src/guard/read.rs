@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,10 +15,11 @@ use tracing::warn;
 
 use super::{
     GuardError,
-    cache::{CacheStatus, Fact, FactCache, Started},
+    batch::{Boarding, Gatherings, Joined, Seat, Stranded},
+    cache::{CacheStatus, Fact, FactCache, Known, Matches, Scoped, Served, Started},
+    lane::{Lane, Ride},
     operation::{Operation, Terms},
     policy::CachePolicy,
-    single_flight::{Flights, Joined, Lead},
 };
 use crate::connector::{Batch, ConnectorError};
 
@@ -29,16 +30,8 @@ pub type Fetch<S, K, V> = Arc<
         + Sync,
 >;
 
-/// A key and what it is a key of (the company, and the account where the answer depends on it), so that no scope ever
-/// sees another's facts, and one call only carries keys of one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Scoped<S, K> {
-    scope: S,
-    key: K,
-}
-
-type Facts<K, V> = HashMap<K, Arc<Fact<V>>>;
-type Outcome<K, V> = Result<Arc<Facts<K, V>>, GuardError>;
+/// What came of asking for one key: nothing where the source does not know it.
+type Outcome<V> = Result<Option<Arc<Fact<V>>>, GuardError>;
 
 /// The facts found, and how they came.
 #[derive(Debug)]
@@ -52,10 +45,12 @@ pub struct Answer<K, V> {
 /// Where the facts of an answer come from: for `Age`, `Cache-Status` and `degraded`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// Facts from the cache, fresh.
+    /// Facts from the cache, fresh; keys that the source did not know a short while ago too.
     pub hits: usize,
     /// Facts asked of the backend.
     pub misses: usize,
+    /// Facts from the cache, a little older than fresh, while they are asked for anew.
+    pub revalidated: usize,
     /// Facts from the cache, older than they should be, because the backend failed.
     pub stale: usize,
     /// Facts that nobody can tell now: the backend failed, and the cache has none that is young enough.
@@ -75,6 +70,7 @@ impl Provenance {
         Self {
             hits: self.hits + other.hits,
             misses: self.misses + other.misses,
+            revalidated: self.revalidated + other.revalidated,
             stale: self.stale + other.stale,
             unknown: self.unknown + other.unknown,
             age: self.age.max(other.age),
@@ -82,14 +78,28 @@ impl Provenance {
     }
 }
 
-/// A cached read of facts by scope and key.
+/// A cached read of facts by scope and key. The scope is the company, and the account where the answer depends on it; no
+/// scope ever sees another's facts, and one call only carries keys of one.
 pub struct KeyedRead<S: Hash + Eq, K: Hash + Eq, V> {
+    inner: Arc<Inner<S, K, V>>,
+}
+
+struct Inner<S: Hash + Eq, K: Hash + Eq, V> {
     operation: Arc<Operation>,
     policy: CachePolicy,
-    keys_per_call: usize,
     fetch: Fetch<S, K, V>,
-    cache: Arc<FactCache<Scoped<S, K>, V>>,
-    flights: Arc<Flights<Scoped<S, K>, Outcome<K, V>>>,
+    cache: FactCache<S, K, V>,
+    gatherings: Arc<Gatherings<S, K, Outcome<V>>>,
+}
+
+/// What the cache says to a question.
+struct Looked<K> {
+    /// Asked for while the caller waits.
+    missing: Vec<K>,
+    /// Asked for while the caller has its answer.
+    ageing: Vec<K>,
+    /// The age of the oldest absence that was told.
+    age: Duration,
 }
 
 impl<S, K, V> KeyedRead<S, K, V>
@@ -105,24 +115,37 @@ where
         keys_per_call: usize,
         fetch: Fetch<S, K, V>,
     ) -> Self {
-        Self {
+        let inner = Inner {
             operation,
             policy,
-            keys_per_call,
             fetch,
-            cache: Arc::new(FactCache::new(&policy)),
-            flights: Flights::new(),
+            cache: FactCache::new(&policy),
+            gatherings: Gatherings::new(keys_per_call),
+        };
+        Self {
+            inner: Arc::new(inner),
         }
     }
 
     /// The operation that asks the backend.
     pub fn operation(&self) -> &Operation {
-        &self.operation
+        &self.inner.operation
     }
 
     /// How its cache has served.
     pub fn cache_status(&self) -> CacheStatus {
-        self.cache.status()
+        self.inner.cache.status()
+    }
+
+    /// Keys that wait for a call.
+    pub fn waiting_keys(&self) -> usize {
+        self.inner.gatherings.waiting()
+    }
+
+    /// Throws out what has changed at the source. Who asks from now on gets nothing that was asked for before.
+    pub async fn evict(&self, matches: Matches<S, K>) {
+        self.inner.cache.evict(Arc::clone(&matches)).await;
+        self.inner.gatherings.part(|scope, key| matches(scope, key));
     }
 
     /// The facts for these keys, all or none: for facts whose absence means something.
@@ -156,13 +179,54 @@ where
         keys: Vec<K>,
         terms: Terms,
     ) -> Result<(Answer<K, V>, Option<GuardError>), GuardError> {
-        let limit = self.policy.fresh_limit(terms.oldest);
         let mut answer = Answer {
             facts: HashMap::with_capacity(keys.len()),
             provenance: Provenance::default(),
         };
+        let looked = self.look(&mut answer, scope, keys, terms).await;
+        let mut failed = None;
+        if !looked.ageing.is_empty() {
+            self.refresh(scope, looked.ageing);
+        }
+        if !looked.missing.is_empty() {
+            failed = self.fill(&mut answer, scope, looked.missing, terms).await?;
+        }
+        let Provenance {
+            hits,
+            misses,
+            revalidated,
+            stale,
+            ..
+        } = answer.provenance;
+        self.inner.cache.count(Served {
+            hits,
+            misses,
+            revalidated,
+            stale,
+        });
+        let ages = answer.facts.values().map(|fact| fact.age());
+        answer.provenance.age = ages.max().unwrap_or_default().max(looked.age);
+        Ok((answer, failed))
+    }
+
+    /// Answers what the cache can answer.
+    async fn look(
+        &self,
+        answer: &mut Answer<K, V>,
+        scope: &S,
+        keys: Vec<K>,
+        terms: Terms,
+    ) -> Looked<K> {
+        let policy = &self.inner.policy;
+        let fresh = policy.fresh_limit(terms.oldest);
+        let ageing = policy.revalidate_limit(terms.oldest);
+        let absent = policy.absent_limit(terms.oldest);
+        let mut looked = Looked {
+            missing: Vec::new(),
+            ageing: Vec::new(),
+            age: Duration::ZERO,
+        };
         let mut asked = HashSet::with_capacity(keys.len());
-        let mut missing = Vec::new();
         for key in keys {
             if !asked.insert(key.clone()) {
                 continue;
@@ -171,55 +235,54 @@ where
                 scope: scope.clone(),
                 key,
             };
-            match self.cache.younger_than(&scoped, limit).await {
-                Some(fact) => {
+            match self.inner.cache.known(&scoped).await {
+                Some(Known::Fact(fact)) if fact.age() < fresh => {
+                    answer.provenance.hits += 1;
                     answer.facts.insert(scoped.key, fact);
                 }
-                None => missing.push(scoped),
+                Some(Known::Fact(fact)) if fact.age() < ageing => {
+                    answer.provenance.revalidated += 1;
+                    looked.ageing.push(scoped.key.clone());
+                    answer.facts.insert(scoped.key, fact);
+                }
+                Some(Known::Absent(age)) if age < absent => {
+                    answer.provenance.hits += 1;
+                    looked.age = looked.age.max(age);
+                }
+                _ => looked.missing.push(scoped.key),
             }
         }
-        answer.provenance.hits = answer.facts.len();
-        answer.provenance.misses = missing.len();
-        let mut failed = None;
-        if !missing.is_empty() {
-            failed = self.fill(&mut answer, scope, missing, terms).await?;
-        }
-        let (hits, misses) = (answer.provenance.hits, answer.provenance.misses);
-        self.cache.count(hits, misses, answer.provenance.stale);
-        let ages = answer.facts.values().map(|fact| fact.age());
-        answer.provenance.age = ages.max().unwrap_or_default();
-        Ok((answer, failed))
+        answer.provenance.misses = looked.missing.len();
+        looked
     }
 
-    /// Asks for what is missing, and tells why some of it cannot be told. All flights are under way before the first is
-    /// waited for.
+    /// Asks anew for what was answered a little too old, behind everybody who waits.
+    fn refresh(&self, scope: &S, keys: Vec<K>) {
+        let limit = self.inner.policy.fresh_limit(None);
+        let joined = self.inner.gatherings.join(scope, keys, limit, Lane::Bulk);
+        self.inner.send_for(scope.clone(), joined.new);
+    }
+
+    /// Asks for what is missing, and tells why some of it cannot be told.
     async fn fill(
         &self,
         answer: &mut Answer<K, V>,
         scope: &S,
-        missing: Vec<Scoped<S, K>>,
+        missing: Vec<K>,
         terms: Terms,
     ) -> Result<Option<GuardError>, GuardError> {
-        let limit = self.policy.fresh_limit(terms.oldest);
-        let Joined { mut waiting, leads } = self.flights.join(missing, limit, self.keys_per_call);
-        for lead in leads {
-            waiting.push((Arc::clone(&lead.flight), lead.keys.clone()));
-            self.depart(lead, scope.clone(), limit, terms);
-        }
+        let limit = self.inner.policy.fresh_limit(terms.oldest);
+        let Joined { seats, new } = self
+            .inner
+            .gatherings
+            .join(scope, missing, limit, terms.lane);
+        self.inner.send_for(scope.clone(), new);
         let mut failed = None;
-        for (flight, keys) in waiting {
-            let outcome = timeout_at(terms.deadline, flight.outcome())
-                .await
-                .map_or(Err(GuardError::DeadlineExceeded), |landed| {
-                    landed.unwrap_or(Err(GuardError::Broken))
-                });
-            match outcome {
-                Ok(facts) => answer.facts.extend(keys.into_iter().filter_map(|scoped| {
-                    let fact = facts.get(&scoped.key)?;
-                    Some((scoped.key, Arc::clone(fact)))
-                })),
+        for (key, seat) in seats {
+            match outcome(&seat, terms.deadline).await {
+                Ok(fact) => answer.facts.extend(fact.map(|fact| (key, fact))),
                 Err(error) if error.allows_stale() => {
-                    if !self.stand_in(answer, keys, terms).await {
+                    if !self.stand_in(answer, scope, key, terms).await {
                         failed = Some(error);
                     }
                 }
@@ -229,113 +292,210 @@ where
         Ok(failed)
     }
 
-    /// Answers from facts within the stale bound; false where there is none for some of the keys.
-    async fn stand_in(
-        &self,
-        answer: &mut Answer<K, V>,
-        keys: Vec<Scoped<S, K>>,
-        terms: Terms,
-    ) -> bool {
-        let limit = self.policy.stale_limit(terms.oldest_stale.or(terms.oldest));
-        let mut all = true;
-        for scoped in keys {
-            match self.cache.younger_than(&scoped, limit).await {
-                Some(fact) => {
-                    answer.facts.insert(scoped.key, fact);
-                    answer.provenance.stale += 1;
-                }
-                None => {
-                    answer.provenance.unknown += 1;
-                    all = false;
-                }
+    /// Answers from a fact within the stale bound; false where there is none.
+    async fn stand_in(&self, answer: &mut Answer<K, V>, scope: &S, key: K, terms: Terms) -> bool {
+        let limit = self
+            .inner
+            .policy
+            .stale_limit(terms.oldest_stale.or(terms.oldest));
+        let scoped = Scoped {
+            scope: scope.clone(),
+            key,
+        };
+        let fact = self.inner.cache.younger_than(&scoped, limit).await;
+        let found = fact.is_some();
+        match fact {
+            Some(fact) => {
+                answer.facts.insert(scoped.key, fact);
+                answer.provenance.stale += 1;
             }
+            None => answer.provenance.unknown += 1,
         }
-        all
-    }
-
-    /// Makes the call in a task of its own: those who wait for it may come and go. It has the operation's time, not
-    /// that of whoever came first.
-    fn depart(
-        &self,
-        lead: Lead<Scoped<S, K>, Outcome<K, V>>,
-        scope: S,
-        limit: Duration,
-        terms: Terms,
-    ) {
-        let (operation, fetch, cache) = (
-            Arc::clone(&self.operation),
-            Arc::clone(&self.fetch),
-            Arc::clone(&self.cache),
-        );
-        let terms = Terms {
-            deadline: Instant::now() + operation.timeout(),
-            ..terms
-        };
-        let work = async move {
-            let outcome = fly(&lead, scope, &operation, fetch, &cache, limit, terms).await;
-            lead.land(outcome);
-        };
-        match RequestScope::current() {
-            Some(request) => tokio::spawn(request.run(work)),
-            None => tokio::spawn(work),
-        };
+        found
     }
 }
 
-async fn fly<S, K, V>(
-    lead: &Lead<Scoped<S, K>, Outcome<K, V>>,
+async fn outcome<V>(seat: &Seat<Outcome<V>>, deadline: Instant) -> Outcome<V> {
+    timeout_at(deadline, seat.outcome())
+        .await
+        .map_or(Err(GuardError::DeadlineExceeded), |landed| {
+            landed.unwrap_or(Err(GuardError::Broken))
+        })
+}
+
+/// Runs what nobody waits for by itself; in the trace of the request that made it necessary.
+fn apart(work: impl Future<Output = ()> + Send + 'static) {
+    match RequestScope::current() {
+        Some(request) => tokio::spawn(request.run(work)),
+        None => tokio::spawn(work),
+    };
+}
+
+/// One call, from when it begins to wait for its slot.
+struct Departure<S: Hash + Eq, K: Hash + Eq, V> {
+    inner: Arc<Inner<S, K, V>>,
     scope: S,
-    operation: &Arc<Operation>,
-    fetch: Fetch<S, K, V>,
-    cache: &FactCache<Scoped<S, K>, V>,
-    limit: Duration,
-    terms: Terms,
-) -> Outcome<K, V>
+    ride: Arc<Ride>,
+    boarding: Mutex<Option<Boarding<S, K, Outcome<V>>>>,
+}
+
+impl<S, K, V> Departure<S, K, V>
 where
     S: Hash + Eq + Clone + Send + Sync + 'static,
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    // A flight that landed between the miss and this departure has stored what is asked here.
-    let mut facts: Facts<K, V> = HashMap::new();
-    let mut keys = Vec::new();
-    for scoped in &lead.keys {
-        match cache.younger_than(scoped, limit).await {
-            Some(fact) => {
-                facts.insert(scoped.key.clone(), fact);
+    /// The slot is there: the batch closes. A second attempt carries the same keys.
+    fn board(&self, at: Instant) -> Vec<K> {
+        let mut boarding = self.boarding.lock().unwrap_or_else(PoisonError::into_inner);
+        boarding
+            .get_or_insert_with(|| self.inner.gatherings.board(&self.scope, &self.ride, at))
+            .keys()
+    }
+
+    fn boarded(&self) -> Option<Boarding<S, K, Outcome<V>>> {
+        self.boarding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl<S, K, V> Inner<S, K, V>
+where
+    S: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// Sees to it that these keys, which nobody had asked for, are asked for. Those who wait may come and go.
+    fn send_for(self: &Arc<Self>, scope: S, keys: Vec<K>) {
+        if keys.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(self);
+        apart(async move {
+            // A call that ended between the miss and the wait has stored what is asked here.
+            for key in keys {
+                let scoped = Scoped {
+                    scope: scope.clone(),
+                    key,
+                };
+                if let Some(Known::Fact(fact)) = inner.cache.known(&scoped).await {
+                    let (age, outcome) = (fact.age(), Ok(Some(fact)));
+                    let gatherings = &inner.gatherings;
+                    gatherings.land_early(&scope, &scoped.key, age, outcome);
+                }
             }
-            None => keys.push(scoped.key.clone()),
+            inner.depart(&scope);
+        });
+    }
+
+    /// Sends as many calls on their way as what waits needs.
+    fn depart(self: &Arc<Self>, scope: &S) {
+        for ride in self.gatherings.claim(scope) {
+            let departure = Arc::new(Departure {
+                inner: Arc::clone(self),
+                scope: scope.clone(),
+                ride,
+                boarding: Mutex::new(None),
+            });
+            apart(fly(departure));
         }
     }
-    if keys.is_empty() {
-        return Ok(Arc::new(facts));
-    }
-    let flight = Arc::clone(&lead.flight);
-    let asked = scope.clone();
-    let (batch, started) = operation
-        .run(terms, move |started| {
-            flight.begin(started.at);
-            fetch(asked.clone(), keys.clone(), started)
-        })
-        .await?;
-    for reason in &batch.implausible {
-        warn!(
-            operation = operation.name(),
-            reason, "a row of a backend's answer was refused"
-        );
-    }
-    if let (true, Some(reason)) = (batch.found.is_empty(), batch.implausible.first()) {
-        let refused = ConnectorError::protocol(reason.clone());
-        return Err(GuardError::Connector(Arc::new(refused)));
-    }
-    for (key, value) in batch.found {
-        let fact = Arc::new(Fact { value, started });
-        let scoped = Scoped {
-            scope: scope.clone(),
-            key: key.clone(),
+
+    /// Keeps what the source said, and what it did not know.
+    async fn keep(
+        &self,
+        boarding: Boarding<S, K, Outcome<V>>,
+        batch: Batch<K, V>,
+        started: Started,
+    ) {
+        for reason in &batch.implausible {
+            warn!(
+                operation = self.operation.name(),
+                reason, "a row of a backend's answer was refused"
+            );
+        }
+        if let (true, Some(reason)) = (batch.found.is_empty(), batch.implausible.first()) {
+            let refused = Arc::new(ConnectorError::protocol(reason.clone()));
+            boarding.land(|_| Err(GuardError::Connector(Arc::clone(&refused))));
+            return;
+        }
+        let scoped = |key: K| Scoped {
+            scope: boarding.scope().clone(),
+            key,
         };
-        cache.store(scoped, Arc::clone(&fact)).await;
-        facts.insert(key, fact);
+        let mut facts = HashMap::with_capacity(batch.found.len());
+        for (key, value) in batch.found {
+            let fact = Arc::new(Fact { value, started });
+            self.cache
+                .store(scoped(key.clone()), Arc::clone(&fact))
+                .await;
+            facts.insert(key, fact);
+        }
+        // A row that was refused may be that of a key which is not here: that it is absent is not known then.
+        if batch.implausible.is_empty() && !self.policy.absent.get().is_zero() {
+            for key in boarding.keys() {
+                if !facts.contains_key(&key) {
+                    self.cache.store_absent(scoped(key), started).await;
+                }
+            }
+        }
+        // What is neither shown nor known to be absent cannot be told: an older fact may stand in.
+        let refused = batch.implausible.into_iter().next();
+        let refused = refused.map(|reason| Arc::new(ConnectorError::protocol(reason)));
+        boarding.land(|key| match (facts.get(key), &refused) {
+            (Some(fact), _) => Ok(Some(Arc::clone(fact))),
+            (None, Some(error)) => Err(GuardError::Connector(Arc::clone(error))),
+            (None, None) => Ok(None),
+        });
     }
-    Ok(Arc::new(facts))
+}
+
+/// Makes one call. It has the operation's time, not that of whoever waits for it.
+async fn fly<S, K, V>(departure: Arc<Departure<S, K, V>>)
+where
+    S: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    let inner = Arc::clone(&departure.inner);
+    let since = Instant::now();
+    let (ride, deadline) = (
+        Arc::clone(&departure.ride),
+        since + inner.operation.timeout(),
+    );
+    let calling = Arc::clone(&departure);
+    let outcome = inner
+        .operation
+        .run_on(ride, deadline, move |started: Started| {
+            let keys = calling.board(started.at);
+            // All of them were found meanwhile.
+            let call = (!keys.is_empty())
+                .then(|| (calling.inner.fetch)(calling.scope.clone(), keys, started));
+            async move {
+                match call {
+                    Some(call) => call.await,
+                    None => Ok(Batch::default()),
+                }
+            }
+        })
+        .await;
+    match (departure.boarded(), outcome) {
+        (Some(boarding), Ok((batch, started))) => inner.keep(boarding, batch, started).await,
+        (Some(boarding), Err(error)) => boarding.land(|_| Err(error.clone())),
+        (None, outcome) => {
+            let error = outcome.err().unwrap_or(GuardError::Broken);
+            let why = match error {
+                GuardError::DeadlineExceeded => Stranded::TooLate { since },
+                _ => Stranded::Refused,
+            };
+            let stranded = inner
+                .gatherings
+                .strand(&departure.scope, &departure.ride, why);
+            stranded.land(|_| Err(error.clone()));
+            // Who came while it waited has time left.
+            inner.depart(&departure.scope);
+        }
+    }
 }

@@ -1,6 +1,12 @@
 //! Extra calls for reads that failed: at most one in ten, so that retries never feed an outage.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a retry costs, in tenths of a call.
 const PRICE: u32 = 10;
@@ -11,6 +17,16 @@ const MOST: u32 = 100;
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     tenths: Mutex<u32>,
+    spent: AtomicU64,
+}
+
+/// Extra calls for reads that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RetryStatus {
+    /// How many may be made now. Ten calls earn one.
+    pub available: u32,
+    /// How many were made since the process started.
+    pub spent: u64,
 }
 
 impl Default for RetryBudget {
@@ -18,6 +34,7 @@ impl Default for RetryBudget {
     fn default() -> Self {
         Self {
             tenths: Mutex::new(PRICE),
+            spent: AtomicU64::new(0),
         }
     }
 }
@@ -35,9 +52,19 @@ impl RetryBudget {
         match tenths.checked_sub(PRICE) {
             Some(left) => {
                 *tenths = left;
+                self.spent.fetch_add(1, Ordering::Relaxed);
                 true
             }
             None => false,
+        }
+    }
+
+    /// What is in hand, and what was spent.
+    pub(super) fn status(&self) -> RetryStatus {
+        let tenths = self.tenths.lock().unwrap_or_else(PoisonError::into_inner);
+        RetryStatus {
+            available: *tenths / PRICE,
+            spent: self.spent.load(Ordering::Relaxed),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! The guard as a whole, before a backend that counts, delays and fails as told.
 
+mod ageing;
+mod batches;
+mod leaks;
+
 use std::{
     num::NonZeroU32,
     sync::{
@@ -28,6 +32,8 @@ struct Backend {
     calls: Mutex<Vec<(Instant, Vec<u32>)>>,
     failing: AtomicBool,
     delay_ms: AtomicU64,
+    /// Whether the keys exist that otherwise do not.
+    grown: AtomicBool,
 }
 
 impl Backend {
@@ -37,6 +43,11 @@ impl Backend {
 
     fn keys_of_last_call(&self) -> Vec<u32> {
         self.calls.lock().unwrap().last().unwrap().1.clone()
+    }
+
+    fn keys_by_call(&self) -> Vec<Vec<u32>> {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().map(|(_, keys)| keys.clone()).collect()
     }
 
     fn fail(&self, failing: bool) {
@@ -62,7 +73,8 @@ impl Backend {
             return Err(ConnectorError::Unavailable("told to".into()));
         }
         // From 9,000 on nothing exists there.
-        let known = keys.into_iter().filter(|key| *key < 9_000);
+        let grown = self.grown.load(Ordering::SeqCst);
+        let known = keys.into_iter().filter(|key| grown || *key < 9_000);
         Ok(Batch {
             found: known.map(|key| (key, format!("{scope}-{key}"))).collect(),
             implausible: Vec::new(),
@@ -75,6 +87,7 @@ fn guard(calls_per_second: u32) -> Arc<Guard> {
         calls_per_second: NonZeroU32::new(calls_per_second).unwrap(),
         in_flight: NonZeroU32::new(100).unwrap(),
         waiting: 10_000,
+        ..BudgetPolicy::default()
     };
     let breakers = BreakerPolicy {
         window: Duration::from_secs(30),
@@ -86,10 +99,20 @@ fn guard(calls_per_second: u32) -> Arc<Guard> {
 }
 
 fn read_of(guard: &Arc<Guard>, backend: &Arc<Backend>, keys_per_call: usize) -> Arc<Read> {
+    let policy = CachePolicy::seconds(60, 600);
+    read_with(guard, backend, keys_per_call, policy)
+}
+
+fn read_with(
+    guard: &Arc<Guard>,
+    backend: &Arc<Backend>,
+    keys_per_call: usize,
+    policy: CachePolicy,
+) -> Arc<Read> {
     let asked = Arc::clone(backend);
     Arc::new(KeyedRead::new(
         guard.operation("prices", Kind::Read, Duration::from_secs(20)),
-        CachePolicy::seconds(60, 600),
+        policy,
         keys_per_call,
         Arc::new(move |scope, keys, _started| {
             let backend = Arc::clone(&asked);
@@ -472,4 +495,56 @@ async fn a_call_that_waited_too_long_to_be_answered_in_time_is_not_begun() {
         .unwrap_err();
     assert!(matches!(late, GuardError::DeadlineExceeded), "{late:?}");
     assert!(create(now + Duration::from_secs(10)).await.is_ok());
+}
+
+/// A connector may need several calls for one answer, such as one that looks numbers up first.
+#[tokio::test(start_paused = true)]
+async fn every_call_of_a_method_takes_a_slot_of_its_own() {
+    let guard = guard(10);
+    let operation = guard.operation("release_order", Kind::Mutation, Duration::from_secs(20));
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let methods = (0..8).map(|_| {
+        let (operation, sent) = (Arc::clone(&operation), Arc::clone(&sent));
+        async move {
+            let method = operation.run(terms(), move |_started| {
+                let sent = Arc::clone(&sent);
+                async move {
+                    for _ in 0..3 {
+                        let _slot = turn::slot().await?;
+                        sent.lock().unwrap().push(Instant::now());
+                    }
+                    Ok(())
+                }
+            });
+            method.await.unwrap();
+        }
+    });
+    join_all(methods).await;
+    let sent = sent.lock().unwrap();
+    assert_eq!(sent.len(), 24);
+    for start in sent.iter() {
+        let second = *start..=*start + Duration::from_secs(1);
+        let within = sent.iter().filter(|at| second.contains(at)).count();
+        assert!(within <= 11, "{within} calls in a second");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_comes_to_no_further_slot_says_so_and_nothing_is_held_against_the_backend() {
+    let guard = guard(1);
+    let operation = guard.operation("release_order", Kind::Mutation, Duration::from_millis(500));
+    for _ in 0..6 {
+        let short = operation.run(terms(), |_started| async {
+            drop(turn::slot().await?);
+            drop(turn::slot().await?);
+            Ok(())
+        });
+        let error = short.await.unwrap_err();
+        assert!(
+            matches!(&error, GuardError::Connector(cause) if matches!(**cause, ConnectorError::NoSlot)),
+            "{error:?}"
+        );
+        sleep(Duration::from_secs(3)).await;
+    }
+    assert_eq!(operation.breaker_state(), BreakerState::Closed);
 }
