@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use canonical_model::{
     CompanyId,
-    intake::{MOST_NEWS, News, NewsDelivery, NewsFate, NewsReceipt},
+    intake::{MOST_NEWS, News, NewsDelivery, NewsFate, NewsReceipt, SourceCursor},
     shipment::ShipmentNews,
 };
 use jiff::SignedDuration;
@@ -16,6 +16,7 @@ use service_runtime::{
     trace::RequestScope,
 };
 
+use super::feed::Unread;
 use crate::crash_points::NEWS_DELIVER;
 
 /// For a context that nobody waits for any longer.
@@ -34,18 +35,13 @@ impl Upward {
         Self { hop, clock }
     }
 
-    /// Delivers news of a source about a company, and answers once they are durable there.
+    /// Delivers news about a company, and answers once they are durable there.
     pub async fn deliver(
         &self,
-        source: &str,
         company: &CompanyId,
-        news: Vec<News>,
+        delivery: NewsDelivery,
     ) -> Result<NewsReceipt, HopError> {
-        let delivery = NewsDelivery {
-            source: source.to_owned(),
-            cursor: None,
-            news,
-        };
+        let source = delivery.source.as_str();
         let context = self.context(source, company);
         let delivered = self
             .hop
@@ -66,6 +62,18 @@ impl Upward {
             }
         }
         Ok(receipt)
+    }
+
+    /// Where the cursor of a source stands; None = it has not moved yet.
+    pub async fn cursor(
+        &self,
+        source: &str,
+        company: &CompanyId,
+    ) -> Result<Option<String>, HopError> {
+        let context = self.context(source, company);
+        let path = format!("/v1/intake/{source}/cursor");
+        let stands: SourceCursor = self.hop.get(&path, &context).await?;
+        Ok(stands.cursor)
     }
 
     /// It may only post, and read its own cursor: no scope, and no account.
@@ -91,7 +99,7 @@ impl Upward {
 pub async fn deliver_sound<F>(
     shipments: Vec<ShipmentNews>,
     deliver: impl Fn(Vec<News>) -> F,
-) -> Result<Vec<String>, HopError>
+) -> Result<Vec<Unread>, HopError>
 where
     F: Future<Output = Result<NewsReceipt, HopError>>,
 {
@@ -110,7 +118,10 @@ where
             let mut left = Vec::with_capacity(sound.len());
             for (index, shipment) in sound.into_iter().enumerate() {
                 match refused.get(&index) {
-                    Some(why) => faults.push(format!("Shipment {}: {why}", shipment.shipment)),
+                    Some(why) => {
+                        let detail = format!("Shipment {}: {why}", shipment.shipment);
+                        faults.push(Unread::of(&shipment, detail));
+                    }
                     None => left.push(shipment),
                 }
             }
@@ -122,7 +133,7 @@ where
 
 /// Which of so many news will not be taken, by their index, and why: all of them where the refusal names none; none where it
 /// says nothing against them.
-fn never_taken(error: &HopError, count: usize) -> BTreeMap<usize, String> {
+pub(super) fn never_taken(error: &HopError, count: usize) -> BTreeMap<usize, String> {
     let HopError::Problem(problem) = error else {
         return BTreeMap::new();
     };

@@ -1,11 +1,14 @@
-//! News that backends send: their signature checked over the bytes as they came, put into canonical words by their
-//! connector, and delivered upward.
+//! News of backends: what they send, its signature checked over the bytes as they came, and what is read from their change
+//! feeds; put into canonical words by their connector, and delivered upward.
 //!
-//! A backend is told that they are taken only once that delivery is durable.
+//! A backend is told that they are taken, and its cursor moved, only once that delivery is durable.
 
 pub mod deliver;
+pub mod feed;
+pub mod poll;
 pub mod routes;
 pub mod signature;
+mod sort;
 #[cfg(test)]
 mod tests;
 

@@ -7,11 +7,7 @@ use axum::{
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
 };
-use canonical_model::{
-    CompanyId,
-    intake::{News, UnreadableNews},
-    shipment::ShipmentNews,
-};
+use canonical_model::{intake::NewsDelivery, shipment::ShipmentNews};
 use jiff::Timestamp;
 use service_runtime::{
     extract::Path,
@@ -22,14 +18,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     NewsError,
     deliver::{deliver_sound, not_taken},
+    sort::{Sorted, by_company, unreadable},
 };
-use crate::{
-    state::{AppState, NewsSource},
-    wms::backend::WmsBackend,
-};
+use crate::{state::AppState, wms::backend::WmsBackend};
 
 /// A shipment of some thousand lines, and room.
-const MOST_BYTES: usize = 256 * 1024;
+pub(super) const MOST_BYTES: usize = 256 * 1024;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -63,7 +57,8 @@ async fn take_backend_news(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
     let body = body.map_err(|rejection| unread(&rejection))?;
-    let source = state.news_source(&system).ok_or_else(Problem::not_found)?;
+    let source = state.webhook_source(&system);
+    let source = source.ok_or_else(Problem::not_found)?;
     let now = state.clock().now();
     let deliveries = match read(&source.backend, &headers, &body, now) {
         Err(NewsError::Unsigned) => {
@@ -71,19 +66,28 @@ async fn take_backend_news(
             return Err(Problem::unauthenticated(detail));
         }
         Err(NewsError::Unreadable(fault)) => {
-            let only = Delivery::of_fault(fault);
+            let only = Sorted::of_fault(fault);
             BTreeMap::from([(source.first_company(), only)])
         }
-        Ok(news) => by_company(source, news),
+        Ok(news) => by_company(&source, news),
     };
     for (company, mut delivery) in deliveries {
-        let deliver = |news| source.upward.deliver(&system, company, news);
+        let deliver = |news| {
+            let delivery = NewsDelivery {
+                source: system.clone(),
+                cursor: None,
+                asked: false,
+                news,
+            };
+            source.upward.deliver(company, delivery)
+        };
         let refused = deliver_sound(delivery.shipments, &deliver).await;
         delivery
             .faults
             .extend(refused.map_err(|error| not_taken(&error))?);
         if !delivery.faults.is_empty() {
-            let aside = unreadable(company, &body, &delivery.faults, now);
+            let details: Vec<String> = delivery.faults.into_iter().map(|one| one.detail).collect();
+            let aside = unreadable(company, &body, &details.join(" "), now);
             let kept = deliver(vec![aside]).await;
             kept.map_err(|error| not_taken(&error))?;
         }
@@ -106,50 +110,4 @@ fn read(
     now: Timestamp,
 ) -> Result<Vec<ShipmentNews>, NewsError> {
     backend.read_news(headers, body, now)
-}
-
-/// What of a posting is one company's: the shipments, and why something of it is for a person.
-#[derive(Default)]
-struct Delivery {
-    shipments: Vec<ShipmentNews>,
-    faults: Vec<String>,
-}
-
-impl Delivery {
-    fn of_fault(fault: String) -> Self {
-        Self {
-            shipments: Vec::new(),
-            faults: vec![fault],
-        }
-    }
-}
-
-/// The site says the company.
-fn by_company(source: &NewsSource, all: Vec<ShipmentNews>) -> BTreeMap<&CompanyId, Delivery> {
-    let mut deliveries: BTreeMap<&CompanyId, Delivery> = BTreeMap::new();
-    for news in all {
-        if let Some(company) = source.company_of(&news.site) {
-            deliveries.entry(company).or_default().shipments.push(news);
-        } else {
-            let fault = format!("No company here ships from the site {}.", news.site);
-            let first = deliveries.entry(source.first_company()).or_default();
-            first.faults.push(fault);
-        }
-    }
-    deliveries
-}
-
-/// What a person of a company is to look at: the posting, and all that is wrong with it there. The same bytes are the same
-/// news.
-fn unreadable(company: &CompanyId, body: &[u8], faults: &[String], now: Timestamp) -> News {
-    let detail = faults.join(" ");
-    News::Unreadable(UnreadableNews {
-        key: service_runtime::fingerprint::sha256([company.as_str().as_bytes(), body]),
-        detail: detail.chars().take(400).collect(),
-        raw: String::from_utf8_lossy(body)
-            .chars()
-            .take(MOST_BYTES / 4)
-            .collect(),
-        received_at: now,
-    })
 }

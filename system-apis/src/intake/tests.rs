@@ -179,7 +179,8 @@ impl Door {
     }
 
     async fn deliver(&self, news: Vec<ShipmentNews>) -> Vec<String> {
-        deliver_sound(news, |news| self.take(news)).await.unwrap()
+        let faults = deliver_sound(news, |news| self.take(news)).await.unwrap();
+        faults.into_iter().map(|fault| fault.detail).collect()
     }
 }
 
