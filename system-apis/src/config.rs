@@ -14,10 +14,16 @@ use service_runtime::{
 };
 
 use crate::{
+    bus::BusConfig,
+    crm::{
+        config::{CrmConnectorConfig, CrmInstance},
+        connectors::sandbox::config::SandboxCrm,
+    },
     erp::{
         config::{ErpConnectorConfig, ErpInstance},
         connectors::sandbox::config::SandboxErp,
     },
+    intake::NewsConfig,
     wms::{
         config::{WmsConnectorConfig, WmsInstance},
         connectors::sandbox::config::SandboxWms,
@@ -50,6 +56,9 @@ pub struct Config {
     /// The layer above, to which news of backends are delivered.
     #[serde(default = "usual_process")]
     pub process: HopConfig,
+    /// Where the instances of this layer meet.
+    #[serde(default)]
+    pub bus: BusConfig,
     /// Who sells, and which backends serve it.
     #[serde(default)]
     pub companies: BTreeMap<CompanyId, CompanyConfig>,
@@ -59,6 +68,9 @@ pub struct Config {
     /// WMS instances by name.
     #[serde(default)]
     pub wms: BTreeMap<String, WmsInstance>,
+    /// CRM instances by name.
+    #[serde(default)]
+    pub crm: BTreeMap<String, CrmInstance>,
 }
 
 fn usual_listen() -> SocketAddr {
@@ -114,6 +126,9 @@ pub struct CompanyConfig {
     /// Its sites, each with the WMS instance that runs it.
     #[serde(default)]
     pub sites: BTreeMap<SiteId, String>,
+    /// Its CRM instance, if it has one.
+    #[serde(default)]
+    pub crm: Option<String>,
 }
 
 /// A running sandbox: where it is, and how it is set.
@@ -133,11 +148,15 @@ pub struct SandboxBackends {
     pub wms_url: String,
     /// Its WMS's token.
     pub wms_token: Secret,
+    /// Its CRM's base URL.
+    pub crm_url: String,
+    /// Its CRM's token.
+    pub crm_token: Secret,
 }
 
 impl Config {
-    /// The defaults on loopback in front of one sandbox, as backends `main` and `warehouse`; start from it and change
-    /// what matters.
+    /// The defaults on loopback in front of one sandbox, as backends `main`, `warehouse` and `customers`; start from it
+    /// and change what matters.
     pub fn for_sandbox(listen: SocketAddr, process_key: Secret, backends: SandboxBackends) -> Self {
         let erp = ErpInstance::of(ErpConnectorConfig::Sandbox(SandboxErp::at(
             backends.erp_url,
@@ -148,7 +167,11 @@ impl Config {
             backends.wms_url,
             backends.wms_token,
         )));
-        let warehouse = "warehouse".to_owned();
+        let crm = CrmInstance::of(CrmConnectorConfig::Sandbox(SandboxCrm::at(
+            backends.crm_url,
+            backends.crm_token,
+        )));
+        let (warehouse, customers) = ("warehouse".to_owned(), "customers".to_owned());
         let company = CompanyConfig {
             erp: "main".to_owned(),
             sites: backends
@@ -156,6 +179,7 @@ impl Config {
                 .into_iter()
                 .map(|site| (site, warehouse.clone()))
                 .collect(),
+            crm: Some(customers.clone()),
         };
         Self {
             listen,
@@ -168,9 +192,11 @@ impl Config {
                 intake_key: None,
             },
             process: usual_process(),
+            bus: BusConfig::default(),
             companies: BTreeMap::from([(backends.company, company)]),
             erp: BTreeMap::from([("main".to_owned(), erp)]),
             wms: BTreeMap::from([(warehouse, wms)]),
+            crm: BTreeMap::from([(customers, crm)]),
         }
     }
 }
@@ -192,11 +218,12 @@ impl Config {
             );
         }
         let telling = self.wms.iter();
-        let telling = telling.filter_map(|(name, wms)| Some((name, wms.news.as_ref()?)));
-        for (name, news) in telling {
+        let telling = telling.filter(|(_, wms)| wms.news.is_some() || wms.connector.has_feed());
+        for (name, wms) in telling {
             let public = |secret: &Secret| secret.expose().starts_with(SANDBOX_SECRET);
+            let mut secrets = wms.news.iter().flat_map(NewsConfig::secrets);
             faults.check(
-                self.development || !news.secrets().any(public),
+                self.development || !secrets.any(public),
                 &format!("wms.{name}.news.secret"),
                 "this secret stands in a public file: give the one that the backend signs with in the environment",
             );
@@ -229,6 +256,7 @@ impl Validate for Config {
             "development mode listens on loopback only: use 127.0.0.1, or set development = false",
         );
         faults.within("log", &self.log);
+        faults.within("bus", &self.bus);
         let key = self.context.process_key.expose();
         faults.check(
             key.len() >= 32,
@@ -247,6 +275,13 @@ impl Validate for Config {
                 &format!("companies.{company}.erp"),
                 format!("there is no [erp.{}]", backends.erp),
             );
+            if let Some(crm) = &backends.crm {
+                faults.check(
+                    self.crm.contains_key(crm),
+                    &format!("companies.{company}.crm"),
+                    format!("there is no [crm.{crm}]"),
+                );
+            }
             for (site, wms) in &backends.sites {
                 faults.check(
                     self.wms.contains_key(wms),
@@ -261,8 +296,12 @@ impl Validate for Config {
         for (name, instance) in &self.wms {
             faults.within(&format!("wms.{name}"), instance);
         }
+        for (name, instance) in &self.crm {
+            faults.within(&format!("crm.{name}"), instance);
+        }
         let mut names = HashSet::new();
-        for name in self.erp.keys().chain(self.wms.keys()) {
+        let backends = self.erp.keys().chain(self.wms.keys());
+        for name in backends.chain(self.crm.keys()) {
             faults.check(
                 names.insert(name),
                 name,
@@ -311,8 +350,12 @@ mod tests {
 
     #[test]
     fn a_company_without_its_backend_is_refused() {
-        let environment = Environment::from([("ORDERWAY_SYSTEM__COMPANIES__X__ERP", "nowhere")]);
+        let environment = Environment::from([
+            ("ORDERWAY_SYSTEM__COMPANIES__X__ERP", "nowhere"),
+            ("ORDERWAY_SYSTEM__COMPANIES__X__CRM", "neverland"),
+        ]);
         let faults = committed(&environment).unwrap_err().to_string();
         assert!(faults.contains("no [erp.nowhere]"), "{faults}");
+        assert!(faults.contains("no [crm.neverland]"), "{faults}");
     }
 }

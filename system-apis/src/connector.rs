@@ -40,6 +40,9 @@ pub enum ConnectorError {
         "it is not known whether the backend did this: search by reference before trying again"
     )]
     OutcomeUnknown(#[source] Cause),
+    /// A method of several calls came to no further slot in time; what it was to change is not changed.
+    #[error("no further call to the backend was free in time: try again later")]
+    NoSlot,
     /// The answer makes no sense.
     #[error("the backend's answer cannot be understood: its connector or its data needs attention")]
     Protocol(#[source] Cause),
@@ -60,6 +63,7 @@ impl ConnectorError {
             Self::Throttled { .. } => "throttled",
             Self::Unavailable(_) => "unavailable",
             Self::OutcomeUnknown(_) => "outcome_unknown",
+            Self::NoSlot => "no_slot",
             Self::Protocol(_) => "protocol",
         }
     }
@@ -72,7 +76,8 @@ impl ConnectorError {
             Self::Rejected { .. }
             | Self::NotFound
             | Self::Conflict { .. }
-            | Self::Throttled { .. } => false,
+            | Self::Throttled { .. }
+            | Self::NoSlot => false,
         }
     }
 }

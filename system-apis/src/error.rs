@@ -14,6 +14,8 @@ service_runtime::error_codes! {
     pub BACKEND_REJECTED = ("backend-rejected", 422, "The backend refused this", false);
     /// The backend knows nothing by this number.
     pub BACKEND_NOT_FOUND = ("backend-not-found", 404, "The backend knows nothing by this number", false);
+    /// The company has no backend of the kind that this needs.
+    pub BACKEND_NOT_CONFIGURED = ("backend-not-configured", 404, "This company has no such backend", false);
     /// The backend has this reference already.
     pub BACKEND_CONFLICT = ("backend-conflict", 409, "The backend has this reference already", false);
     /// The backend wants fewer calls.
@@ -60,7 +62,9 @@ fn of_connector(error: &ConnectorError) -> Problem {
         ConnectorError::Throttled { retry_after } => {
             later(BACKEND_THROTTLED, detail, retry_after.unwrap_or(SOON))
         }
-        ConnectorError::Unavailable(_) => later(codes::BACKEND_UNAVAILABLE, detail, SOON),
+        ConnectorError::NoSlot | ConnectorError::Unavailable(_) => {
+            later(codes::BACKEND_UNAVAILABLE, detail, SOON)
+        }
         ConnectorError::OutcomeUnknown(_) => Problem::new(BACKEND_OUTCOME_UNKNOWN, detail),
         ConnectorError::Protocol(_) => Problem::new(BACKEND_PROTOCOL, detail),
     };

@@ -1,24 +1,32 @@
 //! `system-apis`: one guarded, canonical face for each backend. No business rule, no store, and no vendor's word
 //! outward; only `process-apis` call here.
 
+pub mod bus;
+#[cfg(test)]
+mod bus_tests;
 pub mod call;
 pub mod config;
 pub mod connector;
 pub mod crash_points;
+pub mod crm;
 pub mod erp;
 pub mod error;
 pub mod guard;
 pub mod intake;
+pub mod notices;
 pub mod router;
 pub mod state;
 pub mod systems;
+#[cfg(test)]
+pub(crate) mod tamper;
 pub mod transport;
+pub mod tryton;
 pub mod wms;
 
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use service_runtime::{
@@ -31,7 +39,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config, guard::breaker::BreakerState, intake::deliver::Upward, state::AppState,
+    bus::{Apply, Bus},
+    config::Config,
+    guard::breaker::BreakerState,
+    intake::deliver::Upward,
+    notices::Notices,
+    state::AppState,
 };
 
 /// The layer's name in logs, metrics and files.
@@ -82,14 +95,28 @@ pub enum BuildError {
     Contract(#[source] serde_json::Error),
 }
 
-/// What runs beside the requests: the guards' state for metrics.
+/// What runs beside the requests: the bus, the reading of backends' changes, and the guards' state for metrics.
 pub struct Background {
     state: AppState,
+    bus: Option<Bus>,
 }
 
 impl Background {
     /// Runs until told to stop.
-    pub async fn run(self, shutdown: CancellationToken) {
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let bus = self.bus.take();
+        let bus = async {
+            if let Some(bus) = bus {
+                Box::pin(bus.run(shutdown.clone())).await;
+            }
+        };
+        let readers = self.state.readers().into_iter();
+        let readers = readers.map(|reader| reader.run(shutdown.clone()));
+        let reading = futures_util::future::join_all(readers);
+        tokio::join!(bus, reading, self.report_until(&shutdown));
+    }
+
+    async fn report_until(&self, shutdown: &CancellationToken) {
         let mut ticks = tokio::time::interval(REPORT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -102,8 +129,19 @@ impl Background {
             let label = system.system.clone();
             metrics::gauge!("orderway_backend_calls_waiting", "backend" => label.clone())
                 .set(system.budget.waiting);
+            metrics::gauge!("orderway_backend_share_calls", "backend" => label.clone())
+                .set(system.budget.share);
+            metrics::gauge!("orderway_backend_pace_percent", "backend" => label.clone())
+                .set(system.budget.pace_percent);
+            for lane in &system.budget.lanes {
+                let oldest = Duration::from_millis(lane.oldest_ms).as_secs_f64();
+                metrics::gauge!("orderway_backend_lane_waiting", "backend" => label.clone(), "lane" => lane.lane.as_str())
+                    .set(lane.waiting);
+                metrics::gauge!("orderway_backend_lane_oldest_seconds", "backend" => label.clone(), "lane" => lane.lane.as_str())
+                    .set(oldest);
+            }
             for operation in system.operations {
-                let open = u8::from(operation.breaker != BreakerState::Closed);
+                let open = u8::from(operation.breaker.state != BreakerState::Closed);
                 metrics::gauge!("orderway_backend_breaker_open", "backend" => label.clone(), "operation" => operation.operation)
                     .set(open);
             }
@@ -134,10 +172,32 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
         Ok(Upward::new(hop, deps.clock.clone()))
     });
     let upward = upward.transpose().map_err(BuildError::Context)?;
-    let state = AppState::new(&config, &deps.clock, upward.as_ref())?;
+    let (notices, inbox) = Notices::new();
+    let with_bus = config.bus.url.is_some();
+    let notices = if with_bus {
+        notices
+    } else {
+        Notices::default()
+    };
+    let state = AppState::new(&config, &deps.clock, upward.as_ref(), notices)?;
+    let bus = Bus::new(&config.bus, state.guards(), inbox, apply(&state));
     state.register_checks(&deps.readiness);
+    if let Some(bus) = &bus {
+        let check = bus.check();
+        deps.readiness
+            .register("bus", move || std::future::ready(check()));
+    }
     deps.readiness.set_started();
     let router =
         router::router(&config, &state, verifier, deps.readiness).map_err(BuildError::Contract)?;
-    Ok((router, Background { state }))
+    Ok((router, Background { state, bus }))
+}
+
+/// Does here what another instance has told.
+fn apply(state: &AppState) -> Apply {
+    let state = state.clone();
+    Arc::new(move |notice| {
+        let state = state.clone();
+        Box::pin(async move { state.apply(&notice).await })
+    })
 }

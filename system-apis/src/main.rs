@@ -11,7 +11,7 @@ use service_runtime::{
 use system_apis::{Deps, LAYER, build, config::Config, router};
 use tokio_util::sync::CancellationToken;
 
-/// The system layer of Orderway: one guarded face for each ERP and WMS.
+/// The system layer of Orderway: one guarded face for each ERP, WMS and CRM.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -15,10 +15,18 @@ use service_runtime::{
 use crate::{
     BuildError,
     config::{CompanyConfig, Config},
+    crm::{self, backend::CrmBackend},
     erp::{self, backend::ErpBackend},
-    guard::Guard,
-    intake::deliver::Upward,
-    systems::{SystemStatus, Systems},
+    guard::{
+        Guard, Operation,
+        policy::{BreakerSettings, BudgetPolicy},
+    },
+    intake::{
+        deliver::Upward,
+        poll::{ProcessDoor, Reader},
+    },
+    notices::{Change, Notice, Notices},
+    systems::{BreakerOrder, SystemStatus, Systems},
     wms::{self, backend::WmsBackend},
 };
 
@@ -30,6 +38,8 @@ pub struct Company {
     pub erp: Arc<ErpBackend>,
     /// Its sites, each with its WMS.
     pub sites: BTreeMap<SiteId, Arc<WmsBackend>>,
+    /// Its CRM, if it has one.
+    pub crm: Option<Arc<CrmBackend>>,
 }
 
 struct Backend<T> {
@@ -61,10 +71,13 @@ impl NewsSource {
 }
 
 struct Inner {
-    news: HashMap<String, NewsSource>,
+    guards: BTreeMap<String, Arc<Guard>>,
+    notices: Notices,
+    news: BTreeMap<String, Arc<NewsSource>>,
     companies: HashMap<CompanyId, Arc<Company>>,
     erp: Vec<Backend<ErpBackend>>,
     wms: Vec<Backend<WmsBackend>>,
+    crm: Vec<Backend<CrmBackend>>,
     clock: Clock,
 }
 
@@ -78,15 +91,17 @@ impl AppState {
         config: &Config,
         clock: &Clock,
         upward: Option<&Upward>,
+        notices: Notices,
     ) -> Result<Self, BuildError> {
+        let mut guards = BTreeMap::new();
+        let mut guard_of = |name: &String, budget: BudgetPolicy, breaker: BreakerSettings| {
+            let guard = Guard::new(name.clone(), budget, breaker.into(), clock.clone());
+            guards.insert(name.clone(), Arc::clone(&guard));
+            guard
+        };
         let mut erp = BTreeMap::new();
         for (name, instance) in &config.erp {
-            let guard = Guard::new(
-                name.clone(),
-                instance.budget,
-                instance.breaker.into(),
-                clock.clone(),
-            );
+            let guard = guard_of(name, instance.budget, instance.breaker);
             let connector = erp::registry::connect(&instance.connector)
                 .map_err(|source| client_fault(name, source))?;
             erp.insert(
@@ -96,12 +111,7 @@ impl AppState {
         }
         let mut wms = BTreeMap::new();
         for (name, instance) in &config.wms {
-            let guard = Guard::new(
-                name.clone(),
-                instance.budget,
-                instance.breaker.into(),
-                clock.clone(),
-            );
+            let guard = guard_of(name, instance.budget, instance.breaker);
             let connector = wms::registry::connect(&instance.connector)
                 .map_err(|source| client_fault(name, source))?;
             wms.insert(
@@ -109,27 +119,17 @@ impl AppState {
                 Arc::new(WmsBackend::new(guard, connector, instance)),
             );
         }
-        let mut companies = HashMap::new();
-        for (id, backends) in &config.companies {
-            let missing = |backend: &str| BuildError::Backend {
-                company: id.to_string(),
-                backend: backend.to_owned(),
-            };
-            let mut sites = BTreeMap::new();
-            for (site, name) in &backends.sites {
-                let backend = wms.get(name.as_str()).ok_or_else(|| missing(name))?;
-                sites.insert(site.clone(), Arc::clone(backend));
-            }
-            let erp = erp
-                .get(backends.erp.as_str())
-                .ok_or_else(|| missing(&backends.erp))?;
-            let company = Company {
-                id: id.clone(),
-                erp: Arc::clone(erp),
-                sites,
-            };
-            companies.insert(id.clone(), Arc::new(company));
+        let mut crm = BTreeMap::new();
+        for (name, instance) in &config.crm {
+            let guard = guard_of(name, instance.budget, instance.breaker);
+            let connector = crm::registry::connect(&instance.connector)
+                .map_err(|source| client_fault(name, source))?;
+            crm.insert(
+                name.as_str(),
+                Arc::new(CrmBackend::new(guard, connector, instance)),
+            );
         }
+        let companies = companies(config, (&erp, &wms, &crm))?;
         let served = |named: &dyn Fn(&CompanyConfig) -> bool| {
             let companies = config.companies.iter();
             companies
@@ -146,11 +146,18 @@ impl AppState {
             backend,
             companies: served(&|company| company.sites.values().any(|used| used == name)),
         });
+        let crm = crm.into_iter().map(|(name, backend)| Backend {
+            backend,
+            companies: served(&|company| company.crm.as_deref() == Some(name)),
+        });
         Ok(Self(Arc::new(Inner {
+            guards,
+            notices,
             news,
             companies,
             erp: erp.collect(),
             wms: wms.collect(),
+            crm: crm.collect(),
             clock: clock.clone(),
         })))
     }
@@ -160,9 +167,21 @@ impl AppState {
         &self.0.clock
     }
 
-    /// The backend of this name, if news are taken from it.
-    pub fn news_source(&self, name: &str) -> Option<&NewsSource> {
-        self.0.news.get(name)
+    /// The backend of this name, if it posts its news.
+    pub fn webhook_source(&self, name: &str) -> Option<Arc<NewsSource>> {
+        let source = self.0.news.get(name);
+        source.filter(|source| source.backend.posts_news()).cloned()
+    }
+
+    /// A reader of each backend whose changes are read.
+    pub(crate) fn readers(&self) -> Vec<Reader<Arc<WmsBackend>, ProcessDoor>> {
+        let polled = self.0.news.iter().filter_map(|(name, source)| {
+            let config = source.backend.polled()?;
+            let door = ProcessDoor::new(name.clone(), Arc::clone(source), self.0.clock.clone());
+            let backend = Arc::clone(&source.backend);
+            Some(Reader::new(name.clone(), backend, door, config))
+        });
+        polled.collect()
     }
 
     /// The company of this number.
@@ -188,8 +207,73 @@ impl AppState {
             .wms
             .iter()
             .map(|of| of.backend.status(of.companies.clone()));
+        let crm = self
+            .0
+            .crm
+            .iter()
+            .map(|of| of.backend.status(of.companies.clone()));
         Systems {
-            systems: erp.chain(wms).collect(),
+            systems: erp.chain(wms).chain(crm).collect(),
+        }
+    }
+
+    /// The guard of every backend.
+    pub(crate) fn guards(&self) -> impl Iterator<Item = Arc<Guard>> {
+        self.0.guards.values().map(Arc::clone)
+    }
+
+    /// An operation of a backend, by their names.
+    pub(crate) fn operation(&self, system: &str, operation: &str) -> Option<Arc<Operation>> {
+        self.0.guards.get(system)?.find(operation)
+    }
+
+    /// Facts of a backend have changed: what is kept of them is thrown out here, and in every other instance that the bus
+    /// reaches.
+    pub async fn changed(&self, system: &str, change: Change) {
+        let notice = Notice::Changed {
+            system: system.to_owned(),
+            change,
+        };
+        self.apply(&notice).await;
+        self.0.notices.tell(notice);
+    }
+
+    /// A person holds a breaker, or lets go of it: here, and in every other instance that the bus reaches.
+    pub(crate) async fn hold_breaker(
+        &self,
+        system: String,
+        operation: String,
+        order: Option<BreakerOrder>,
+    ) {
+        let notice = Notice::Breaker {
+            system,
+            operation,
+            order,
+        };
+        self.apply(&notice).await;
+        self.0.notices.tell(notice);
+    }
+
+    /// Does in this instance what a notice says.
+    pub(crate) async fn apply(&self, notice: &Notice) {
+        match notice {
+            Notice::Changed { system, change } => {
+                let named = self.0.erp.iter().filter(|of| of.backend.name() == system);
+                for of in named {
+                    of.backend.evict(change).await;
+                }
+            }
+            Notice::Breaker {
+                system,
+                operation,
+                order,
+            } => {
+                if let Some(operation) = self.operation(system, operation) {
+                    let now = self.0.clock.now();
+                    let order = order.clone().map(|order| order.from(now));
+                    operation.breaker().hold(order);
+                }
+            }
         }
     }
 
@@ -207,13 +291,56 @@ impl AppState {
     }
 }
 
+/// Backends of one kind by name.
+type Named<'a, T> = BTreeMap<&'a str, Arc<T>>;
+
+/// Each company with those that serve it.
+fn companies(
+    config: &Config,
+    (erp, wms, crm): (
+        &Named<'_, ErpBackend>,
+        &Named<'_, WmsBackend>,
+        &Named<'_, CrmBackend>,
+    ),
+) -> Result<HashMap<CompanyId, Arc<Company>>, BuildError> {
+    let mut companies = HashMap::new();
+    for (id, backends) in &config.companies {
+        let missing = |backend: &str| BuildError::Backend {
+            company: id.to_string(),
+            backend: backend.to_owned(),
+        };
+        let mut sites = BTreeMap::new();
+        for (site, name) in &backends.sites {
+            let backend = wms.get(name.as_str()).ok_or_else(|| missing(name))?;
+            sites.insert(site.clone(), Arc::clone(backend));
+        }
+        let erp = erp
+            .get(backends.erp.as_str())
+            .ok_or_else(|| missing(&backends.erp))?;
+        let named = backends.crm.as_ref().map(|name| {
+            let backend = crm.get(name.as_str());
+            backend.cloned().ok_or_else(|| missing(name))
+        });
+        let company = Company {
+            id: id.clone(),
+            erp: Arc::clone(erp),
+            sites,
+            crm: named.transpose()?,
+        };
+        companies.insert(id.clone(), Arc::new(company));
+    }
+    Ok(companies)
+}
+
 fn news_sources(
     config: &Config,
     wms: &BTreeMap<&str, Arc<WmsBackend>>,
     upward: Option<&Upward>,
-) -> HashMap<String, NewsSource> {
-    let mut sources = HashMap::new();
-    let telling = wms.iter().filter(|(_, backend)| backend.tells_news());
+) -> BTreeMap<String, Arc<NewsSource>> {
+    let mut sources = BTreeMap::new();
+    let telling = wms
+        .iter()
+        .filter(|(_, backend)| backend.posts_news() || backend.polled().is_some());
     for (name, backend) in telling {
         let of_company = |(company, backends): (&CompanyId, &CompanyConfig)| {
             let sites = backends.sites.iter().filter(|(_, wms)| wms == name);
@@ -232,7 +359,7 @@ fn news_sources(
             sites,
             first_company,
         };
-        sources.insert((*name).to_owned(), source);
+        sources.insert((*name).to_owned(), Arc::new(source));
     }
     sources
 }

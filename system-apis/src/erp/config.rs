@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use service_runtime::config::{Faults, HumanDuration, Validate};
 
-use super::connectors::sandbox::config::SandboxErp;
+use super::connectors::{sandbox::config::SandboxErp, tryton::config::TrytonErp};
 use crate::guard::policy::{BreakerSettings, BudgetPolicy, CachePolicy};
 
 /// One ERP.
@@ -57,6 +57,8 @@ fn usual_write_timeout() -> HumanDuration {
 pub enum ErpConnectorConfig {
     /// The sandbox's ERP.
     Sandbox(SandboxErp),
+    /// A Tryton 8.2.
+    Tryton(TrytonErp),
 }
 
 /// How long each kind of fact is good.
@@ -77,15 +79,36 @@ pub struct ErpCaches {
     pub credit: CachePolicy,
 }
 
+impl ErpCaches {
+    fn by_name(&self) -> [(&'static str, &CachePolicy); 6] {
+        [
+            ("accounts", &self.accounts),
+            ("products", &self.products),
+            ("catalogue", &self.catalogue),
+            ("prices", &self.prices),
+            ("stock", &self.stock),
+            ("credit", &self.credit),
+        ]
+    }
+}
+
 impl Default for ErpCaches {
     fn default() -> Self {
         const HOUR: u64 = 3_600;
         Self {
-            accounts: CachePolicy::seconds(300, 12 * HOUR),
-            products: CachePolicy::seconds(600, 24 * HOUR),
-            catalogue: CachePolicy::seconds(600, 24 * HOUR),
-            prices: CachePolicy::seconds(300, 4 * HOUR),
-            stock: CachePolicy::seconds(30, HOUR),
+            accounts: CachePolicy::seconds(300, 12 * HOUR)
+                .revalidated(300)
+                .remembering_absence(10),
+            products: CachePolicy::seconds(600, 24 * HOUR)
+                .revalidated(600)
+                .remembering_absence(30),
+            catalogue: CachePolicy::seconds(600, 24 * HOUR).revalidated(600),
+            prices: CachePolicy::seconds(300, 4 * HOUR)
+                .revalidated(60)
+                .remembering_absence(10),
+            stock: CachePolicy::seconds(30, HOUR)
+                .revalidated(15)
+                .remembering_absence(10),
             credit: CachePolicy::seconds(30, HOUR),
         }
     }
@@ -95,8 +118,13 @@ impl Validate for ErpInstance {
     fn validate(&self, faults: &mut Faults) {
         match &self.connector {
             ErpConnectorConfig::Sandbox(sandbox) => faults.within("connector", sandbox),
+            ErpConnectorConfig::Tryton(tryton) => faults.within("connector", tryton),
         }
+        faults.within("budget", &self.budget);
         faults.within("breaker", &self.breaker);
+        for (name, policy) in self.cache.by_name() {
+            faults.within(&format!("cache.{name}"), policy);
+        }
         faults.check(
             !self.read_timeout.get().is_zero() && !self.write_timeout.get().is_zero(),
             "read_timeout",

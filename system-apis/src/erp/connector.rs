@@ -1,14 +1,16 @@
 //! What an ERP connector has to do.
 //!
-//! Each method is one call to the ERP at most, without caching, retrying or waiting: the guard does all that. A row that makes no sense is refused as a row; an answer that belongs to somebody else is
-//! refused as a whole.
+//! A method makes as few calls to the ERP as its dialect allows, through [`crate::transport`], which has each wait for its slot of
+//! the budget; it caches no fact and retries nothing: the guard does that. A row that makes no sense is refused as a row; an
+//! answer that belongs to somebody else is refused as a whole.
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, ErpOrderNumber, ItemNumber, OrderReference, ShipToId, SiteId,
+    AccountId, CompanyId, ErpOrderNumber, ItemNumber, OrderReference, Quantity, ShipToId, SiteId,
     account::Account,
     capabilities::{CreateClass, CreditBasis, PriceSource},
     credit::CreditFact,
+    erp_invoice::ErpInvoice,
     erp_order::{CreateErpOrder, ErpOrder},
     item::ItemIdentifier,
     price::PriceRecord,
@@ -41,6 +43,8 @@ pub struct Capabilities {
     pub stock_lag: Duration,
     /// Whether creates for one account must run one at a time.
     pub serialize_creates_by_account: bool,
+    /// Whether it ships an order from one site: a create whose lines name several is `Rejected`.
+    pub one_site_per_order: bool,
     /// Keys that a batch read may carry.
     pub keys_per_call: usize,
 }
@@ -61,6 +65,15 @@ pub struct PriceEntry {
     pub ship_to: Option<ShipToId>,
     /// The record.
     pub record: PriceRecord,
+}
+
+/// A price that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PriceAsk {
+    /// The item.
+    pub item: ItemNumber,
+    /// How much; absent = whatever the quantity, as a `Schedule` source is always asked.
+    pub quantity: Option<Quantity>,
 }
 
 /// A part of the catalogue, by item number.
@@ -120,14 +133,16 @@ pub trait ErpConnector: Send + Sync + 'static {
         as_of: Timestamp,
     ) -> Result<CataloguePart, ConnectorError>;
 
-    /// Every price record that may apply to the account, past and future ones too; an item without any gives an empty
-    /// list.
+    /// A `Schedule` source: every price record that may apply to the account, past and future ones too. A `Resolved` one: the
+    /// price of the quantity asked, or a record for each quantity at which the price changes. An item without any gives an
+    /// empty list.
     async fn prices(
         &self,
         company: &CompanyId,
         account: &AccountId,
-        items: &[ItemNumber],
-    ) -> Result<Batch<ItemNumber, Vec<PriceEntry>>, ConnectorError>;
+        asks: &[PriceAsk],
+        as_of: Timestamp,
+    ) -> Result<Batch<PriceAsk, Vec<PriceEntry>>, ConnectorError>;
 
     /// Stock by item and site.
     async fn stock(
@@ -165,6 +180,13 @@ pub trait ErpConnector: Send + Sync + 'static {
         company: &CompanyId,
         numbers: &[ErpOrderNumber],
     ) -> Result<Batch<ErpOrderNumber, ErpOrder>, ConnectorError>;
+
+    /// The posted invoices of an order, by day and number; `NotFound` where there is no such order.
+    async fn invoices(
+        &self,
+        company: &CompanyId,
+        number: &ErpOrderNumber,
+    ) -> Result<Vec<ErpInvoice>, ConnectorError>;
 
     /// Lets a blocked order go on; one that is released already stays so.
     async fn release_order(

@@ -1,17 +1,23 @@
-//! What every ERP connector must do against a live server, whatever the ERP: run [`run`] from the connector's own tests.
-//! The world says which numbers exist there; nothing else of the server is assumed.
+//! What every ERP connector must do against a live server, whatever the ERP: run [`run`] and [`breaks`] from the connector's
+//! own tests.
+//!
+//! The world says which numbers exist there; nothing else of the server is assumed. What the connector can do is printed.
 
 use canonical_model::{
     AccountId, CompanyId, Currency, ErpOrderNumber, ItemNumber, OrderReference,
     PurchaseOrderNumber, Quantity, ShipToId, SiteId, UnitOfMeasure, UnitPrice,
-    capabilities::CreateClass,
+    capabilities::{CreateClass, PriceSource},
     erp_order::{CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState},
     item::{ItemIdentifier, ItemScheme},
+    price::PriceLevel,
 };
+use futures_util::future::BoxFuture;
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::{Decimal, dec};
 
-use super::connector::{CatalogueQuery, ErpConnector};
+use sandbox::fault::{Fault, FaultConfig, FaultPlan, FaultProxy, FaultRule};
+
+use super::connector::{CatalogueQuery, ErpConnector, PriceAsk, PriceEntry};
 use crate::connector::ConnectorError;
 
 /// What exists on the server, and how to count its calls.
@@ -29,12 +35,32 @@ pub(crate) struct World {
     pub(crate) gtin: String,
     pub(crate) site: SiteId,
     pub(crate) ship_date: Date,
+    /// A price with as many decimals as the server keeps.
+    pub(crate) fine_price: Decimal,
+    /// Stands in the references of this run: a server may have seen others.
+    pub(crate) run: String,
     /// Calls that reached the server since its start.
     pub(crate) calls: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// How many of them one method makes at most, once identifiers are known: the budget counts on it.
+    pub(crate) most_calls: u64,
+    /// Ships and invoices an order whole, in the server; nothing where a test cannot.
+    pub(crate) invoice: Option<Invoicing>,
+    /// How many of them a create makes before the one that creates.
+    pub(crate) calls_before_create: usize,
+}
+
+/// Ships and invoices the order of a number.
+pub(crate) type Invoicing = Box<dyn Fn(ErpOrderNumber) -> BoxFuture<'static, ()> + Send + Sync>;
+
+impl World {
+    fn reference(&self, name: &str) -> OrderReference {
+        OrderReference::new(format!("OWC{}-{name}", self.run)).unwrap()
+    }
 }
 
 /// Checks everything.
 pub(crate) async fn run(erp: &dyn ErpConnector, world: &World) {
+    println!("{:#?}", erp.capabilities());
     accounts(erp, world).await;
     products(erp, world).await;
     catalogue(erp, world).await;
@@ -44,6 +70,7 @@ pub(crate) async fn run(erp: &dyn ErpConnector, world: &World) {
     refused_order(erp, world).await;
     order_life(erp, world).await;
     second_create(erp, world).await;
+    invoiced_order(erp, world).await;
 }
 
 fn as_of() -> Timestamp {
@@ -58,20 +85,21 @@ fn nothing() -> ItemNumber {
     ItemNumber::new("NO-SUCH-ITEM").unwrap()
 }
 
-/// Every method is one call to the server at most: the budget counts on it.
-async fn in_one_call<T>(world: &World, call: impl Future<Output = T>) -> T {
+async fn in_few_calls<T>(world: &World, call: impl Future<Output = T>) -> T {
     let before = (world.calls)();
     let answer = call.await;
+    let made = (world.calls)() - before;
+    let most = world.most_calls;
     assert!(
-        (world.calls)() <= before + 1,
-        "a method made more than one call"
+        made <= most,
+        "a method made {made} calls, not {most} at most"
     );
     answer
 }
 
 async fn accounts(erp: &dyn ErpConnector, world: &World) {
     let asked = [world.account.clone(), nobody(), world.child.clone()];
-    let batch = in_one_call(world, erp.accounts(&world.company, &asked, as_of()))
+    let batch = in_few_calls(world, erp.accounts(&world.company, &asked, as_of()))
         .await
         .unwrap();
     assert_eq!(batch.implausible, [""; 0]);
@@ -104,7 +132,7 @@ async fn products(erp: &dyn ErpConnector, world: &World) {
     asked.push(named(ItemScheme::SellerPartNumber, "NO-SUCH-ITEM"));
     asked.push(named(ItemScheme::BuyerPartNumber, "NO-SUCH-PART"));
     asked.push(named(ItemScheme::Gtin, "00000000000000"));
-    let batch = in_one_call(
+    let batch = in_few_calls(
         world,
         erp.products(&world.company, &world.account, &asked, as_of()),
     )
@@ -129,7 +157,7 @@ async fn catalogue(erp: &dyn ErpConnector, world: &World) {
         skip,
         limit,
     };
-    let whole = in_one_call(world, async { erp.catalogue(&part(0, 9), as_of()).await })
+    let whole = in_few_calls(world, async { erp.catalogue(&part(0, 9), as_of()).await })
         .await
         .unwrap();
     let mut pages = Vec::new();
@@ -167,31 +195,76 @@ async fn catalogue(erp: &dyn ErpConnector, world: &World) {
 }
 
 async fn prices(erp: &dyn ErpConnector, world: &World) {
-    let asked = [world.item.clone(), nothing()];
-    let batch = in_one_call(world, erp.prices(&world.company, &world.account, &asked))
-        .await
-        .unwrap();
+    let whatever = |item| PriceAsk {
+        item,
+        quantity: None,
+    };
+    let asked = [whatever(world.item.clone()), whatever(nothing())];
+    let batch = in_few_calls(
+        world,
+        erp.prices(&world.company, &world.account, &asked, as_of()),
+    )
+    .await
+    .unwrap();
     assert_eq!(batch.implausible, [""; 0]);
     assert_eq!(batch.found.len(), 1, "an unknown item is absent");
-    let (item, entries) = &batch.found[0];
-    assert_eq!(item, &world.item);
+    let (ask, entries) = &batch.found[0];
+    assert_eq!(ask, &asked[0]);
     assert!(!entries.is_empty());
     for entry in entries {
         assert!(entry.record.unit_price > Decimal::ZERO, "{entry:?}");
         let (from, to) = (entry.record.valid_from, entry.record.valid_to);
         assert!(from.zip(to).is_none_or(|(from, to)| from < to), "{entry:?}");
     }
+    if erp.capabilities().price_source == PriceSource::Resolved {
+        resolved_prices(erp, world, entries).await;
+    }
     let unknown = erp
-        .prices(&world.company, &nobody(), &asked)
+        .prices(&world.company, &nobody(), &asked, as_of())
         .await
         .unwrap_err();
     assert!(matches!(unknown, ConnectorError::NotFound), "{unknown:?}");
 }
 
+/// What a quantity costs is what the record says that holds from the nearest break below it.
+async fn resolved_prices(erp: &dyn ErpConnector, world: &World, breaks: &[PriceEntry]) {
+    assert!(breaks.is_sorted_by_key(|entry| entry.record.break_quantity));
+    let quantities = breaks.iter().map(|entry| {
+        let quantity = (entry.record.break_quantity + Decimal::ONE).round();
+        Quantity::new(quantity, entry.record.unit)
+    });
+    let asks: Vec<PriceAsk> = quantities
+        .map(|quantity| PriceAsk {
+            item: world.item.clone(),
+            quantity: Some(quantity),
+        })
+        .collect();
+    let batch = erp
+        .prices(&world.company, &world.account, &asks, as_of())
+        .await
+        .unwrap();
+    assert_eq!(
+        (batch.found.len(), batch.implausible.len()),
+        (asks.len(), 0)
+    );
+    for ((ask, entries), at_break) in batch.found.iter().zip(breaks) {
+        let [entry] = entries.as_slice() else {
+            panic!("one price of {ask:?}, not {entries:?}");
+        };
+        let (record, quantity) = (&entry.record, ask.quantity.unwrap());
+        assert_eq!(record.level, PriceLevel::Resolved);
+        assert_eq!(
+            (record.break_quantity, record.unit),
+            (quantity.value, quantity.unit)
+        );
+        assert_eq!(record.unit_price, at_break.record.unit_price, "{ask:?}");
+    }
+}
+
 async fn stock(erp: &dyn ErpConnector, world: &World) {
     let key = (world.item.clone(), world.site.clone());
     let asked = [key.clone(), (nothing(), world.site.clone())];
-    let batch = in_one_call(world, erp.stock(&world.company, &asked, as_of()))
+    let batch = in_few_calls(world, erp.stock(&world.company, &asked, as_of()))
         .await
         .unwrap();
     assert_eq!(batch.implausible, [""; 0]);
@@ -207,7 +280,7 @@ async fn stock(erp: &dyn ErpConnector, world: &World) {
 
 async fn credit(erp: &dyn ErpConnector, world: &World) {
     let asked = [world.account.clone(), nobody()];
-    let batch = in_one_call(world, erp.credit(&world.company, &asked, as_of()))
+    let batch = in_few_calls(world, erp.credit(&world.company, &asked, as_of()))
         .await
         .unwrap();
     assert_eq!(batch.found.len(), 1, "an unknown account is absent");
@@ -219,7 +292,8 @@ async fn credit(erp: &dyn ErpConnector, world: &World) {
     );
 }
 
-fn new_order(world: &World, reference: &str) -> CreateErpOrder {
+fn new_order(world: &World, name: &str) -> CreateErpOrder {
+    let reference = world.reference(name);
     let line = |line, quantity, price| ErpOrderLine {
         line,
         order_line: line + 10,
@@ -234,21 +308,21 @@ fn new_order(world: &World, reference: &str) -> CreateErpOrder {
         ship_date: world.ship_date,
     };
     CreateErpOrder {
-        reference: OrderReference::new(reference).unwrap(),
         purchase_order_number: PurchaseOrderNumber::new(format!("PO {reference}")).unwrap(),
+        reference,
         account: world.account.clone(),
         ship_to: world.ship_to.clone(),
         currency: Currency::USD,
         lines: vec![
             line(1, dec!(2), dec!(9.10)),
-            line(2, dec!(3), dec!(0.123456)),
+            line(2, dec!(3), world.fine_price),
         ],
     }
 }
 
 async fn read(erp: &dyn ErpConnector, world: &World, number: &ErpOrderNumber) -> ErpOrder {
     let numbers = [number.clone()];
-    let batch = in_one_call(world, erp.orders(&world.company, &numbers))
+    let batch = in_few_calls(world, erp.orders(&world.company, &numbers))
         .await
         .unwrap();
     assert_eq!((batch.found.len(), batch.implausible.len()), (1, 0));
@@ -256,9 +330,9 @@ async fn read(erp: &dyn ErpConnector, world: &World, number: &ErpOrderNumber) ->
 }
 
 async fn refused_order(erp: &dyn ErpConnector, world: &World) {
-    let mut order = new_order(world, "OWCONTRACT-REFUSED");
+    let mut order = new_order(world, "REFUSED");
     order.lines[1].item = nothing();
-    let refused = in_one_call(world, erp.create_order(&world.company, &order))
+    let refused = in_few_calls(world, erp.create_order(&world.company, &order))
         .await
         .unwrap_err();
     let ConnectorError::Rejected { message } = &refused else {
@@ -274,10 +348,21 @@ async fn refused_order(erp: &dyn ErpConnector, world: &World) {
     }
 }
 
+/// Releases an order as often as the server says that it is busy: others may work on it.
+async fn release(erp: &dyn ErpConnector, world: &World, number: &ErpOrderNumber) {
+    for _try in 0..20 {
+        match erp.release_order(&world.company, number).await {
+            Err(ConnectorError::Unavailable(busy)) => println!("busy: {busy}"),
+            answer => return answer.unwrap(),
+        }
+    }
+    panic!("the server stayed busy");
+}
+
 /// Created, read, released and cancelled, with both references.
 async fn order_life(erp: &dyn ErpConnector, world: &World) {
-    let asked = new_order(world, "OWCONTRACT-LIFE");
-    let number = in_one_call(world, erp.create_order(&world.company, &asked))
+    let asked = new_order(world, "LIFE");
+    let number = in_few_calls(world, erp.create_order(&world.company, &asked))
         .await
         .unwrap();
     let order = read(erp, world, &number).await;
@@ -289,7 +374,12 @@ async fn order_life(erp: &dyn ErpConnector, world: &World) {
         (&order.account, &order.lines),
         (&asked.account, &asked.lines)
     );
-    assert_eq!(order.total.amount, dec!(18.57), "2 × 9.10 + 3 × 0.123456");
+    let fine = (world.fine_price * dec!(3)).round_dp(2);
+    assert_eq!(
+        order.total.amount,
+        dec!(18.20) + fine,
+        "2 × 9.10 and the fine one"
+    );
     let staged = erp.capabilities().create_class == CreateClass::Staged;
     let begun = if staged {
         ErpOrderState::Blocked
@@ -299,13 +389,11 @@ async fn order_life(erp: &dyn ErpConnector, world: &World) {
     assert_eq!(order.state, begun);
 
     for _twice in 0..2 {
-        in_one_call(world, erp.release_order(&world.company, &number))
-            .await
-            .unwrap();
+        in_few_calls(world, release(erp, world, &number)).await;
         assert_eq!(read(erp, world, &number).await.state, ErpOrderState::Open);
     }
     for _twice in 0..2 {
-        in_one_call(world, erp.cancel_order(&world.company, &number))
+        in_few_calls(world, erp.cancel_order(&world.company, &number))
             .await
             .unwrap();
         assert_eq!(
@@ -332,9 +420,78 @@ async fn order_life(erp: &dyn ErpConnector, world: &World) {
     assert!(absent.found.is_empty());
 }
 
+/// The invoice says of which of our lines, under both references.
+async fn invoiced_order(erp: &dyn ErpConnector, world: &World) {
+    let asked = new_order(world, "INVOICED");
+    let number = erp.create_order(&world.company, &asked).await.unwrap();
+    release(erp, world, &number).await;
+    let none = in_few_calls(world, erp.invoices(&world.company, &number))
+        .await
+        .unwrap();
+    assert_eq!(none, []);
+    if let Some(invoice) = &world.invoice {
+        invoice(number.clone()).await;
+        assert_eq!(
+            read(erp, world, &number).await.state,
+            ErpOrderState::Completed
+        );
+        let invoices = erp.invoices(&world.company, &number).await.unwrap();
+        let [invoice] = invoices.as_slice() else {
+            panic!("one invoice, not {invoices:?}");
+        };
+        assert_eq!(
+            (&invoice.order, &invoice.account),
+            (&number, &asked.account)
+        );
+        assert_eq!(
+            (&invoice.reference, &invoice.purchase_order_number),
+            (&asked.reference, &asked.purchase_order_number)
+        );
+        let lines = |line: &ErpOrderLine| {
+            (
+                line.order_line,
+                Some(line.item.clone()),
+                line.quantity,
+                line.unit_price.clone(),
+            )
+        };
+        let invoiced = invoice.lines.iter();
+        let mut invoiced: Vec<_> = invoiced
+            .map(|line| {
+                (
+                    line.order_line,
+                    line.item.clone(),
+                    line.quantity,
+                    line.unit_price.clone(),
+                )
+            })
+            .collect();
+        invoiced.sort_by_key(|line| line.0);
+        assert_eq!(invoiced, asked.lines.iter().map(lines).collect::<Vec<_>>());
+        let net = invoice
+            .lines
+            .iter()
+            .map(|line| line.amount.amount)
+            .sum::<Decimal>();
+        assert_eq!(net, invoice.net.amount, "nothing else is on it");
+        assert_eq!(
+            invoice.net.amount + invoice.tax.amount,
+            invoice.gross.amount
+        );
+        let too_late = erp.cancel_order(&world.company, &number).await.unwrap_err();
+        assert!(
+            matches!(too_late, ConnectorError::Rejected { .. }),
+            "{too_late:?}"
+        );
+    }
+    let unknown = ErpOrderNumber::new("9999999999").unwrap();
+    let unknown = erp.invoices(&world.company, &unknown).await.unwrap_err();
+    assert!(matches!(unknown, ConnectorError::NotFound), "{unknown:?}");
+}
+
 /// What a second create with the same reference does is what the connector says.
 async fn second_create(erp: &dyn ErpConnector, world: &World) {
-    let order = new_order(world, "OWCONTRACT-TWICE");
+    let order = new_order(world, "TWICE");
     let first = erp.create_order(&world.company, &order).await.unwrap();
     let second = erp.create_order(&world.company, &order).await;
     let class = erp.capabilities().create_class;
@@ -350,15 +507,115 @@ async fn second_create(erp: &dyn ErpConnector, world: &World) {
         (CreateClass::Blind, Ok(_)) => return,
         (class, second) => panic!("{class:?} answered {second:?}"),
     };
-    let found = in_one_call(world, erp.find_orders(&world.company, &order.reference))
+    let found = in_few_calls(world, erp.find_orders(&world.company, &order.reference))
         .await
         .unwrap();
     assert_eq!(found, expected, "lowest first");
-    let none = OrderReference::new("OWCONTRACT-NEVER").unwrap();
+    let none = world.reference("NEVER");
     assert!(
         erp.find_orders(&world.company, &none)
             .await
             .unwrap()
             .is_empty()
     );
+}
+
+fn always(fault: Fault, skip: usize) -> FaultPlan {
+    FaultPlan {
+        rules: vec![FaultRule {
+            skip: u64::try_from(skip).unwrap(),
+            ..FaultRule::new("", fault)
+        }],
+        ..FaultPlan::default()
+    }
+}
+
+/// Breaks the call that creates in every way, and then a read: what may have been done is unknown, a read is just
+/// unavailable. `connect` makes a connector to an address with a time-out of half a second or so.
+pub(crate) async fn breaks<C: ErpConnector>(
+    connect: impl Fn(&str) -> C,
+    upstream: &str,
+    world: &World,
+) {
+    let status = |status| Fault::Status {
+        status,
+        retry_after_s: Some(3),
+    };
+    let done_but_denied = Fault::StatusAfterCommit { status: 500 };
+    let silence = Fault::BlackHole { hold_ms: 5_000 };
+    let cut = Fault::Truncate { at: Some(5) };
+    // What the connector must say of a create and of a read, and how many orders there are.
+    let cases = [
+        (
+            "LOST",
+            Fault::DropAfterCommit,
+            "outcome_unknown",
+            "unavailable",
+            1,
+        ),
+        ("CUT", cut, "outcome_unknown", "unavailable", 1),
+        (
+            "DENIED",
+            done_but_denied,
+            "outcome_unknown",
+            "unavailable",
+            1,
+        ),
+        (
+            "CLOSED",
+            Fault::DropConnection,
+            "outcome_unknown",
+            "unavailable",
+            0,
+        ),
+        ("SILENT", silence, "outcome_unknown", "unavailable", 0),
+        ("DOWN", status(503), "outcome_unknown", "unavailable", 0),
+        ("FEWER", status(429), "throttled", "throttled", 0),
+    ];
+    for (name, fault, create_class, read_class, orders) in cases {
+        let proxy = FaultProxy::start(upstream, FaultConfig::default())
+            .await
+            .unwrap();
+        let erp = connect(&proxy.url());
+        let order = new_order(world, name);
+        // With what it looks up once.
+        let unknown = erp
+            .create_order(&world.company, &with_unknown_item(&order))
+            .await;
+        assert!(
+            matches!(unknown, Err(ConnectorError::Rejected { .. })),
+            "{unknown:?}"
+        );
+        proxy
+            .set_plan(always(fault.clone(), world.calls_before_create))
+            .unwrap();
+        let create = erp.create_order(&world.company, &order).await.unwrap_err();
+        assert_eq!(create.outcome(), create_class, "{name}: {create:?}");
+        proxy.set_plan(always(fault, 0)).unwrap();
+        let read = erp
+            .find_orders(&world.company, &order.reference)
+            .await
+            .unwrap_err();
+        assert_eq!(read.outcome(), read_class, "{name}: {read:?}");
+        for error in [create, read] {
+            if let ConnectorError::Throttled { retry_after } = error {
+                assert_eq!(retry_after, Some(std::time::Duration::from_secs(3)));
+            }
+        }
+        proxy.set_plan(FaultPlan::default()).unwrap();
+        let found = erp
+            .find_orders(&world.company, &order.reference)
+            .await
+            .unwrap();
+        assert_eq!(found.len(), orders, "{name}");
+        for number in found {
+            erp.cancel_order(&world.company, &number).await.unwrap();
+        }
+    }
+}
+
+fn with_unknown_item(order: &CreateErpOrder) -> CreateErpOrder {
+    let mut order = order.clone();
+    order.lines[0].item = nothing();
+    order
 }

@@ -6,6 +6,7 @@ use canonical_model::{
     account::{AccountQuery, Accounts},
     capabilities::Capabilities,
     credit::{CreditFacts, CreditQuery},
+    erp_invoice::ErpInvoices,
     erp_order::{CreateErpOrder, ErpOrder, ErpOrders},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
@@ -45,6 +46,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(query_credit))
         .routes(routes!(create_sales_order, find_sales_orders))
         .routes(routes!(get_sales_order))
+        .routes(routes!(list_invoices))
         .routes(routes!(release_sales_order))
         .routes(routes!(cancel_sales_order))
 }
@@ -178,18 +180,10 @@ async fn query_prices(
     Json(query): Json<PriceQuery>,
 ) -> Result<Aged<PriceSchedules>, Problem> {
     at_most("items", query.items.len(), MOST_ITEMS)?;
+    at_most("quantities", query.quantities.len(), MOST_ITEMS)?;
     let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
     let company = &call.company;
-    let (schedules, provenance) = company
-        .erp
-        .prices(
-            &company.id,
-            query.account,
-            query.ship_to.as_ref(),
-            query.items,
-            terms,
-        )
-        .await?;
+    let (schedules, provenance) = company.erp.prices(&company.id, query, terms).await?;
     Ok(Aged {
         body: PriceSchedules {
             schedules,
@@ -365,6 +359,24 @@ async fn get_sales_order(
 ) -> Result<Json<ErpOrder>, Problem> {
     let (company, erp) = (&call.company.id, &call.company.erp);
     shown(erp.order(company, path.number, call.terms).await?)
+}
+
+/// Reads the posted invoices of a sales order; always from the source.
+#[utoipa::path(
+    get, path = "/v1/companies/{company}/sales-orders/{number}/invoices", tag = "sales-orders", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI"), ("number" = String, Path, description = "The ERP's number", example = "0000100001")),
+    responses(
+        (status = 200, description = "The invoices, by day and number", body = ErpInvoices),
+        (status = 404, description = "The ERP has no such order: backend-not-found", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn list_invoices(
+    call: Call,
+    Path(path): Path<OrderPath>,
+) -> Result<Json<ErpInvoices>, Problem> {
+    let (company, erp) = (&call.company.id, &call.company.erp);
+    let invoices = erp.invoices(company, path.number, call.terms).await?;
+    Ok(Json(ErpInvoices { invoices }))
 }
 
 /// Lets a blocked sales order go on; one that is released already stays so.

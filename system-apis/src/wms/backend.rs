@@ -1,7 +1,8 @@
 //! A WMS instance behind its guard.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use axum::http::HeaderMap;
 use canonical_model::{
     CompanyId, ShipmentNumber, SiteId,
@@ -10,6 +11,7 @@ use canonical_model::{
     shipment::ShipmentNews,
 };
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
     config::WmsInstance,
@@ -18,10 +20,17 @@ use super::{
 use crate::{
     connector::ConnectorError,
     crash_points::WMS_CREATE,
-    guard::{Guard, GuardError, Kind, Operation, Terms},
-    intake::{NewsConfig, NewsError, Posted, ReadNews},
+    guard::{Guard, GuardError, Kind, Lane, Operation, Terms},
+    intake::{
+        NewsConfig, NewsError, Posted, ReadNews,
+        feed::{ChangeFeed, From, Page},
+        poll::{PollConfig, Source},
+    },
     systems::{OperationStatus, SystemKind, SystemStatus},
 };
+
+/// For a page of changes, if the operation's own time is longer.
+const READING: Duration = Duration::from_secs(60);
 
 /// The WMS of one or more sites. Nothing of it is cached.
 pub struct WmsBackend {
@@ -30,7 +39,10 @@ pub struct WmsBackend {
     create_release: Arc<Operation>,
     find_releases: Arc<Operation>,
     shipment: Arc<Operation>,
+    changes: Arc<Operation>,
+    missing: Arc<Operation>,
     news: Option<NewsConfig>,
+    feed: Option<(Arc<dyn ChangeFeed>, PollConfig)>,
 }
 
 /// A release, and whether this call made it.
@@ -51,7 +63,11 @@ impl WmsBackend {
     ) -> Self {
         let read = instance.read_timeout.get();
         let write = instance.write_timeout.get();
+        let feed = Arc::clone(&connector).change_feed();
         Self {
+            feed: feed.map(|feed| (feed, instance.poll)),
+            changes: guard.operation("changes", Kind::Read, read),
+            missing: guard.operation("missing_shipments", Kind::Read, read),
             create_release: guard.operation("create_release", Kind::Mutation, write),
             find_releases: guard.operation("find_releases", Kind::Read, read),
             shipment: guard.operation("shipment", Kind::Read, read),
@@ -194,9 +210,36 @@ impl WmsBackend {
         }
     }
 
-    /// Whether news are taken from it.
-    pub fn tells_news(&self) -> bool {
+    /// Whether it posts its news.
+    pub fn posts_news(&self) -> bool {
         self.news.is_some()
+    }
+
+    /// How its changes are read; None = they are not.
+    pub fn polled(&self) -> Option<PollConfig> {
+        self.feed.as_ref().map(|(_, config)| *config)
+    }
+
+    async fn read_feed<T, F, Fut>(
+        &self,
+        operation: &Arc<Operation>,
+        call: F,
+    ) -> Result<T, GuardError>
+    where
+        T: Send + 'static,
+        F: Fn(Arc<dyn ChangeFeed>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, ConnectorError>> + Send + 'static,
+    {
+        let terms = Terms {
+            deadline: Instant::now() + READING,
+            lane: Lane::Order,
+            oldest: None,
+            oldest_stale: None,
+        };
+        let feed = self.feed.as_ref().map(|(feed, _)| Arc::clone(feed));
+        let feed = feed.ok_or(GuardError::Broken)?;
+        let answer = operation.run(terms, move |_started| call(Arc::clone(&feed)));
+        answer.await.map(|(value, _started)| value)
     }
 
     /// The news in something that was posted in its name.
@@ -212,7 +255,10 @@ impl WmsBackend {
 
     /// The state of its guard.
     pub fn status(&self, companies: Vec<CompanyId>) -> SystemStatus {
-        let operations = [&self.create_release, &self.find_releases, &self.shipment];
+        let mut operations = vec![&self.create_release, &self.find_releases, &self.shipment];
+        if self.feed.is_some() {
+            operations.extend([&self.changes, &self.missing]);
+        }
         SystemStatus::new(
             &self.guard,
             SystemKind::Wms,
@@ -222,6 +268,30 @@ impl WmsBackend {
                 .map(|operation| OperationStatus::of(operation))
                 .collect(),
         )
+    }
+}
+
+#[async_trait]
+impl Source for Arc<WmsBackend> {
+    async fn changes(&self, from: From) -> Result<Page, GuardError> {
+        let from = Arc::new(from);
+        self.read_feed(&self.changes, move |feed| {
+            let from = Arc::clone(&from);
+            async move { feed.changes(&from).await }
+        })
+        .await
+    }
+
+    async fn missing(
+        &self,
+        shipments: Vec<ShipmentNumber>,
+    ) -> Result<Vec<ShipmentNumber>, GuardError> {
+        let shipments: Arc<[ShipmentNumber]> = shipments.into();
+        self.read_feed(&self.missing, move |feed| {
+            let shipments = Arc::clone(&shipments);
+            async move { feed.missing(&shipments).await }
+        })
+        .await
     }
 }
 

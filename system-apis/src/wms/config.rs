@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use service_runtime::config::{Faults, HumanDuration, Validate};
 
-use super::connectors::sandbox::config::SandboxWms;
+use super::connectors::{sandbox::config::SandboxWms, tryton::config::TrytonWms};
 use crate::{
     guard::policy::{BreakerSettings, BudgetPolicy},
-    intake::NewsConfig,
+    intake::{NewsConfig, poll::PollConfig},
 };
 
 /// One WMS.
@@ -30,6 +30,9 @@ pub struct WmsInstance {
     /// How it signs its news; without it none are taken.
     #[serde(default)]
     pub news: Option<NewsConfig>,
+    /// How its changes are read, if it has a change feed.
+    #[serde(default)]
+    pub poll: PollConfig,
 }
 
 impl WmsInstance {
@@ -42,6 +45,7 @@ impl WmsInstance {
             read_timeout: usual_read_timeout(),
             write_timeout: usual_write_timeout(),
             news: None,
+            poll: PollConfig::default(),
         }
     }
 }
@@ -60,15 +64,40 @@ fn usual_write_timeout() -> HumanDuration {
 pub enum WmsConnectorConfig {
     /// The sandbox's WMS.
     Sandbox(SandboxWms),
+    /// A Tryton whose people work the floor.
+    Tryton(TrytonWms),
+}
+
+impl WmsConnectorConfig {
+    /// Whether its changes are read.
+    pub fn has_feed(&self) -> bool {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.change_feed,
+            Self::Tryton(_) => true,
+        }
+    }
+
+    /// Whether it can post its news.
+    fn posts(&self) -> bool {
+        matches!(self, Self::Sandbox(_))
+    }
 }
 
 impl Validate for WmsInstance {
     fn validate(&self, faults: &mut Faults) {
         match &self.connector {
             WmsConnectorConfig::Sandbox(sandbox) => faults.within("connector", sandbox),
+            WmsConnectorConfig::Tryton(tryton) => faults.within("connector", tryton),
         }
+        faults.within("budget", &self.budget);
         faults.within("breaker", &self.breaker);
+        faults.within("poll", &self.poll);
         if let Some(news) = &self.news {
+            faults.check(
+                self.connector.posts(),
+                "news",
+                "this kind posts no news, they are read: leave this block out, see `poll`",
+            );
             faults.within("news", news);
         }
         faults.check(

@@ -1,6 +1,6 @@
 //! What a WMS connector has to do. Each method is one call to the WMS at most, without caching, retrying or waiting.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use canonical_model::{
@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     connector::ConnectorError,
-    intake::{Posted, ReadNews},
+    intake::{NewsError, Posted, ReadNews, feed::ChangeFeed},
 };
 
 /// What a WMS can do, as its connector states it.
@@ -23,6 +23,17 @@ pub struct Capabilities {
     pub release_class: ReleaseClass,
     /// How long its search may miss a release.
     pub quiet_period: Duration,
+    /// How its news come.
+    pub news: NewsPath,
+}
+
+/// How what happens in a warehouse is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewsPath {
+    /// It posts them, signed.
+    Webhook,
+    /// Its changes are read: the connector has a change feed.
+    ChangeFeed,
 }
 
 /// A release as the WMS shows it.
@@ -97,6 +108,14 @@ pub trait WmsConnector: Send + Sync + 'static {
     /// A shipment as it is now.
     async fn shipment(&self, shipment: &ShipmentNumber) -> Result<ShipmentNews, ConnectorError>;
 
-    /// The news in something that was posted: whether the WMS signed it first, then what it says. Calls nobody.
-    fn read_news(&self, posted: &Posted<'_>) -> ReadNews;
+    /// The news in something that was posted: whether the WMS signed it first, then what it says. Calls nobody. For a WMS
+    /// that posts its news.
+    fn read_news(&self, _posted: &Posted<'_>) -> ReadNews {
+        Err(NewsError::Unsigned)
+    }
+
+    /// The feed of a WMS whose changes are read.
+    fn change_feed(self: Arc<Self>) -> Option<Arc<dyn ChangeFeed>> {
+        None
+    }
 }

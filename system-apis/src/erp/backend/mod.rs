@@ -1,5 +1,6 @@
 //! An ERP instance behind its guard: what the routes ask for, in canonical words.
 
+mod changes;
 mod orders;
 
 use std::{
@@ -8,8 +9,13 @@ use std::{
 };
 
 use canonical_model::{
-    AccountId, CompanyId, ItemNumber, ShipToId, account::Account, capabilities as published,
-    credit::CreditFact, item::ItemIdentifier, price::PriceSchedule, product::Product,
+    AccountId, CompanyId, ItemNumber, Quantity,
+    account::Account,
+    capabilities::{self as published, PriceSource},
+    credit::CreditFact,
+    item::ItemIdentifier,
+    price::{PriceQuery, PriceSchedule, WantedQuantity},
+    product::Product,
     stock::StockFact,
 };
 
@@ -17,7 +23,9 @@ use tracing::warn;
 
 use super::{
     config::ErpInstance,
-    connector::{AccountRecord, CataloguePart, CatalogueQuery, ErpConnector, PriceEntry, StockKey},
+    connector::{
+        AccountRecord, CataloguePart, CatalogueQuery, ErpConnector, PriceAsk, PriceEntry, StockKey,
+    },
 };
 use crate::{
     connector::{Batch, ConnectorError},
@@ -48,12 +56,13 @@ pub struct ErpBackend {
     accounts: KeyedRead<CompanyId, AccountId, AccountRecord>,
     products: KeyedRead<Buyer, ItemIdentifier, Product>,
     catalogue: KeyedRead<CompanyId, CatalogueQuery, CataloguePart>,
-    prices: KeyedRead<Buyer, ItemNumber, Vec<PriceEntry>>,
+    prices: KeyedRead<Buyer, PriceAsk, Vec<PriceEntry>>,
     stock: KeyedRead<CompanyId, StockKey, StockFact>,
     credit: KeyedRead<CompanyId, AccountId, CreditFact>,
     create_order: Arc<Operation>,
     find_orders: Arc<Operation>,
     orders: Arc<Operation>,
+    invoices: Arc<Operation>,
     release_order: Arc<Operation>,
     cancel_order: Arc<Operation>,
 }
@@ -121,8 +130,8 @@ impl ErpBackend {
                 instance,
                 prices,
                 most,
-                |erp, buyer: Buyer, keys, _started| erp
-                    .prices(&buyer.company, &buyer.account, &keys)
+                |erp, buyer: Buyer, keys, started| erp
+                    .prices(&buyer.company, &buyer.account, &keys, started.as_of)
                     .await
             ),
             stock: keyed_read!(
@@ -144,6 +153,7 @@ impl ErpBackend {
             create_order: write("create_order"),
             find_orders: read("find_orders"),
             orders: read("orders"),
+            invoices: read("invoices"),
             release_order: write("release_order"),
             cancel_order: write("cancel_order"),
             guard,
@@ -202,6 +212,7 @@ impl ErpBackend {
             credit_lag_ms: millis(can.credit_lag),
             stock_lag_ms: millis(can.stock_lag),
             serialize_creates_by_account: can.serialize_creates_by_account,
+            one_site_per_order: can.one_site_per_order,
             taking_orders: self.taking_orders(),
             warehouses: Vec::new(),
         }
@@ -311,30 +322,64 @@ impl ErpBackend {
     pub async fn prices(
         &self,
         company: &CompanyId,
-        account: AccountId,
-        ship_to: Option<&ShipToId>,
-        items: Vec<ItemNumber>,
+        query: PriceQuery,
         terms: Terms,
     ) -> Result<Facts<Vec<PriceSchedule>>, GuardError> {
         let buyer = Buyer {
             company: company.clone(),
-            account,
+            account: query.account,
         };
-        let answer = self.prices.get_known(&buyer, items.clone(), terms).await?;
-        let schedules = in_order(&items, &answer)
-            .map(|(item, entries, as_of)| PriceSchedule {
-                company: company.clone(),
-                account: buyer.account.clone(),
-                item: item.clone(),
-                records: entries
-                    .iter()
-                    .filter(|entry| entry.ship_to.is_none() || entry.ship_to.as_ref() == ship_to)
-                    .map(|entry| entry.record.clone())
-                    .collect(),
-                as_of,
-            })
-            .collect();
+        let asks = self.price_asks(query.items, query.quantities);
+        let answer = self.prices.get_known(&buyer, asks.clone(), terms).await?;
+        let ship_to = query.ship_to.as_ref();
+        let mut schedules: Vec<PriceSchedule> = Vec::new();
+        for (ask, entries, as_of) in in_order(&asks, &answer) {
+            let records = entries
+                .iter()
+                .filter(|entry| entry.ship_to.is_none() || entry.ship_to.as_ref() == ship_to)
+                .map(|entry| entry.record.clone());
+            match schedules.last_mut().filter(|last| last.item == ask.item) {
+                // It is as old as its oldest record.
+                Some(schedule) => {
+                    schedule.records.extend(records);
+                    schedule.as_of = schedule.as_of.min(as_of);
+                }
+                None => schedules.push(PriceSchedule {
+                    company: company.clone(),
+                    account: buyer.account.clone(),
+                    item: ask.item.clone(),
+                    records: records.collect(),
+                    as_of,
+                }),
+            }
+        }
         Ok((schedules, answer.provenance))
+    }
+
+    /// One ask an item; of a source that resolves prices itself one for each quantity wanted of it.
+    fn price_asks(&self, items: Vec<ItemNumber>, wanted: Vec<WantedQuantity>) -> Vec<PriceAsk> {
+        let mut quantities: HashMap<ItemNumber, Vec<Quantity>> = HashMap::new();
+        if self.connector.capabilities().price_source == PriceSource::Resolved {
+            for of in wanted {
+                quantities.entry(of.item).or_default().push(of.quantity);
+            }
+        }
+        let mut asks = Vec::with_capacity(items.len());
+        let mut seen = HashSet::new();
+        for item in items.into_iter().filter(|item| seen.insert(item.clone())) {
+            let Some(of_it) = quantities.remove(&item) else {
+                asks.push(PriceAsk {
+                    item,
+                    quantity: None,
+                });
+                continue;
+            };
+            asks.extend(of_it.into_iter().map(|quantity| PriceAsk {
+                item: item.clone(),
+                quantity: Some(quantity),
+            }));
+        }
+        asks
     }
 
     /// Stock by item, then site; pairs that the ERP does not know are absent, and so are those that are not kept while it
@@ -428,6 +473,7 @@ impl ErpBackend {
             &self.create_order,
             &self.find_orders,
             &self.orders,
+            &self.invoices,
             &self.release_order,
             &self.cancel_order,
         ];

@@ -5,6 +5,7 @@ use std::{collections::HashMap, future::Future, sync::Arc};
 use canonical_model::{
     CompanyId, ErpOrderNumber, Money, OrderReference,
     capabilities::CreateClass,
+    erp_invoice::ErpInvoice,
     erp_order::{CreateErpOrder, ErpOrder, ErpOrderState},
 };
 use tracing::warn;
@@ -96,6 +97,7 @@ impl ErpBackend {
             },
             lines: order.lines.clone(),
             total,
+            added: Vec::new(),
             as_asked: true,
         })
     }
@@ -157,6 +159,21 @@ impl ErpBackend {
     ) -> Result<Option<ErpOrder>, GuardError> {
         let mut orders = self.orders(company, vec![number.clone()], terms).await?;
         Ok(orders.remove(&number))
+    }
+
+    /// The posted invoices of an order.
+    pub async fn invoices(
+        &self,
+        company: &CompanyId,
+        number: ErpOrderNumber,
+        terms: Terms,
+    ) -> Result<Vec<ErpInvoice>, GuardError> {
+        let of = company.clone();
+        self.call(&self.invoices, terms, move |erp| {
+            let (company, number) = (of.clone(), number.clone());
+            async move { erp.invoices(&company, &number).await }
+        })
+        .await
     }
 
     /// Shows an order that was just changed. If that fails the change still happened, so nobody may conclude that

@@ -1,3 +1,4 @@
 //! One folder an ERP.
 
 pub mod sandbox;
+pub mod tryton;

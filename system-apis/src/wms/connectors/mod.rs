@@ -1,3 +1,4 @@
 //! One folder a WMS.
 
 pub mod sandbox;
+pub mod tryton;

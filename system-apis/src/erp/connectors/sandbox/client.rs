@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, ErpOrderNumber, ItemNumber, OrderReference,
+    AccountId, CompanyId, ErpOrderNumber, OrderReference,
     capabilities::{CreateClass, CreditBasis, PriceSource},
     credit::CreditFact,
+    erp_invoice::ErpInvoice,
     erp_order::{CreateErpOrder, ErpOrder},
     item::{ItemIdentifier, ItemScheme},
     product::Product,
@@ -24,8 +25,8 @@ use super::{
 use crate::{
     connector::{Batch, ConnectorError},
     erp::connector::{
-        AccountRecord, Capabilities, CataloguePart, CatalogueQuery, ErpConnector, PriceEntry,
-        StockKey,
+        AccountRecord, Capabilities, CataloguePart, CatalogueQuery, ErpConnector, PriceAsk,
+        PriceEntry, StockKey,
     },
     transport::{self, Effect},
 };
@@ -61,6 +62,7 @@ impl SandboxErpConnector {
                 credit_lag: config.credit_lag.get(),
                 stock_lag: config.stock_lag.get(),
                 serialize_creates_by_account: false,
+                one_site_per_order: false,
                 keys_per_call: KEYS_PER_CALL,
             },
         })
@@ -257,12 +259,13 @@ impl ErpConnector for SandboxErpConnector {
         &self,
         company: &CompanyId,
         account: &AccountId,
-        items: &[ItemNumber],
-    ) -> Result<Batch<ItemNumber, Vec<PriceEntry>>, ConnectorError> {
+        asks: &[PriceAsk],
+        _as_of: Timestamp,
+    ) -> Result<Batch<PriceAsk, Vec<PriceEntry>>, ConnectorError> {
         let query = KeyQuery {
             bukrs: company.as_str(),
             kunnr: Some(Kunnr::One(account.as_str())),
-            matnr: items.iter().map(ItemNumber::as_str).collect(),
+            matnr: asks.iter().map(|ask| ask.item.as_str()).collect(),
             ..KeyQuery::default()
         };
         let answer: wire::Conditions = self.read("CONDITIONS_GETLIST", query).await?;
@@ -282,15 +285,16 @@ impl ErpConnector for SandboxErpConnector {
             rows.entry(row.matnr.as_str()).or_default().push(row);
         }
         let mut batch = Batch::default();
-        for item in items.iter().filter(|item| !unknown.contains(item.as_str())) {
+        let known = |ask: &&PriceAsk| !unknown.contains(ask.item.as_str());
+        for ask in asks.iter().filter(known) {
             // One record that makes no sense spoils the item: without it another price would win unnoticed.
             let entries: Result<Vec<_>, _> = rows
-                .remove(item.as_str())
+                .remove(ask.item.as_str())
                 .unwrap_or_default()
                 .into_iter()
                 .map(mapping::price)
                 .collect();
-            batch.take(entries.map(|entries| (item.clone(), entries)));
+            batch.take(entries.map(|entries| (ask.clone(), entries)));
         }
         Ok(batch)
     }
@@ -397,6 +401,30 @@ impl ErpConnector for SandboxErpConnector {
             batch.take(mapping::order(row));
         }
         Ok(batch)
+    }
+
+    async fn invoices(
+        &self,
+        company: &CompanyId,
+        number: &ErpOrderNumber,
+    ) -> Result<Vec<ErpInvoice>, ConnectorError> {
+        let query = KeyQuery {
+            bukrs: company.as_str(),
+            vbeln: vec![number.as_str()],
+            ..KeyQuery::default()
+        };
+        let answer: wire::InvoiceRows = self.read("INVOICE_GETLIST", query).await?;
+        if answer.messages.iter().any(is_unknown_key) {
+            return Err(ConnectorError::NotFound);
+        }
+        let asked = HashSet::from([number.as_str()]);
+        only_asked(answer.invoices.iter().map(|row| row.aubel.as_str()), &asked)?;
+        let invoices = answer.invoices.iter().map(mapping::invoice);
+        let mut invoices = invoices
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| ConnectorError::Protocol(error.into()))?;
+        invoices.sort_by(|one, other| (one.date, &one.number).cmp(&(other.date, &other.number)));
+        Ok(invoices)
     }
 
     async fn release_order(

@@ -1,27 +1,23 @@
 //! The connector against a live sandbox, and before a proxy that breaks calls in every way.
 
-use std::time::Duration;
-
 use canonical_model::{
     AccountId, CompanyId, Currency, ItemNumber, OrderReference, PurchaseOrderNumber, Quantity,
     ShipToId, SiteId, UnitOfMeasure, UnitPrice,
     capabilities::CreateClass,
-    erp_order::{CreateErpOrder, ErpOrderLine},
+    erp_order::{ChargeKind, CreateErpOrder, ErpOrderLine},
+    price::PromotionRule,
 };
-use jiff::civil::date;
+use jiff::{Timestamp, civil::date};
 use rstest::rstest;
 use rust_decimal::dec;
-use sandbox::{
-    RunningSandbox, Sandbox, SandboxConfig, Seed,
-    fault::{Fault, FaultConfig, FaultPlan, FaultProxy, FaultRule},
-};
+use sandbox::{RunningSandbox, Sandbox, SandboxConfig, Seed};
 use service_runtime::config::{HumanDuration, Secret};
 
 use super::{client::SandboxErpConnector, config::SandboxErp, mapping, wire};
 use crate::{
     connector::ConnectorError,
     erp::{
-        connector::ErpConnector,
+        connector::{ErpConnector, PriceAsk},
         contract::{self, World},
     },
 };
@@ -50,6 +46,13 @@ fn acme() -> AccountId {
 
 fn item() -> ItemNumber {
     ItemNumber::new("SKU-0001").unwrap()
+}
+
+fn ask(item: ItemNumber) -> PriceAsk {
+    PriceAsk {
+        item,
+        quantity: None,
+    }
 }
 
 fn order(reference: &str) -> CreateErpOrder {
@@ -84,7 +87,7 @@ fn order(reference: &str) -> CreateErpOrder {
 async fn the_contract_holds(#[case] class: sandbox::CreateClass, #[case] declared: CreateClass) {
     let sandbox = sandbox(class).await;
     let erp = SandboxErpConnector::new(&settings(&sandbox.erp_url(), declared)).unwrap();
-    let seen = sandbox.erp.clone();
+    let (seen, shipping) = (sandbox.erp.clone(), sandbox.erp.clone());
     let gtin = Seed::default_world(date(2026, 11, 20)).items[0]
         .gtin
         .clone();
@@ -98,86 +101,26 @@ async fn the_contract_holds(#[case] class: sandbox::CreateClass, #[case] declare
         gtin: gtin.unwrap(),
         site: SiteId::new("EAST").unwrap(),
         ship_date: date(2026, 11, 25),
+        fine_price: dec!(0.123456),
+        run: String::new(),
         calls: Box::new(move || seen.calls().values().sum()),
+        most_calls: 1,
+        invoice: Some(Box::new(move |number| {
+            shipping.ship_and_invoice(number.as_str()).unwrap();
+            Box::pin(std::future::ready(()))
+        })),
+        calls_before_create: 0,
     };
     contract::run(&erp, &world).await;
-    sandbox.stop().await;
-}
-
-fn always(fault: Fault) -> FaultPlan {
-    FaultPlan {
-        rules: vec![FaultRule {
-            name: String::new(),
-            method: None,
-            path_prefix: String::new(),
-            probability: 1.0,
-            skip: 0,
-            times: None,
-            fault,
-        }],
-        ..FaultPlan::default()
-    }
-}
-
-/// How a create and a read fail under a plan, and how many orders the ERP has then.
-async fn under(plan: FaultPlan) -> (ConnectorError, ConnectorError, usize) {
-    let sandbox = sandbox(sandbox::CreateClass::Staged).await;
-    let proxy = FaultProxy::start(&sandbox.erp_url(), FaultConfig::default())
-        .await
-        .unwrap();
-    proxy.set_plan(plan).unwrap();
-    let mut settings = settings(&proxy.url(), CreateClass::Staged);
-    settings.http.timeout = HumanDuration::from_millis(500);
-    let erp = SandboxErpConnector::new(&settings).unwrap();
-    let create = erp
-        .create_order(&company(), &order("OW-FAULT"))
-        .await
-        .unwrap_err();
-    let read = erp
-        .prices(&company(), &acme(), &[item()])
-        .await
-        .unwrap_err();
-    (
-        create,
-        read,
-        sandbox.erp.orders_by_reference("OW-FAULT").len(),
-    )
-}
-
-#[rstest]
-#[case::answer_lost(Fault::DropAfterCommit, 1)]
-#[case::cut(Fault::DropConnection, 0)]
-#[case::silence(Fault::BlackHole { hold_ms: 5_000 }, 0)]
-#[case::outage(Fault::Status { status: 503, retry_after_s: None }, 0)]
-#[case::done_but_denied(Fault::StatusAfterCommit { status: 500 }, 1)]
-#[tokio::test]
-async fn what_may_have_been_done_is_unknown_and_a_read_is_just_unavailable(
-    #[case] fault: Fault,
-    #[case] orders: usize,
-) {
-    let (create, read, found) = under(always(fault)).await;
-    assert!(
-        matches!(create, ConnectorError::OutcomeUnknown(_)),
-        "{create:?}"
-    );
-    assert!(matches!(read, ConnectorError::Unavailable(_)), "{read:?}");
-    assert_eq!(found, orders);
-}
-
-#[tokio::test]
-async fn a_throttled_call_was_not_made_and_says_how_long_to_wait() {
-    let (create, read, found) = under(always(Fault::Status {
-        status: 429,
-        retry_after_s: Some(3),
-    }))
-    .await;
-    for error in [create, read] {
-        let ConnectorError::Throttled { retry_after } = error else {
-            panic!("not throttled: {error:?}");
+    if declared == CreateClass::Staged {
+        let hasty = |url: &str| {
+            let mut settings = settings(url, declared);
+            settings.http.timeout = HumanDuration::from_millis(500);
+            SandboxErpConnector::new(&settings).unwrap()
         };
-        assert_eq!(retry_after, Some(Duration::from_secs(3)));
+        contract::breaks(hasty, &sandbox.erp_url(), &world).await;
     }
-    assert_eq!(found, 0);
+    sandbox.stop().await;
 }
 
 #[tokio::test]
@@ -236,6 +179,8 @@ fn condition() -> wire::Condition {
         kstbm: "24.000".to_owned(),
         waers: "USD".to_owned(),
         datab: "20260101".to_owned(),
+        kzpro: String::new(),
+        gkwrt: String::new(),
         datbi: "20261231".to_owned(),
     }
 }
@@ -337,7 +282,7 @@ async fn an_answer_for_another_account_or_order_is_refused_whole() {
             .await
             .unwrap_err(),
         erp.credit(&company(), &[acme()], as_of).await.unwrap_err(),
-        erp.prices(&company(), &acme(), &[item()])
+        erp.prices(&company(), &acme(), &[ask(item())], Timestamp::UNIX_EPOCH)
             .await
             .unwrap_err(),
         erp.find_orders(&company(), &order("OW-MINE").reference)
@@ -362,11 +307,16 @@ async fn a_row_that_makes_no_sense_is_refused_and_the_others_are_kept() {
     .await;
     let second = ItemNumber::new("SKU-0002").unwrap();
     let batch = erp
-        .prices(&company(), &acme(), &[item(), second])
+        .prices(
+            &company(),
+            &acme(),
+            &[ask(item()), ask(second)],
+            Timestamp::UNIX_EPOCH,
+        )
         .await
         .unwrap();
     assert_eq!((batch.found.len(), batch.implausible.len()), (1, 1));
-    assert_eq!(batch.found[0].0, item());
+    assert_eq!(batch.found[0].0, ask(item()));
 }
 
 #[tokio::test]
@@ -396,6 +346,65 @@ async fn an_order_entered_by_hand_under_our_reference_is_shown_with_the_others()
         .collect();
     assert_eq!(lines, [(3, dec!(9.99)), (0, dec!(0)), (0, dec!(9.99))]);
     assert_eq!(batch.implausible.len(), 1, "{:?}", batch.implausible);
+}
+
+#[tokio::test]
+async fn what_the_erp_added_to_an_order_stands_apart_from_its_lines() {
+    let condition = |kind: &str, text: &str, amount: &str| serde_json::json!({"KSCHL": kind, "VTEXT": text, "KWERT": amount});
+    let erp = lying(serde_json::json!({"RETURN": [], "ORDERS": [
+        {"VBELN": "1", "XREF": "OW-1", "BSTKD": "PO-1", "KUNNR": "ACME", "WAERS": "USD", "STAT": "A", "LIFSK": "",
+            "NETWR": "100.00", "ITEMS": [], "KONDS": [
+                condition("HF00", "Freight", "25.00"),
+                condition("MWST", "Tax", "7.19"),
+                condition("ZRAB", "Autumn rebate", "2.19-"),
+            ]},
+    ]}))
+    .await;
+    let number = canonical_model::ErpOrderNumber::new("1").unwrap();
+    let batch = erp.orders(&company(), &[number]).await.unwrap();
+    let order = &batch.found[0].1;
+    let added: Vec<_> = order
+        .added
+        .iter()
+        .map(|charge| (charge.kind, charge.amount.amount))
+        .collect();
+    assert_eq!(
+        added,
+        [
+            (ChargeKind::Freight, dec!(25.00)),
+            (ChargeKind::Tax, dec!(7.19)),
+            (ChargeKind::Other, dec!(-2.19)),
+        ]
+    );
+    let totals = order.totals().unwrap();
+    assert_eq!(
+        (totals.net.amount, totals.gross.amount),
+        (dec!(100.00), dec!(130.00))
+    );
+}
+
+#[test]
+fn a_price_says_what_promotions_may_do_and_its_floor_is_per_one_unit() {
+    let silent = mapping::price(&condition()).unwrap().record;
+    assert_eq!(
+        (silent.promotions, silent.floor),
+        (PromotionRule::Excluded, None)
+    );
+    let row = |rule: &str, floor: &str| wire::Condition {
+        kzpro: rule.to_owned(),
+        gkwrt: floor.to_owned(),
+        ..condition()
+    };
+    let open = mapping::price(&row("C", "400.00")).unwrap().record;
+    assert_eq!(
+        (open.promotions, open.floor),
+        (PromotionRule::Combined, Some(dec!(4)))
+    );
+    let lower = mapping::price(&row("L", "")).unwrap().record;
+    assert_eq!(lower.promotions, PromotionRule::IfLower);
+    for nonsense in [row("?", ""), row("C", "cheap")] {
+        assert!(mapping::price(&nonsense).is_err(), "{nonsense:?}");
+    }
 }
 
 #[tokio::test]

@@ -72,13 +72,22 @@ answers! {
     CreditRows { credit: Vec<Credit> }
     /// `SALESORDER_GETLIST` and `SALESORDER_GETDETAIL`.
     SalesOrders { orders: Vec<SalesOrder>, more: String }
+    /// `INVOICE_GETLIST`.
+    InvoiceRows { invoices: Vec<Invoice> }
     /// `SALESORDER_CREATE`, `_RELEASE` and `_CANCEL`.
     SalesOrderChanged { vbeln: String }
 }
 
 rows! {
+    Invoice {
+        vbelnvf: String, fkdat: String, aubel: String, xref: String, bstkd: String, kunnr: String, netwr: String,
+        waers: String, items: Vec<InvoiceItem>,
+    }
+    InvoiceItem {
+        posex: String, matnr: String, fkimg: String, vrkme: String, netpr: String, peinh: String, netwr: String,
+    }
     Customer {
-        kunnr: String, name1: String, hkunnr: String, waers: String, status: String, aufsd: String,
+        kunnr: String, name1: String, hkunnr: String, konda: String, waers: String, status: String, aufsd: String,
         shipto: Vec<ShipTo>,
     }
     Ident { idtype: String, idnumber: String }
@@ -96,7 +105,7 @@ rows! {
     Condition {
         matnr: String, kschl: String, prio: String, holder: String, ktnum: String, ktver: String,
         kmein: String, netpr: String, peinh: String, kstbm: String, waers: String, datab: String,
-        datbi: String,
+        datbi: String, kzpro: String, gkwrt: String,
     }
     Stock {
         matnr: String, werks: String, labst: String, resrv: String, insme: String, eisbe: String,
@@ -110,8 +119,9 @@ rows! {
     }
     SalesOrder {
         vbeln: String, xref: String, kunnr: String, bstkd: String, lifsk: String, stat: String,
-        netwr: String, waers: String, items: Vec<SalesOrderItem>,
+        netwr: String, waers: String, konds: Vec<HeadCondition>, items: Vec<SalesOrderItem>,
     }
+    HeadCondition { kschl: String, vtext: String, kwert: String }
     SalesOrderItem {
         posnr: String, matnr: String, kwmeng: String, vrkme: String, netpr: String, peinh: String,
         werks: String, vdatu: String, bddat: String, posex: String,

@@ -1,6 +1,6 @@
 //! Calls the sandbox's WMS.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use canonical_model::{
@@ -10,14 +10,18 @@ use canonical_model::{
     shipment::ShipmentNews,
 };
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use service_runtime::{config::Secret, http_client::backend_client};
 
 use super::{config::SandboxWms, mapping, news, wire};
 use crate::{
     connector::ConnectorError,
-    intake::{Posted, ReadNews},
+    intake::{
+        Posted, ReadNews,
+        feed::{ChangeFeed, From, Page},
+    },
     transport::{self, Answer, Effect},
-    wms::connector::{Capabilities, ReleaseRecord, WmsConnector},
+    wms::connector::{Capabilities, NewsPath, ReleaseRecord, WmsConnector},
 };
 
 /// The connector.
@@ -29,6 +33,7 @@ pub struct SandboxWmsConnector {
     token: Secret,
     release_class: ReleaseClass,
     quiet_period: Duration,
+    change_feed: bool,
 }
 
 impl SandboxWmsConnector {
@@ -42,6 +47,7 @@ impl SandboxWmsConnector {
             token: config.token.clone(),
             release_class: config.release_class,
             quiet_period: config.quiet_period.get(),
+            change_feed: config.change_feed,
         })
     }
 
@@ -80,6 +86,11 @@ impl WmsConnector for SandboxWmsConnector {
         Capabilities {
             release_class: self.release_class,
             quiet_period: self.quiet_period,
+            news: if self.change_feed {
+                NewsPath::ChangeFeed
+            } else {
+                NewsPath::Webhook
+            },
         }
     }
 
@@ -143,5 +154,50 @@ impl WmsConnector for SandboxWmsConnector {
 
     fn read_news(&self, posted: &Posted<'_>) -> ReadNews {
         news::read(posted)
+    }
+
+    fn change_feed(self: Arc<Self>) -> Option<Arc<dyn ChangeFeed>> {
+        if self.change_feed { Some(self) } else { None }
+    }
+}
+
+#[async_trait]
+impl ChangeFeed for SandboxWmsConnector {
+    async fn changes(&self, from: &From) -> Result<Page, ConnectorError> {
+        let (stamp, after) = match from {
+            From::Beginning => (0, ""),
+            From::Since(stamp) => (stamp.0, ""),
+            From::After(at) => (at.stamp.0, at.id.as_str()),
+        };
+        let query = [
+            ("changedFrom", stamp.to_string()),
+            ("afterId", after.to_owned()),
+        ];
+        let request = self
+            .http
+            .get(format!("{}/changes", self.shipments))
+            .query(&query);
+        let page: wire::ShipmentChanges = self.send(request, Effect::Reads).await?;
+        let changes = page.items.into_iter().map(mapping::change);
+        Ok(Page {
+            changes: changes.collect::<Result<_, _>>()?,
+            more: page.more,
+        })
+    }
+
+    async fn missing(
+        &self,
+        shipments: &[ShipmentNumber],
+    ) -> Result<Vec<ShipmentNumber>, ConnectorError> {
+        let ids = json!({ "shipmentIds": shipments });
+        let request = self
+            .http
+            .post(format!("{}/missing", self.shipments))
+            .json(&ids);
+        let missing: wire::MissingShipments = self.send(request, Effect::Reads).await?;
+        let sought = shipments.iter();
+        let is_missing =
+            |number: &&ShipmentNumber| missing.shipment_ids.iter().any(|id| *id == number.as_str());
+        Ok(sought.filter(is_missing).cloned().collect())
     }
 }

@@ -22,6 +22,9 @@ pub struct SandboxWms {
     /// How long after an unknown outcome its search may miss a release.
     #[serde(default = "usual_quiet_period")]
     pub quiet_period: HumanDuration,
+    /// Whether its changes are read; without, it posts its news.
+    #[serde(default)]
+    pub change_feed: bool,
     /// Connections to it.
     #[serde(default)]
     pub http: BackendClientConfig,
@@ -35,6 +38,7 @@ impl SandboxWms {
             token,
             release_class: usual_class(),
             quiet_period: usual_quiet_period(),
+            change_feed: false,
             http: BackendClientConfig::default(),
         }
     }

@@ -7,9 +7,12 @@ use canonical_model::{
     shipment::{ShipmentNews, ShipmentNewsLine, Sscc},
 };
 
+use jiff::Timestamp;
+
 use super::wire;
 use crate::{
     connector::ConnectorError,
+    intake::feed::{Change, Position, Stamp, Told, Unread},
     wms::connector::{ReleaseRecord, ReleasedLine},
 };
 
@@ -130,6 +133,30 @@ pub(super) fn shipment(row: wire::Shipment) -> Result<ShipmentNews, NotAShipment
             .parse()
             .ok()
             .ok_or_else(|| bad("updatedAt"))?,
+    })
+}
+
+/// A change: where it stands, and the shipment as it is. Without a place nothing after it could be read.
+pub(super) fn change(row: serde_json::Value) -> Result<Change, ConnectorError> {
+    let place: Result<wire::ShipmentPlace, _> = serde_json::from_value(row.clone());
+    let place = place.map_err(|error| ConnectorError::Protocol(error.into()))?;
+    let changed: Timestamp = place
+        .updated_at
+        .parse()
+        .map_err(|error: jiff::Error| ConnectorError::Protocol(error.into()))?;
+    let raw = row.to_string();
+    let read: Result<wire::Shipment, _> = serde_json::from_value(row);
+    let read = read.map_err(|error| format!("It is not a shipment as documented: {error}."));
+    let told = read.and_then(|row| shipment(row).map_err(|error| format!("{error:#}.")));
+    Ok(Change {
+        at: Position {
+            stamp: Stamp(changed.as_microsecond()),
+            id: place.shipment_id,
+        },
+        told: match told {
+            Ok(news) => Told::Shipment(Box::new(news)),
+            Err(detail) => Told::Unreadable(Unread { detail, raw }),
+        },
     })
 }
 

@@ -1,21 +1,22 @@
-//! The connector against a live sandbox, and behind a proxy that loses an answer.
+//! The connector against a live sandbox, alone, behind a proxy that breaks calls, and behind one that lies.
 
-use canonical_model::{ItemNumber, SiteId, capabilities::ReleaseClass};
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use canonical_model::{ItemNumber, ShipToId, SiteId, capabilities::ReleaseClass};
 use jiff::civil::date;
 use rstest::rstest;
+use rust_decimal::Decimal;
 use sandbox::{
     RunningSandbox, Sandbox, SandboxConfig, Seed,
-    fault::{Fault, FaultConfig, FaultPlan, FaultProxy, FaultRule},
+    wms::{FloorStep, Wms},
 };
-use service_runtime::config::Secret;
+use service_runtime::config::{HumanDuration, Secret};
 
 use super::{client::SandboxWmsConnector, config::SandboxWms};
-use crate::{
-    connector::ConnectorError,
-    wms::{
-        connector::WmsConnector,
-        contract::{self, World},
-    },
+use crate::wms::{
+    connector::WmsConnector,
+    contract::{self, Floor, World},
 };
 
 async fn sandbox(unique: bool) -> RunningSandbox {
@@ -26,21 +27,56 @@ async fn sandbox(unique: bool) -> RunningSandbox {
     Sandbox::start(config).await.unwrap()
 }
 
-fn connector(base_url: &str, unique: bool) -> SandboxWmsConnector {
+fn connector(base_url: &str, unique: bool) -> Arc<dyn WmsConnector> {
     let token = Secret::from(SandboxConfig::WMS_TOKEN.to_owned());
     let mut settings = SandboxWms::at(base_url.to_owned(), token);
+    settings.http.timeout = HumanDuration::from_secs(5);
     settings.release_class = if unique {
         ReleaseClass::Unique
     } else {
         ReleaseClass::Searchable
     };
-    SandboxWmsConnector::new(&settings).unwrap()
+    // Either way of learning news, under one class each.
+    settings.change_feed = unique;
+    Arc::new(SandboxWmsConnector::new(&settings).unwrap())
 }
 
-fn world() -> World {
+struct People(Wms);
+
+impl People {
+    fn work(&self, release: &str, step: FloorStep, quantity: Option<Decimal>) {
+        let quantities = quantity.map(|quantity| BTreeMap::from([("7".to_owned(), quantity)]));
+        self.0.work(release, step, quantities.as_ref()).unwrap();
+    }
+}
+
+#[async_trait]
+impl Floor for People {
+    async fn pick(&self, release: &str, quantity: Decimal) {
+        self.work(release, FloorStep::Pick, Some(quantity));
+    }
+
+    async fn pack(&self, release: &str) {
+        self.work(release, FloorStep::Pack, None);
+    }
+
+    async fn ship(&self, release: &str) {
+        self.work(release, FloorStep::Ship, None);
+    }
+}
+
+fn world(sandbox: &RunningSandbox) -> World {
     World {
         site: SiteId::new("EAST").unwrap(),
+        other_site: SiteId::new("WEST").unwrap(),
         item: ItemNumber::new("SKU-0001").unwrap(),
+        ship_to: ShipToId::new("ACME-01").unwrap(),
+        ship_date: date(2026, 11, 25),
+        run: "RUN".to_owned(),
+        calls_before_create: 0,
+        is_one_step: true,
+        needed_key: "\"pickRequestId\"",
+        floor: Box::new(People(sandbox.wms.clone())),
     }
 }
 
@@ -48,38 +84,17 @@ fn world() -> World {
 #[tokio::test]
 async fn the_contract_holds(#[values(true, false)] unique: bool) {
     let sandbox = sandbox(unique).await;
-    contract::run(&connector(&sandbox.wms_url(), unique), &world()).await;
+    let world = world(&sandbox);
+    contract::run(connector(&sandbox.wms_url(), unique), &world).await;
     sandbox.stop().await;
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_unknown_and_the_release_is_found_by_its_reference() {
+async fn what_breaks_or_lies_is_told_by_its_class() {
     let sandbox = sandbox(true).await;
-    let proxy = FaultProxy::start(&sandbox.wms_url(), FaultConfig::default())
-        .await
-        .unwrap();
-    proxy
-        .set_plan(FaultPlan {
-            rules: vec![FaultRule {
-                name: "lost".to_owned(),
-                method: Some("POST".to_owned()),
-                path_prefix: "/wms/v2/pickRequests".to_owned(),
-                probability: 1.0,
-                skip: 0,
-                times: Some(1),
-                fault: Fault::DropAfterCommit,
-            }],
-            ..FaultPlan::default()
-        })
-        .unwrap();
-    let wms = connector(&proxy.url(), true);
-    let lost = wms
-        .create_release(&contract::release(&world(), "OW-LOST"))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(lost, ConnectorError::OutcomeUnknown(_)),
-        "{lost:?}"
-    );
-    assert_eq!(wms.find_releases("OW-LOST").await.unwrap().len(), 1);
+    let world = world(&sandbox);
+    let connect = |url: &str| connector(url, true);
+    contract::breaks(connect, &sandbox.wms_url(), &world).await;
+    contract::lies(connect, &sandbox.wms_url(), &world).await;
+    sandbox.stop().await;
 }

@@ -83,6 +83,28 @@ pub(super) struct ShipmentLine {
     pub qty_shipped: String,
 }
 
+/// What changed, by when and then by id.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct ShipmentChanges {
+    /// Shipments, looked into one by one: one that cannot be read spoils no other.
+    pub items: Vec<serde_json::Value>,
+    pub more: bool,
+}
+
+/// The part of a shipment that a place in the order of changes needs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShipmentPlace {
+    pub shipment_id: String,
+    pub updated_at: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MissingShipments {
+    pub shipment_ids: Vec<String>,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Refusal {

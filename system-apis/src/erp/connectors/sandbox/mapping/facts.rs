@@ -5,7 +5,7 @@ use canonical_model::{
     account::{Account, AccountStatus, Address, PartyIdentifier, PartyScheme, ShipTo},
     credit::CreditFact,
     item::{ItemIdentifier, ItemScheme},
-    price::{ContractVersion, PriceLevel, PriceRecord},
+    price::{ContractVersion, PriceLevel, PriceRecord, PromotionRule},
     product::Product,
     stock::{CommittedDemand, PlannedReceipt, StockFact},
 };
@@ -47,6 +47,7 @@ pub(in super::super) fn account(
         name: row.name1.clone(),
         status,
         ancestors: Vec::new(),
+        price_group: present(&row.konda),
         currency,
         ship_tos,
         as_of,
@@ -164,7 +165,8 @@ pub(in super::super) fn price(row: &wire::Condition) -> Result<PriceEntry, Impla
     };
     let ship_to = match level {
         PriceLevel::ContractShipTo => Some(of.parse::<ShipToId>("HOLDER", &row.holder)?),
-        PriceLevel::ContractSoldTo
+        PriceLevel::Resolved
+        | PriceLevel::ContractSoldTo
         | PriceLevel::ContractParent
         | PriceLevel::ContractGroup
         | PriceLevel::AccountList
@@ -199,6 +201,16 @@ pub(in super::super) fn price(row: &wire::Condition) -> Result<PriceEntry, Impla
     if unit_price <= Decimal::ZERO {
         return Err(of.refuse("NETPR", &row.netpr, "must be greater than zero"));
     }
+    let promotions = match row.kzpro.as_str() {
+        "" => PromotionRule::Excluded,
+        "C" => PromotionRule::Combined,
+        "L" => PromotionRule::IfLower,
+        other => return Err(of.refuse("KZPRO", other, "is no known rule for promotions")),
+    };
+    let floor = match row.gkwrt.as_str() {
+        "" => None,
+        price => Some(of.unit_price(price, &row.peinh)?),
+    };
     Ok(PriceEntry {
         ship_to,
         record: PriceRecord {
@@ -214,6 +226,8 @@ pub(in super::super) fn price(row: &wire::Condition) -> Result<PriceEntry, Impla
             break_quantity: of.count("KSTBM", &row.kstbm)?,
             valid_from,
             valid_to,
+            promotions,
+            floor,
         },
     })
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use canonical_model::{
     CompanyId, Currency, ErpOrderNumber, Money, OrderReference, PurchaseOrderNumber, Quantity,
     UnitPrice,
-    erp_order::{CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState},
+    erp_invoice::{ErpInvoice, ErpInvoiceLine},
+    erp_order::{AddedCharge, ChargeKind, CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState},
 };
 use rust_decimal::Decimal;
 
@@ -35,6 +36,17 @@ pub(in super::super) fn order(
         (other, _) => return Err(of.refuse("STAT", other, "is no known state")),
     };
     let lines = row.items.iter().map(|item| order_line(&of, item, currency));
+    let added = row.konds.iter().map(|condition| {
+        Ok(AddedCharge {
+            kind: match condition.kschl.as_str() {
+                "HF00" => ChargeKind::Freight,
+                "MWST" => ChargeKind::Tax,
+                _ => ChargeKind::Other,
+            },
+            description: condition.vtext.clone(),
+            amount: Money::new(of.decimal("KWERT", &condition.kwert)?, currency),
+        })
+    });
     let order = ErpOrder {
         number: number.clone(),
         reference: of.parse::<OrderReference>("XREF", &row.xref)?,
@@ -43,6 +55,7 @@ pub(in super::super) fn order(
         state,
         lines: lines.collect::<Result<_, _>>()?,
         total: Money::new(of.decimal("NETWR", &row.netwr)?, currency),
+        added: added.collect::<Result<_, _>>()?,
         as_asked: false,
     };
     Ok((number, order))
@@ -72,6 +85,39 @@ fn order_line(
         },
         site: of.parse("WERKS", &item.werks)?,
         ship_date: of.date("BDDAT", ship_date)?,
+    })
+}
+
+/// An invoice; the ERP knows no tax.
+pub(in super::super) fn invoice(row: &wire::Invoice) -> Result<ErpInvoice, Implausible> {
+    let of = Row(&row.vbelnvf);
+    let currency = of.currency(&row.waers)?;
+    let net = Money::new(of.decimal("NETWR", &row.netwr)?, currency);
+    let lines = row.items.iter().map(|item| {
+        let unit = of.unit("VRKME", &item.vrkme)?;
+        Ok(ErpInvoiceLine {
+            order_line: item.posex.trim().parse().unwrap_or(0),
+            item: Some(of.parse("MATNR", &item.matnr)?),
+            quantity: Quantity::new(of.decimal("FKIMG", &item.fkimg)?.normalize(), unit),
+            unit_price: UnitPrice {
+                amount: of.unit_price(&item.netpr, &item.peinh)?,
+                currency,
+                unit,
+            },
+            amount: Money::new(of.decimal("NETWR", &item.netwr)?, currency),
+        })
+    });
+    Ok(ErpInvoice {
+        number: of.parse("VBELNVF", &row.vbelnvf)?,
+        date: of.date("FKDAT", &row.fkdat)?,
+        order: of.parse("AUBEL", &row.aubel)?,
+        reference: of.parse("XREF", &row.xref)?,
+        purchase_order_number: of.parse("BSTKD", row.bstkd.trim())?,
+        account: of.parse("KUNNR", &row.kunnr)?,
+        lines: lines.collect::<Result<_, _>>()?,
+        net,
+        tax: Money::zero(currency),
+        gross: net,
     })
 }
 

@@ -1,5 +1,7 @@
 //! The layer from outside: over HTTP, with signed contexts, in front of a live sandbox.
 
+mod shown;
+
 use canonical_model::capabilities::CreateClass;
 use jiff::{SignedDuration, civil::date};
 use reqwest::{Response, StatusCode};
@@ -24,8 +26,8 @@ use crate::{
     router,
 };
 
-struct Layer {
-    sandbox: RunningSandbox,
+pub(crate) struct Layer {
+    pub(crate) sandbox: RunningSandbox,
     faults: FaultProxy,
     url: String,
     client: reqwest::Client,
@@ -38,6 +40,22 @@ impl Layer {
     }
 
     async fn selling(seed: Seed, class: sandbox::CreateClass, declared: CreateClass) -> Self {
+        Self::configured(seed, class, declared, |_usual| {}).await
+    }
+
+    /// The usual one, but for what `change` makes of its configuration.
+    pub(crate) async fn changed(change: impl FnOnce(&mut Config)) -> Self {
+        let seed = Seed::default_world(date(2026, 11, 20));
+        let (class, declared) = (sandbox::CreateClass::Staged, CreateClass::Staged);
+        Self::configured(seed, class, declared, change).await
+    }
+
+    async fn configured(
+        seed: Seed,
+        class: sandbox::CreateClass,
+        declared: CreateClass,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let sandbox = Sandbox::start(SandboxConfig {
             create_class: class,
             ..SandboxConfig::new(seed)
@@ -55,9 +73,12 @@ impl Layer {
             create_class: declared,
             wms_url: sandbox.wms_url(),
             wms_token: Secret::from(SandboxConfig::WMS_TOKEN.to_owned()),
+            crm_url: sandbox.crm_url(),
+            crm_token: Secret::from(SandboxConfig::CRM_TOKEN.to_owned()),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        let config = Config::for_sandbox(listen, Secret::from(KEY.to_owned()), backends);
+        let mut config = Config::for_sandbox(listen, Secret::from(KEY.to_owned()), backends);
+        change(&mut config);
         let (router, _background) = build(config, Deps::default()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -76,7 +97,7 @@ impl Layer {
         }
     }
 
-    async fn staged() -> Self {
+    pub(crate) async fn staged() -> Self {
         Self::start(sandbox::CreateClass::Staged, CreateClass::Staged).await
     }
 
@@ -85,7 +106,7 @@ impl Layer {
             .request(method.parse().unwrap(), format!("{}{path}", self.url))
     }
 
-    async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.request("GET", path)
             .header(CONTEXT_HEADER, context("NWI"))
             .send()
@@ -93,7 +114,7 @@ impl Layer {
             .unwrap()
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         let request = self
             .request("POST", path)
             .header(CONTEXT_HEADER, context("NWI"));
@@ -101,16 +122,7 @@ impl Layer {
     }
 
     fn fail(&self, path_prefix: &str, fault: Fault) {
-        let rule = FaultRule {
-            name: String::new(),
-            method: None,
-            path_prefix: path_prefix.to_owned(),
-            probability: 1.0,
-            skip: 0,
-            times: None,
-            fault,
-        };
-        let rules = vec![rule];
+        let rules = vec![FaultRule::new(path_prefix, fault)];
         self.faults
             .set_plan(FaultPlan {
                 rules,
@@ -444,6 +456,38 @@ fn order(reference: &str, item: &str) -> Value {
 const ORDERS: &str = "/v1/companies/NWI/sales-orders";
 
 #[tokio::test]
+async fn the_invoices_of_a_sales_order_carry_both_references() {
+    let layer = Layer::staged().await;
+    let created = layer.post(ORDERS, &order("OWROUTES7", "SKU-0001")).await;
+    let created: Value = created.json().await.unwrap();
+    let number = created["number"].as_str().unwrap();
+    let path = format!("{ORDERS}/{number}/invoices");
+    let none: Value = layer.get(&path).await.json().await.unwrap();
+    assert_eq!(none, json!({"invoices": []}));
+    layer
+        .post(&format!("{ORDERS}/{number}/release"), &json!({}))
+        .await;
+    let invoice = layer.sandbox.erp.ship_and_invoice(number).unwrap();
+    let told: Value = layer.get(&path).await.json().await.unwrap();
+    let told = &told["invoices"][0];
+    assert_eq!(
+        (
+            &told["number"],
+            &told["reference"],
+            &told["purchase_order_number"]
+        ),
+        (&json!(invoice), &json!("OWROUTES7"), &json!("PO-4711"))
+    );
+    assert_eq!(told["lines"][0]["order_line"], 1);
+    assert_eq!(
+        told["gross"],
+        json!({"amount": "109.20", "currency": "USD"})
+    );
+    let unknown = layer.get(&format!("{ORDERS}/0000000001/invoices")).await;
+    problem(unknown, 404, "backend-not-found").await;
+}
+
+#[tokio::test]
 async fn a_sales_order_is_created_found_released_and_cancelled() {
     let layer = Layer::staged().await;
     let created = layer.post(ORDERS, &order("OWROUTES1", "SKU-0001")).await;
@@ -637,101 +681,4 @@ async fn one_account_with_a_broken_hierarchy_does_not_fail_the_others() {
     assert_eq!(accounts[0]["account"], "ACME-WEST");
     let alone = json!({"accounts": ["BOREALIS"]});
     problem(layer.post(path, &alone).await, 502, "backend-protocol").await;
-}
-
-#[tokio::test]
-async fn many_at_once_are_one_call_and_the_guard_can_be_looked_at() {
-    let layer = Layer::staged().await;
-    let query = json!({"account": "ACME", "items": ["SKU-0001"]});
-    let asked = (0..50).map(|_| layer.post("/v1/companies/NWI/prices/query", &query));
-    for answer in futures_util::future::join_all(asked).await {
-        assert_eq!(answer.status(), StatusCode::OK);
-    }
-    assert_eq!(layer.sandbox.erp.calls_of("CONDITIONS_GETLIST"), 1);
-
-    let systems: Value = layer.get("/v1/systems").await.json().await.unwrap();
-    let erp = &systems["systems"][0];
-    assert_eq!(
-        (&erp["system"], &erp["kind"], &erp["companies"]),
-        (&json!("main"), &json!("erp"), &json!(["NWI"]))
-    );
-    assert_eq!(erp["budget"]["calls_per_second"], 20);
-    let operations = erp["operations"].as_array().unwrap();
-    let prices = operations
-        .iter()
-        .find(|operation| operation["operation"] == "prices")
-        .unwrap();
-    assert_eq!(
-        (&prices["breaker"], &prices["in_flight"]),
-        (&json!("closed"), &json!(0))
-    );
-    let cache = &prices["cache"];
-    assert_eq!(
-        cache["hits"].as_u64().unwrap() + cache["misses"].as_u64().unwrap(),
-        50
-    );
-}
-
-#[tokio::test]
-async fn the_contract_is_served_and_names_every_operation() {
-    let layer = Layer::staged().await;
-    let served = layer
-        .request("GET", "/openapi.json")
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    assert_eq!(served, openapi::normalise(&router::contract()).unwrap());
-    let document: Value = serde_json::from_str(&served).unwrap();
-    let mut operations: Vec<&str> = Vec::new();
-    for item in document["paths"].as_object().unwrap().values() {
-        let methods = item.as_object().unwrap().values();
-        operations.extend(methods.filter_map(|operation| operation["operationId"].as_str()));
-    }
-    operations.sort_unstable();
-    let expected = [
-        "cancel_sales_order",
-        "create_sales_order",
-        "create_warehouse_release",
-        "find_sales_orders",
-        "find_warehouse_releases",
-        "get_capabilities",
-        "get_sales_order",
-        "get_shipment",
-        "list_products",
-        "list_systems",
-        "query_accounts",
-        "query_credit",
-        "query_prices",
-        "query_products",
-        "query_stock",
-        "release_sales_order",
-        "take_backend_news",
-    ];
-    assert_eq!(operations, expected);
-    for probe in ["/livez", "/readyz", "/startupz", "/metrics", "/docs/"] {
-        let answer = layer.request("GET", probe).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK, "{probe}");
-    }
-}
-
-#[tokio::test]
-async fn a_crowd_of_different_questions_does_not_exceed_the_budget() {
-    let layer = Layer::staged().await;
-    let asked = (1..=40).map(|n| {
-        let query = json!({"account": "ACME", "items": [format!("SKU-{n:04}")]});
-        let layer = &layer;
-        async move { layer.post("/v1/companies/NWI/prices/query", &query).await }
-    });
-    for answer in futures_util::future::join_all(asked).await {
-        assert_eq!(answer.status(), StatusCode::OK);
-    }
-    let stats = layer.faults.stats();
-    let seen = layer
-        .faults
-        .max_calls_in_window(std::time::Duration::from_secs(1));
-    assert!(seen <= 21, "the ERP saw {seen} calls in a second");
-    assert_eq!(stats.calls, 40);
 }

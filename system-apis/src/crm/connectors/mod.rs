@@ -1,0 +1,4 @@
+//! One folder a CRM.
+
+pub mod sandbox;
+pub mod tryton;

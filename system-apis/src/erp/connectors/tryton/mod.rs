@@ -1,0 +1,13 @@
+//! Tryton as an ERP. Several calls make up most methods; docs/backends/tryton.md says which record stands for what.
+
+mod cancel;
+pub mod client;
+mod codes;
+pub mod config;
+mod invoices;
+mod mapping;
+mod orders;
+mod wire;
+
+#[cfg(test)]
+mod tests;
