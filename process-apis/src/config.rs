@@ -1,6 +1,6 @@
 //! Configuration of the layer: see config/process-apis.toml for every key.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use crate::{
     documents::DocumentsConfig,
     events::{bus::BusConfig, webhooks::WebhooksConfig},
     intake::IntakeConfig,
+    services::{self, ServiceConfig},
     sessions::SessionsConfig,
     store::StoreConfig,
 };
@@ -117,6 +118,9 @@ pub struct ContextConfig {
     /// The key before, while keys rotate.
     #[serde(default)]
     pub intake_key_previous: Option<Secret>,
+    /// Experience services that are not ours, by name.
+    #[serde(default)]
+    pub services: BTreeMap<String, ServiceConfig>,
 }
 
 /// How effects are done.
@@ -264,6 +268,7 @@ impl Validate for Config {
                 "this key stands in a public file: give a secret one in the environment",
             );
         }
+        services::check(&self.context, self.development, faults);
         faults.within("system", &self.system);
         faults.within("store", &self.store);
         faults.within("effects", &self.effects);

@@ -1,6 +1,7 @@
 //! `process-apis`: prices, promises, credit, orders and what follows from them. It owns the coordination state and
 //! nothing else; facts come from `system-apis` below, requests from `experience-apis` above.
 
+pub mod approval;
 pub mod baskets;
 pub mod catalog;
 pub mod clients;
@@ -25,6 +26,7 @@ pub mod pricing;
 pub mod promise;
 pub mod quotes;
 pub mod router;
+pub mod services;
 pub mod sessions;
 pub mod state;
 pub mod store;
@@ -214,7 +216,8 @@ pub fn build_on(
             above.map_err(BuildError::Context)?,
         )],
         deps.clock.clone(),
-    );
+    )
+    .with_services(services::known(context).map_err(BuildError::Context)?);
     // What comes up from below comes by one door, and opens no other.
     let below = context.intake_key.as_ref().map(|key| {
         let keys = ContextKeys::new(key, context.intake_key_previous.as_ref());

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::config::Config;
 
 /// What an operator may do.
-const SCOPES: [&str; 10] = [
+const SCOPES: [&str; 12] = [
     "accounts:read",
     "decisions:read",
     "documents:read",
@@ -27,6 +27,8 @@ const SCOPES: [&str; 10] = [
     "news:dismiss",
     "news:read",
     "orders:read",
+    "systems:read",
+    "systems:write",
 ];
 /// As long as a context is believed.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);

@@ -14,6 +14,11 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use service_runtime::config::{self, ConfigError, Environment, Faults, HumanDuration, Validate};
 
+use crate::{
+    approval::ApprovalRule,
+    pricing::promotion::{self, Promotion},
+};
+
 /// All policies of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,6 +43,12 @@ pub struct Policies {
     pub freshness: FreshnessPolicy,
     /// What is taken while the ERP does not answer.
     pub outage: OutagePolicy,
+    /// What is taken off prices, where their records allow it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<Promotion>,
+    /// Which orders a person approves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approval: Vec<ApprovalRule>,
 }
 
 /// What a basket may hold.
@@ -399,6 +410,10 @@ impl Validate for Policies {
         faults.within("quote", &self.quote);
         faults.within("reservation", &self.reservation);
         faults.within("outage", &self.outage);
+        promotion::validate(&self.promotions, faults);
+        for (index, rule) in self.approval.iter().enumerate() {
+            faults.within(&format!("approval.{index}"), rule);
+        }
     }
 }
 
@@ -549,6 +564,20 @@ mod tests {
     fn the_shipped_file_is_sound_and_names_the_sites_of_the_sandbox() {
         let policies = Policies::load(Some(&shipped())).unwrap();
         assert!(policies.sites.contains_key("EAST") && policies.sites.contains_key("WEST"));
+    }
+
+    #[test]
+    fn a_rule_of_approval_that_would_hold_every_order_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("policies")).unwrap();
+        let file = dir.path().join("policies/default.toml");
+        let write = |rule: &str| std::fs::write(&file, format!("[[approval]]\n{rule}")).unwrap();
+        write("name = \"all\"");
+        let faults = Policies::load(Some(dir.path())).unwrap_err().to_string();
+        assert!(faults.contains("every order would wait"), "{faults}");
+        write("name = \"large\"\nfrom_value = { amount = \"20000\", currency = \"USD\" }");
+        let policies = Policies::load(Some(dir.path())).unwrap();
+        assert_eq!(policies.approval.len(), 1);
     }
 
     #[test]

@@ -2,19 +2,19 @@
 //! credit facts are installed in the ledgers before anything is decided.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use axum::extract::FromRef;
 use canonical_model::{
-    AccountId, ItemNumber, ShipToId, SiteId,
+    AccountId, ItemNumber, Quantity, ShipToId, SiteId,
     account::{Account, AccountQuery, ShipTo},
     basket::{BasketLine, BasketRequest},
     capabilities::Capabilities,
     item::ItemIdentifier,
     order::SalesOrderRequest,
-    price::{PriceQuery, PriceSchedule},
+    price::{PriceQuery, PriceSchedule, WantedQuantity},
     product::{Product, ProductQuery},
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -282,12 +282,14 @@ pub(crate) async fn gather_for(
         call,
         capabilities: &capabilities,
     };
+    let wanted = wanted_quantities(request, &products);
     let (prices, stock, credit) = tokio::join!(
         prices(
             sources,
             call,
             (&request.account, ship_to),
             &items,
+            &wanted,
             ages.price
         ),
         question.stock(&items, own, ages.stock),
@@ -299,9 +301,16 @@ pub(crate) async fn gather_for(
         stock: KindStanding::new(ages.stock, stock.degraded),
         credit: KindStanding::new(ages.credit, credit.degraded),
     };
+    let mut policies = Policies::clone(&sources.policies);
+    // The decision record keeps what could have mattered, and not every promotion there is.
+    policies.promotions.retain(|promotion| {
+        products
+            .iter()
+            .any(|known| promotion.is_for(&account, &known.product))
+    });
     Ok(Facts {
         capabilities,
-        policies: Policies::clone(&sources.policies),
+        policies,
         account,
         products,
         prices: prices.facts,
@@ -388,6 +397,31 @@ fn identifiers(line: &BasketLine) -> impl Iterator<Item = &ItemIdentifier> {
     line.identifiers.iter()
 }
 
+/// How much of each product the lines ask for; a line of an unknown product asks for nothing.
+fn wanted_quantities(request: &BasketRequest, products: &[KnownProduct]) -> Vec<WantedQuantity> {
+    let by_number: HashMap<&ItemIdentifier, &Product> = products
+        .iter()
+        .map(|known| (&known.identifier, &known.product))
+        .collect();
+    let mut seen = HashSet::new();
+    let mut wanted = Vec::new();
+    for line in &request.lines {
+        let named = identifiers(line).find_map(|number| by_number.get(number));
+        let Some(product) = named else {
+            continue;
+        };
+        let unit = line.unit.unwrap_or(product.sales_unit);
+        let quantity = Quantity::new(line.quantity, unit);
+        if seen.insert((&product.item, quantity)) {
+            wanted.push(WantedQuantity {
+                item: product.item.clone(),
+                quantity,
+            });
+        }
+    }
+    wanted
+}
+
 /// Price records, and whether they are older than they should be. What was not asked for is dropped, loudly; what is too
 /// old, or cannot be told since the source does not answer, is absent.
 pub(crate) async fn prices(
@@ -395,14 +429,17 @@ pub(crate) async fn prices(
     call: &Call,
     (account, ship_to): (&AccountId, Option<ShipToId>),
     items: &[ItemNumber],
+    wanted: &[WantedQuantity],
     limit: Limit,
 ) -> Result<ledgers::Answered<Vec<PriceSchedule>>, GatherError> {
     let (mut facts, mut degraded) = (Vec::new(), false);
     for items in items.chunks(MAX_KEYS) {
+        let quantities = wanted.iter().filter(|of| items.contains(&of.item));
         let query = PriceQuery {
             account: account.clone(),
             ship_to: ship_to.clone(),
             items: items.to_vec(),
+            quantities: quantities.cloned().collect(),
             max_age_seconds: limit.fresh,
             max_stale_seconds: limit.stale,
         };

@@ -33,7 +33,7 @@ const RELEASED_BY: &str = "holds:release";
 pub(super) struct Judged {
     pub(super) line: AssessedLine,
     pub(super) hold: Option<HoldReason>,
-    pub(super) step: Option<DecisionStep>,
+    pub(super) steps: Vec<DecisionStep>,
 }
 
 /// Judges a line by itself.
@@ -93,7 +93,7 @@ pub(super) fn judge(
             problems,
         },
         hold: None,
-        step: None,
+        steps: Vec::new(),
     };
     if let Some(product) = product.filter(|_| judged.line.problems.is_empty()) {
         price(basket, product, asked, at("identifiers"), &mut judged);
@@ -192,10 +192,12 @@ fn price(
 ) {
     let line = &mut judged.line;
     let asking = Asked {
+        account: &basket.facts.account,
         product,
         quantity: line.ordered,
         currency: basket.facts.account.currency,
         on: basket.today,
+        promotions: &basket.facts.policies.promotions,
     };
     // Of several quoted quantities of one item the deepest that is reached locks the price.
     let quote_id = asked.quote_id.or(basket.request.quote_id);
@@ -205,8 +207,8 @@ fn price(
         (usable, lock.from.value)
     });
     let schedule = basket.schedules.get(&product.item).copied();
-    let (found, step) = resolve(Some(line.line), &asking, lock, schedule);
-    judged.step = Some(step);
+    let (found, steps) = resolve(Some(line.line), &asking, lock, schedule);
+    judged.steps = steps;
     let Some(found) = found else {
         if schedule.is_none() && basket.facts.standing.price.degraded {
             let detail = format!(

@@ -8,14 +8,15 @@ use canonical_model::{
     account::{Account, AccountQuery, Accounts},
     product::{BrowseProductQuery, Product, ProductMatches, ProductPage, ProductSearch},
 };
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use service_runtime::{
     context::{AccountScope, Caller},
     extract::{Json, Path, Query},
     page::MAX_LIMIT,
     problem::{FieldError, Problem},
 };
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{by_number, check_items, matches};
@@ -40,6 +41,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(query_products))
         .routes(routes!(get_product))
         .routes(routes!(list_systems))
+        .routes(routes!(hold_breaker, release_breaker))
 }
 
 /// The accounts that the caller may act for.
@@ -196,4 +198,82 @@ async fn list_systems(
     caller.require("systems:read")?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
     Ok(Json(system.systems(&call).await?))
+}
+
+/// A breaker, by the names of its backend and operation.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct BreakerPath {
+    /// The backend.
+    #[param(example = "main")]
+    system: String,
+    /// Its operation.
+    #[param(example = "prices")]
+    operation: String,
+}
+
+/// How an operator holds a breaker.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct HoldBreaker {
+    /// Open: nothing is let through. Closed: everything is, whatever comes of it.
+    held: HeldBreaker,
+    /// Until when; then it decides itself again. At most a day ahead.
+    until: Timestamp,
+    /// Why, for those who come after: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    reason: String,
+}
+
+/// What a held breaker lets through.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum HeldBreaker {
+    /// Nothing.
+    Open,
+    /// Everything, whatever comes of it.
+    Closed,
+}
+
+/// Holds the breaker of a backend's operation open or closed until a given time. The same order again changes nothing.
+#[utoipa::path(put, path = "/v1/systems/{system}/operations/{operation}/breaker", operation_id = "hold_breaker", tag = "systems",
+    security(("call_context" = ["systems:write"])), params(BreakerPath), request_body = HoldBreaker,
+    responses((status = 200, description = "The breaker, as system-apis tell it", body = serde_json::Value),
+              (status = "default", description = "A problem", body = Problem)))]
+async fn hold_breaker(
+    State(system): State<Arc<dyn SystemApis>>,
+    caller: Caller,
+    Path(path): Path<BreakerPath>,
+    Json(order): Json<HoldBreaker>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    let call = operators_call(&caller)?;
+    let order = serde_json::to_value(&order).map_err(|error| Problem::internal(&error))?;
+    let held = system.hold_breaker(&call, &path.system, &path.operation, Some(&order));
+    Ok(Json(held.await?))
+}
+
+/// Lets the breaker of a backend's operation decide itself again.
+#[utoipa::path(delete, path = "/v1/systems/{system}/operations/{operation}/breaker", operation_id = "release_breaker", tag = "systems",
+    security(("call_context" = ["systems:write"])), params(BreakerPath),
+    responses((status = 200, description = "The breaker, as system-apis tell it", body = serde_json::Value),
+              (status = "default", description = "A problem", body = Problem)))]
+async fn release_breaker(
+    State(system): State<Arc<dyn SystemApis>>,
+    caller: Caller,
+    Path(path): Path<BreakerPath>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    let call = operators_call(&caller)?;
+    let held = system.hold_breaker(&call, &path.system, &path.operation, None);
+    Ok(Json(held.await?))
+}
+
+/// What concerns all accounts is for those who see them all.
+fn operators_call(caller: &Caller) -> Result<Call, Problem> {
+    caller.require("systems:write")?;
+    if caller.accounts != AccountScope::All {
+        return Err(Problem::forbidden(
+            "A breaker concerns all accounts; ask for a credential that sees all of them.",
+        ));
+    }
+    Call::for_caller(caller, Lane::Order)
 }

@@ -123,6 +123,7 @@ async fn a_foreign_account_is_as_one_that_does_not_exist(
 #[case("GET", "/v1/accounts/A/credit")]
 #[case("GET", "/v1/products")]
 #[case("GET", "/v1/systems")]
+#[case("DELETE", "/v1/systems/main/operations/prices/breaker")]
 #[tokio::test]
 async fn without_its_scope_nothing_is_told(#[case] method: &str, #[case] path: &str) {
     let seller = Seller::open();
@@ -131,6 +132,17 @@ async fn without_its_scope_nothing_is_told(#[case] method: &str, #[case] path: &
         call(&router, (method, path), None, None).await.0,
         StatusCode::FORBIDDEN
     );
+    assert!(seller.system.world().calls.is_empty());
+}
+
+#[tokio::test]
+async fn only_who_sees_all_accounts_may_hold_a_breaker() {
+    let seller = Seller::open();
+    let path = "/v1/systems/main/operations/prices/breaker";
+    let order = json!({ "held": "open", "until": "2026-11-20T12:00:00Z", "reason": "it is moved" });
+    let buyer = routes(&seller, &["A"], &["systems:write"]);
+    let refused = call(&buyer, ("PUT", path), Some(&order), None).await;
+    assert_eq!(refused.0, StatusCode::FORBIDDEN);
     assert!(seller.system.world().calls.is_empty());
 }
 

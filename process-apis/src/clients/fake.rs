@@ -15,7 +15,7 @@ use canonical_model::{
         Capabilities, CreateClass, CreditBasis, PriceSource, ReleaseClass, WarehouseCapabilities,
     },
     credit::{CreditFact, CreditFacts, CreditQuery},
-    erp_order::{CreateErpOrder, ErpOrder, ErpOrderState, ErpOrders},
+    erp_order::{AddedCharge, CreateErpOrder, ErpOrder, ErpOrderState, ErpOrders},
     fulfilment::{
         CreateWarehouseRelease, WarehouseRelease, WarehouseReleaseState, WarehouseReleases,
     },
@@ -39,6 +39,8 @@ pub struct World {
     pub stock: Vec<StockFact>,
     pub credit: Vec<CreditFact>,
     pub orders: Vec<ErpOrder>,
+    /// What the ERP adds to every order.
+    pub charges: Vec<AddedCharge>,
     pub releases: Vec<WarehouseRelease>,
     /// As they stand now.
     pub shipments: Vec<ShipmentNews>,
@@ -63,6 +65,7 @@ impl Default for World {
             credit_lag_ms: 2_000,
             stock_lag_ms: 2_000,
             serialize_creates_by_account: false,
+            one_site_per_order: false,
             taking_orders: true,
             warehouses: ["EAST", "WEST"]
                 .map(|site| WarehouseCapabilities {
@@ -80,6 +83,7 @@ impl Default for World {
             stock: Vec::new(),
             credit: Vec::new(),
             orders: Vec::new(),
+            charges: Vec::new(),
             releases: Vec::new(),
             shipments: Vec::new(),
             degraded: false,
@@ -268,6 +272,7 @@ impl SystemApis for FakeSystem {
             state: ErpOrderState::Blocked,
             lines: order.lines.clone(),
             total: Money::new(total, order.currency),
+            added: world.charges.clone(),
             as_asked: false,
         };
         world.orders.push(created.clone());
@@ -365,5 +370,17 @@ impl SystemApis for FakeSystem {
     async fn systems(&self, _call: &Call) -> Result<serde_json::Value, SystemError> {
         let world = self.enter("systems")?;
         Ok(serde_json::json!({ "systems": [world.capabilities.erp] }))
+    }
+
+    async fn hold_breaker(
+        &self,
+        _call: &Call,
+        system: &str,
+        operation: &str,
+        order: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value, SystemError> {
+        let _world = self.enter("hold_breaker")?;
+        let operation = format!("{system}/{operation}");
+        Ok(serde_json::json!({ "operation": operation, "held": order }))
     }
 }

@@ -117,6 +117,16 @@ fn unusable(error: &HopError) -> Option<SystemError> {
     (refused && is_of_the_query).then_some(SystemError::Parameter { errors })
 }
 
+/// What is wrong with a body that was handed on as it was given.
+fn refused_fields(error: &HopError) -> Option<SystemError> {
+    let HopError::Problem(problem) = error else {
+        return None;
+    };
+    let errors = problem.errors.clone();
+    let refused = [400, 422].contains(&problem.status) && !errors.is_empty();
+    refused.then_some(SystemError::Parameter { errors })
+}
+
 /// The ERP's number of the order that is there already.
 fn number_of_existing(error: &HopError) -> Option<ErpOrderNumber> {
     let HopError::Problem(problem) = error else {
@@ -340,6 +350,28 @@ impl SystemApis for SystemClient {
     async fn systems(&self, call: &Call) -> Result<serde_json::Value, SystemError> {
         let request = self.hop.request(Method::GET, "/v1/systems", &call.context);
         answer(request.header(LANE, call.lane.as_str()), Kind::Read).await
+    }
+
+    /// The same order again changes nothing, so its outcome need not be known to repeat it.
+    async fn hold_breaker(
+        &self,
+        call: &Call,
+        system: &str,
+        operation: &str,
+        order: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value, SystemError> {
+        let (system, operation) = (encode(system), encode(operation));
+        let path = format!("/v1/systems/{system}/operations/{operation}/breaker");
+        let request = match order {
+            Some(order) => self
+                .hop
+                .request(Method::PUT, &path, &call.context)
+                .json(order),
+            None => self.hop.request(Method::DELETE, &path, &call.context),
+        };
+        let held = request.header(LANE, call.lane.as_str()).send().await;
+        held.and_then(|response| response.json())
+            .map_err(|error| refused_fields(&error).unwrap_or_else(|| classify(error, Kind::Read)))
     }
 }
 

@@ -282,4 +282,12 @@ pub trait SystemApis: Send + Sync + 'static {
     ) -> Result<ShipmentNews, SystemError>;
     /// The guard state of every backend, as `system-apis` tell it.
     async fn systems(&self, call: &Call) -> Result<serde_json::Value, SystemError>;
+    /// Holds the breaker of an operation as `order` says, or lets it go; answers how it is then, as `system-apis` tell it.
+    async fn hold_breaker(
+        &self,
+        call: &Call,
+        system: &str,
+        operation: &str,
+        order: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value, SystemError>;
 }

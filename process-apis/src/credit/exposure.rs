@@ -25,7 +25,8 @@ pub struct Check<'a> {
     pub chain: &'a [CreditKey],
     /// What is known of them.
     pub levels: &'a [CreditLevel],
-    /// The order, in the account's currency.
+    /// The order, in the account's currency: its lines. What the ERP adds (freight, tax) is known once it has the order, and
+    /// counts from when its own figures have it; docs/pricing.md says what follows.
     pub amount: Money,
     /// Facts older than this are not believed.
     pub oldest: Timestamp,

@@ -8,12 +8,16 @@
 use canonical_model::{
     ErpOrderNumber,
     capabilities::CreateClass,
-    erp_order::{CreateErpOrder, ErpOrder, ErpOrderState},
+    erp_order::{CreateErpOrder, ErpOrder, ErpOrderState, ErpTotals},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{backoff::Pause, tries::Tries};
+use super::{
+    backoff::Pause,
+    read_back::{Seen, difference},
+    tries::Tries,
+};
 
 /// Creates of unknown outcome after which a `staged` ERP is left to a person: each may leave a blocked order behind.
 const STAGED_UNKNOWNS: u32 = 5;
@@ -61,6 +65,17 @@ pub struct Progress {
     pub tries: Tries,
     /// Which setting back of the store was heeded.
     pub set_back_heeded: Option<Timestamp>,
+    /// What the order that was read last comes to there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+}
+
+impl Progress {
+    /// What an order comes to in the ERP, if it was read.
+    pub fn totals_of(&self, number: &ErpOrderNumber) -> Option<ErpTotals> {
+        let seen = self.seen.as_ref().filter(|seen| seen.number == *number);
+        seen.map(|seen| seen.totals.clone())
+    }
 }
 
 /// A call that was begun.
@@ -447,6 +462,7 @@ impl Planner<'_> {
     fn created(&mut self, order: ErpOrder) -> Step {
         self.p.failures = 0;
         self.p.known = Some(order.number.clone());
+        self.note_totals(&order);
         if !self.s.wanted {
             return Step::Cancel(order.number);
         }
@@ -466,7 +482,15 @@ impl Planner<'_> {
         is_seen && !self.p.doubt && difference(self.s.asked, order).is_none()
     }
 
-    fn accept(&self, order: &ErpOrder) -> Step {
+    /// What the ERP adds is told with the acceptance, which may come after a crash.
+    fn note_totals(&mut self, order: &ErpOrder) {
+        if let Some(seen) = Seen::of(order) {
+            self.p.seen = Some(seen);
+        }
+    }
+
+    fn accept(&mut self, order: &ErpOrder) -> Step {
+        self.note_totals(order);
         match difference(self.s.asked, order) {
             None => Step::Accept(order.number.clone()),
             Some(differs) => {
@@ -574,8 +598,9 @@ impl Planner<'_> {
         found: Option<&ErpOrder>,
         live: &[&ErpOrder],
     ) -> Step {
-        if found.is_some() {
+        if let Some(order) = found {
             self.forget_searches();
+            self.note_totals(order);
         }
         match found.map(|order| order.state) {
             Some(ErpOrderState::Open | ErpOrderState::Completed) => {
@@ -745,43 +770,6 @@ impl Planner<'_> {
              {purchase_order_number}).{tries} {next}{cancel}",
         )
     }
-}
-
-/// How the ERP's order differs from what was asked, if it does. Prices are compared by line: what the ERP adds to the
-/// total (freight, tax) is its own.
-pub fn difference(asked: &CreateErpOrder, order: &ErpOrder) -> Option<String> {
-    if order.account != asked.account {
-        return Some(format!("for account {}", order.account));
-    }
-    // An ERP may keep fewer characters of it than the buyer wrote.
-    if !asked
-        .purchase_order_number
-        .as_str()
-        .starts_with(order.purchase_order_number.as_str())
-    {
-        return Some(format!(
-            "for purchase order {}",
-            order.purchase_order_number
-        ));
-    }
-    let lines = |lines: &[canonical_model::erp_order::ErpOrderLine]| {
-        let mut lines: Vec<_> = lines
-            .iter()
-            .map(|line| {
-                let price = line.unit_price.amount.normalize();
-                (
-                    line.item.clone(),
-                    line.quantity.unit,
-                    line.quantity.value.normalize(),
-                    price,
-                )
-            })
-            .collect();
-        lines.sort();
-        lines
-    };
-    (lines(&asked.lines) != lines(&order.lines))
-        .then(|| "with other items, quantities or prices".to_owned())
 }
 
 #[cfg(test)]

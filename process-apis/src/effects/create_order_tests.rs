@@ -10,6 +10,9 @@ use rust_decimal::dec;
 
 use super::*;
 
+#[path = "read_back_tests.rs"]
+mod read_back;
+
 const QUIET: SignedDuration = SignedDuration::from_secs(30);
 
 fn start() -> Timestamp {
@@ -53,6 +56,7 @@ fn order(no: u32, state: ErpOrderState) -> ErpOrder {
         state,
         lines: asked.lines,
         total: Money::new(dec!(15.00), Currency::USD),
+        added: Vec::new(),
         as_asked: false,
     }
 }
@@ -554,19 +558,6 @@ fn one_that_is_there_already_is_waited_for_though_it_is_not_wanted_any_more() {
     assert_eq!(doer.later(30), Step::List);
     let there = Observation::Listed(vec![order(1, ErpOrderState::Open)]);
     assert_eq!(doer.step(there), Step::Cancel(number(1)));
-}
-
-#[test]
-fn prices_are_compared_by_line_and_the_erp_s_own_total_is_its_own() {
-    let mut freight = order(1, ErpOrderState::Open);
-    freight.total = Money::new(dec!(22.00), Currency::USD);
-    assert_eq!(difference(&asked(), &freight), None);
-    let mut dearer = order(1, ErpOrderState::Open);
-    dearer.lines[0].unit_price.amount = dec!(2.51);
-    assert!(difference(&asked(), &dearer).is_some());
-    let mut shortened = order(1, ErpOrderState::Open);
-    shortened.purchase_order_number = PurchaseOrderNumber::new("PO").unwrap();
-    assert_eq!(difference(&asked(), &shortened), None);
 }
 
 /// What the model ERP does with a call.

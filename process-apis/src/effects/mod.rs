@@ -10,6 +10,7 @@ pub mod gate;
 pub mod housekeeping;
 pub mod kind;
 mod perform;
+pub mod read_back;
 pub mod release_warehouse;
 mod revalidate;
 mod sweep;

@@ -224,7 +224,12 @@ impl Worker {
                         held.done()
                     }
                 };
-                let command = Command::ErpAccepted { number, at: now };
+                let totals = progress.totals_of(&number).map(Box::new);
+                let command = Command::ErpAccepted {
+                    number,
+                    at: now,
+                    totals,
+                };
                 let accepted = self.settle(held, &command, outcome).await?;
                 return Ok((surplus || !accepted).then_some(Observation::Fresh));
             }

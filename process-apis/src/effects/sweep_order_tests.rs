@@ -44,6 +44,7 @@ fn order(no: u32, state: ErpOrderState) -> ErpOrder {
         state,
         lines: Vec::new(),
         total: Money::new(dec!(15.00), Currency::USD),
+        added: Vec::new(),
         as_asked: false,
     }
 }

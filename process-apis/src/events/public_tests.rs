@@ -90,6 +90,7 @@ fn accepted() -> OrderEvent {
     OrderEvent::Accepted(Accepted {
         sales_order_number: number(),
         accepted_at: now(),
+        erp_totals: None,
     })
 }
 

@@ -72,6 +72,7 @@ pub(crate) async fn accepted(harness: &Harness, order: &OrderState) -> OrderStat
         OrderEvent::Accepted(Accepted {
             sales_order_number: number,
             accepted_at: now(),
+            erp_totals: None,
         }),
     ];
     write(harness, Some(order), &events).await

@@ -39,7 +39,8 @@ fn require_source(caller: &Caller, source: &str) -> Result<(), Problem> {
 /// Durable when answered, whole or not at all, together with the step of the source's cursor where one is given. News are
 /// absolute facts under the source's own version, so a repetition changes nothing and needs no key: what was applied is
 /// `known`, what a person looks at stays `quarantined`. News that something is missing before are `parked`, and their
-/// source is asked. None of that is the sender's fault: all are answered 200.
+/// source is asked. None of that is the sender's fault: all are answered 200. News that the source was asked for (`asked`)
+/// wait for no version before them, and a step of the cursor may come without any.
 #[utoipa::path(
     post, path = "/v1/intake/events", tag = "intake", operation_id = "deliver_news",
     security(("call_context" = [])),
@@ -90,9 +91,10 @@ fn check(delivery: &NewsDelivery) -> Result<(), Problem> {
         }
     };
     check(
-        (1..=MOST_NEWS).contains(&delivery.news.len()),
+        delivery.news.len() <= MOST_NEWS
+            && (delivery.cursor.is_some() || !delivery.news.is_empty()),
         "/news".to_owned(),
-        format!("Deliver 1 to {MOST_NEWS} news at a time."),
+        format!("Deliver 1 to {MOST_NEWS} news at a time, or a step of the cursor alone."),
     );
     if let Some(step) = &delivery.cursor {
         let sound = (1..=MOST_CURSOR).contains(&step.to.len())

@@ -70,7 +70,7 @@ impl Intake {
             );
             let mut outcomes = Vec::with_capacity(delivery.news.len());
             for news in &delivery.news {
-                outcomes.push(draft.take(news, false).await.map_err(told)?);
+                outcomes.push(draft.take(news, delivery.asked).await.map_err(told)?);
             }
             let mut commit = draft.commit().map_err(told)?;
             if let Some(step) = &delivery.cursor {

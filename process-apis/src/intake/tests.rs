@@ -525,7 +525,33 @@ async fn a_cursor_moves_with_its_news_or_not_at_all() {
     let next = step(json!("11"), "12", told(life(2)));
     assert_eq!(door.delivery(&next).await.0, 200);
     assert_eq!(door.stands().await.0, [2, 0, 4, 0]);
+    // A step over what concerns nobody comes alone; no news at all is no delivery.
+    let alone = json!({"source": "warehouse", "cursor": {"from": "12", "to": "13"}, "news": []});
+    assert_eq!(door.delivery(&alone).await.0, 200);
+    assert_eq!(door.delivery(&alone).await.0, 409);
+    let nothing = json!({"source": "warehouse", "news": []});
+    assert_eq!(door.delivery(&nothing).await.0, 422);
     let reader = super::take::reader("warehouse");
     let stands = door.state.store.cursor(&reader).await.unwrap();
-    assert_eq!(stands.as_deref(), Some("12"));
+    assert_eq!(stands.as_deref(), Some("13"));
+}
+
+#[tokio::test]
+async fn what_a_source_answered_when_it_was_asked_waits_for_no_version_before_it() {
+    let door = Door::open();
+    door.has_released_order().await;
+    let mut news = life(3);
+    news.version = 1_795_213_530_229_163;
+    let mut body = json!({"source": "warehouse", "news": [told(news)]});
+    let (_, sent) = door.delivery(&body).await;
+    assert_eq!(
+        sent["outcomes"][0]["reason"], "gap",
+        "by itself it may have lost some"
+    );
+    body["asked"] = json!(true);
+    let (_, asked) = door.delivery(&body).await;
+    assert_eq!(asked["outcomes"][0]["outcome"], "applied", "{asked:#}");
+    assert_eq!(door.stands().await.0[3], 4);
+    let (_, again) = door.delivery(&body).await;
+    assert_eq!(again["outcomes"][0]["outcome"], "known");
 }

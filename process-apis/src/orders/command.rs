@@ -1,6 +1,6 @@
 //! What may be asked of an order that exists. Taking one is [`super::take::take`].
 
-use canonical_model::{ErpOrderNumber, OrderId, SiteId, order::HoldReason};
+use canonical_model::{ErpOrderNumber, OrderId, SiteId, erp_order::ErpTotals, order::HoldReason};
 use jiff::Timestamp;
 use service_runtime::problem::FieldError;
 use uuid::Uuid;
@@ -83,6 +83,8 @@ pub enum Command {
         number: ErpOrderNumber,
         /// When the answer was received.
         at: Timestamp,
+        /// What it comes to there, where it was read.
+        totals: Option<Box<ErpTotals>>,
     },
     /// The ERP refused it.
     ErpRejected {

@@ -311,10 +311,11 @@ fn news(state: &OrderState, command: &Command, now: Timestamp) -> Option<OrderEv
                 })
             })
         }
-        Command::ErpAccepted { number, at } => (!accepted).then(|| {
+        Command::ErpAccepted { number, at, totals } => (!accepted).then(|| {
             OrderEvent::Accepted(Accepted {
                 sales_order_number: number.clone(),
                 accepted_at: *at,
+                erp_totals: totals.clone(),
             })
         }),
         Command::ErpRejected { detail, retries } => {

@@ -79,6 +79,7 @@ fn accepted() -> Command {
     Command::ErpAccepted {
         number: number(),
         at: now(),
+        totals: None,
     }
 }
 

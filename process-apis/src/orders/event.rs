@@ -6,6 +6,7 @@ use canonical_model::{
     PurchaseOrderNumber, Quantity, QuoteId, ReservationId, SiteId, UnitOfMeasure,
     account::ShipTo,
     basket::{LinePrice, LineProblem},
+    erp_order::ErpTotals,
     item::ItemIdentifier,
     order::{HoldKind, OrderHold, SourceDocument, TakenOn},
     promise::ScheduleLine,
@@ -347,6 +348,9 @@ pub struct Accepted {
     pub sales_order_number: ErpOrderNumber,
     /// When the ERP's answer was received.
     pub accepted_at: Timestamp,
+    /// What it comes to there, with what the ERP added; absent where it was not read, and in logs of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_totals: Option<Box<ErpTotals>>,
 }
 
 /// A warehouse is about to be told.

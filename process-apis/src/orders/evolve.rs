@@ -78,6 +78,7 @@ fn begin(received: &Received) -> OrderState {
         },
         sales_order_number: None,
         accepted_at: None,
+        erp_totals: None,
         erp_unknown_since: None,
         erp_doubted: false,
         let_stand: Vec::new(),
@@ -229,6 +230,7 @@ fn release_hold(state: &mut OrderState, number: u32) {
 fn accept(state: &mut OrderState, accepted: &Accepted) {
     state.sales_order_number = Some(accepted.sales_order_number.clone());
     state.accepted_at = Some(accepted.accepted_at);
+    state.erp_totals = accepted.erp_totals.clone();
     state.bounded = false;
     state.erp_unknown_since = None;
     let settled = |kind| matches!(kind, HoldKind::ErpUnknown | HoldKind::ErpRejected);

@@ -24,8 +24,8 @@ use super::{
     shipment::{Verdict, judge},
     state::OrderState,
     testing::{
-        accepted_with, after, begun_with, line, line_of_boxes, news, picks, replacement, site,
-        taking,
+        accepted_with, after, begun_with, charges, line, line_of_boxes, news, picks, replacement,
+        site, taking,
     },
 };
 
@@ -118,8 +118,14 @@ fn stories() -> Vec<(&'static str, &'static str, Vec<OrderEvent>)> {
         OrderEvent::Accepted(Accepted {
             sales_order_number: "SO-1".parse().unwrap(),
             accepted_at: super::testing::now(),
+            erp_totals: None,
         })
     };
+    let charged = OrderEvent::Accepted(Accepted {
+        sales_order_number: "SO-1".parse().unwrap(),
+        accepted_at: super::testing::now(),
+        erp_totals: Some(Box::new(charges())),
+    });
     let asked = || {
         OrderEvent::CancelRequested(CancelRequested {
             principal: principal(),
@@ -202,6 +208,11 @@ fn stories() -> Vec<(&'static str, &'static str, Vec<OrderEvent>)> {
             "staged",
             "Of the ERP's orders one was chosen, and that one was accepted.",
             then(taking(&[]), vec![chosen(), accepted()]),
+        ),
+        (
+            "charged",
+            "The ERP added freight and tax.",
+            then(taking(&[]), vec![charged]),
         ),
         (
             "unanswered",

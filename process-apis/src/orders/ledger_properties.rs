@@ -305,6 +305,7 @@ fn step(state: &OrderState, number: u8, lines: &[ShipmentNewsLine]) -> Vec<Order
         4 | 5 => Command::ErpAccepted {
             number: "SO-1".parse().unwrap(),
             at: now(),
+            totals: None,
         },
         6 if state.accepted_at.is_none() => Command::ErpRejected { detail, retries },
         7 => Command::ErpUnknown { detail, retries },

@@ -45,6 +45,7 @@ pub fn sales_order(state: &OrderState) -> SalesOrder {
         lines: lines.collect(),
         shipments: state.shipments.iter().map(shipment::shown).collect(),
         total: order.total,
+        erp_totals: state.erp_totals.as_deref().cloned(),
         provisional: state.provisional.is_some(),
         taken_on: state.provisional.clone(),
         erp_unknown_since: state.erp_unknown_since,

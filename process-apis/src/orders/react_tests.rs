@@ -57,6 +57,7 @@ fn accepted() -> OrderEvent {
     OrderEvent::Accepted(Accepted {
         sales_order_number,
         accepted_at: now(),
+        erp_totals: None,
     })
 }
 

@@ -104,6 +104,8 @@ pub fn differences(
                 let prices = line.zip(now.and_then(|now| now.price.as_ref()));
                 found.extend(prices.and_then(|(line, now)| repriced(line, now)));
             }
+            // A rule of approval: it stood when the order was taken, and was settled then.
+            HoldKind::Review => {}
             // A person has let it go on whatever its credit.
             HoldKind::Credit if !state.order.credit.claimed => {}
             _ => found.push(HoldReason {

@@ -2,6 +2,7 @@
 
 use canonical_model::{
     DocumentId, ErpOrderNumber, OrderId, SiteId,
+    erp_order::ErpTotals,
     order::{HoldKind, LineQuantities, OrderHold, OrderStatus, TakenOn},
     promise::Cover,
 };
@@ -47,6 +48,9 @@ pub struct OrderState {
     pub sales_order_number: Option<ErpOrderNumber>,
     /// When the ERP had it.
     pub accepted_at: Option<Timestamp>,
+    /// What it comes to in the ERP. It is told and nothing depends on it: a release that passes over it may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_totals: Option<Box<ErpTotals>>,
     /// Since when it is not known whether the ERP has it, while that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erp_unknown_since: Option<Timestamp>,

@@ -6,6 +6,7 @@ use canonical_model::{
     account::{Address, ShipTo},
     basket::{LinePrice, LineProblem, LineProblemCode, PriceBasis},
     capabilities::CreditBasis,
+    erp_order::{AddedCharge, ChargeKind, ErpTotals},
     item::{ItemIdentifier, ItemScheme},
     order::{
         HoldKind, HoldReason, LinePolicy, OrderHold, SalesOrderRequest, SourceDocument, TakenOn,
@@ -85,6 +86,7 @@ pub(crate) fn line(number: u32) -> ReceivedLine {
                 level: PriceLevel::List,
                 record: "P-1".to_owned(),
                 contract: None,
+                promotion: None,
             },
             as_of: None,
             degraded: false,
@@ -276,11 +278,30 @@ pub(crate) fn line_of_boxes(number: u32) -> ReceivedLine {
     }
 }
 
+/// What an ERP makes of an order of 100.00.
+pub(crate) fn charges() -> ErpTotals {
+    let money = |amount| Money::new(amount, Currency::USD);
+    let charge = |kind, description: &str, amount| AddedCharge {
+        kind,
+        description: description.to_owned(),
+        amount: money(amount),
+    };
+    ErpTotals {
+        net: money(dec!(100.00)),
+        added: vec![
+            charge(ChargeKind::Freight, "Freight", dec!(25.00)),
+            charge(ChargeKind::Tax, "Sales tax", dec!(7.19)),
+        ],
+        gross: money(dec!(132.19)),
+    }
+}
+
 /// An order of these lines that the ERP has.
 pub(crate) fn accepted_with(lines: Vec<ReceivedLine>) -> Vec<OrderEvent> {
     let accepted = Accepted {
         sales_order_number: "SO-1".parse().unwrap(),
         accepted_at: now(),
+        erp_totals: None,
     };
     vec![
         OrderEvent::Received(Box::new(received(lines))),

@@ -1,7 +1,8 @@
 //! What each quantity of an item costs today: the breaks a buyer sees while browsing. Pure.
 
 use canonical_model::{
-    Currency, Quantity,
+    Quantity,
+    account::Account,
     basket::PriceBasis,
     price::{BrowsePrice, PriceBreak, PriceSchedule},
     product::Product,
@@ -10,15 +11,17 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 
 use super::{
+    promotion::Promotion,
     ratio::Ratio,
     resolve::{Asked, resolve},
 };
 
 /// Resolves the price at every quantity at which one may begin; None where none applies at any.
 pub(super) fn browse(
+    account: &Account,
     product: &Product,
     schedule: &PriceSchedule,
-    currency: Currency,
+    promotions: &[Promotion],
     on: Date,
 ) -> Option<BrowsePrice> {
     let unit = product.sales_unit;
@@ -31,25 +34,33 @@ pub(super) fn browse(
     let mut breaks: Vec<PriceBreak> = Vec::new();
     for from_quantity in points {
         let asked = Asked {
+            account,
             product,
             quantity: Quantity::new(from_quantity, unit),
-            currency,
+            currency: account.currency,
             on,
+            promotions,
         };
         let Some(found) = resolve(None, &asked, None, Some(schedule)).0 else {
             continue;
         };
-        let PriceBasis::Record { level, .. } = found.basis else {
+        let PriceBasis::Record {
+            level, promotion, ..
+        } = found.basis
+        else {
             continue;
         };
-        let same = breaks
-            .last()
-            .is_some_and(|last| last.unit_price == found.unit_price && last.level == level);
+        let same = breaks.last().is_some_and(|last| {
+            last.unit_price == found.unit_price
+                && last.level == level
+                && last.promotion == promotion
+        });
         if !same {
             breaks.push(PriceBreak {
                 from_quantity,
                 unit_price: found.unit_price,
                 level,
+                promotion,
             });
         }
     }

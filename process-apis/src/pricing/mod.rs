@@ -1,6 +1,8 @@
-//! Prices: which record of the system of record wins, and what a buyer sees of it while browsing.
+//! Prices: which record of the system of record wins, what promotions may take off it, and what a buyer sees of both
+//! while browsing.
 
 mod breaks;
+pub mod promotion;
 mod ratio;
 pub mod resolve;
 mod routes;

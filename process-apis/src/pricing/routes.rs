@@ -53,6 +53,7 @@ async fn query_prices(
         &call,
         (&query.account, ship_to),
         &query.items,
+        &[],
         ages.price,
     )
     .await?;
@@ -62,7 +63,13 @@ async fn query_prices(
         schedules.find(|schedule| schedule.item == product.item)
     };
     let priced = products.iter().filter_map(|product| {
-        let price = browse(product, schedule_of(product)?, buyer.currency, on)?;
+        let price = browse(
+            &buyer,
+            product,
+            schedule_of(product)?,
+            &sources.policies.promotions,
+            on,
+        )?;
         Some(BrowsePrice {
             degraded: known.degraded,
             ..price

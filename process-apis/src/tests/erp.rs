@@ -238,4 +238,15 @@ impl SystemApis for Erp {
     async fn systems(&self, call: &Call) -> Result<serde_json::Value, SystemError> {
         self.inner.systems(call).await
     }
+    async fn hold_breaker(
+        &self,
+        call: &Call,
+        system: &str,
+        operation: &str,
+        order: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value, SystemError> {
+        self.inner
+            .hold_breaker(call, system, operation, order)
+            .await
+    }
 }

@@ -6,19 +6,19 @@ mod promise;
 use std::collections::{BTreeMap, BTreeSet};
 
 use canonical_model::{
-    ItemNumber, QuoteId,
+    ItemNumber, Money, QuoteId,
     account::{Account, AccountStatus, ShipTo},
     basket::{BasketCheck, BasketRequest, CheckedLine, LineProblem, LineProblemCode, Verdict},
     credit::CreditPosition,
     decision::DecisionStep,
-    order::LinePolicy,
+    order::{HoldReason, LinePolicy},
     price::PriceSchedule,
 };
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 use rust_decimal::Decimal;
 
-use super::{Assessment, facts::Facts, ledgers, line, standing::taken_on};
-use crate::{credit::exposure, pricing::resolve::LockedPrice, quotes::StoredQuote};
+use super::{AssessedLine, Assessment, facts::Facts, ledgers, line, standing::taken_on};
+use crate::{approval, credit::exposure, pricing::resolve::LockedPrice, quotes::StoredQuote};
 use promise::{promise, total};
 
 /// What a quote locks, by item.
@@ -64,7 +64,7 @@ pub fn assess(
     let mut holds = Vec::new();
     for (index, asked) in request.lines.iter().enumerate() {
         let judged = line::judge(&basket, &products, index, asked);
-        steps.extend(judged.step);
+        steps.extend(judged.steps);
         holds.extend(judged.hold);
         lines.push(judged.line);
     }
@@ -87,6 +87,9 @@ pub fn assess(
     });
     holds.extend(checked.hold);
     steps.push(checked.step);
+    let (approvals, step) = approve(&basket, &lines, &total);
+    holds.extend(approvals);
+    steps.extend(step);
     let credit = exposure::ruling(&credit_levels, &facts.credit);
     let credit = credit.map(|position| CreditPosition {
         degraded: facts.standing.credit.is_degraded(position.as_of, now),
@@ -112,6 +115,25 @@ pub fn assess(
     };
     assessment.verdict = verdict(&assessment, line_policy);
     assessment
+}
+
+/// The rules look at what is taken.
+fn approve(
+    basket: &Basket<'_>,
+    lines: &[AssessedLine],
+    total: &Money,
+) -> (Vec<HoldReason>, Option<DecisionStep>) {
+    let taken = lines.iter().filter(|line| line.problems.is_empty());
+    let items: Vec<&ItemNumber> = taken
+        .filter_map(|line| Some(&line.product.as_ref()?.item))
+        .collect();
+    let asked = approval::Asked {
+        account: &basket.facts.account,
+        ship_to: basket.ship_to,
+        items: &items,
+        total,
+    };
+    approval::check(&basket.facts.policies.approval, asked)
 }
 
 /// Beyond this age credit is not known. Where its source does not answer, that is as the purpose allows.

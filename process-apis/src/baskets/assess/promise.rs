@@ -1,7 +1,7 @@
 //! Where the sound lines come from and when, and what they come to together.
 
 use canonical_model::{
-    Money,
+    Money, SiteId,
     basket::{LineProblem, LineProblemCode},
     decision::DecisionStep,
     promise::{Cover, ScheduleLine},
@@ -36,7 +36,7 @@ pub(super) fn promise(
         .collect();
     let stock = Stock::of(&facts.stock);
     let together = basket.request.ship_complete;
-    let from_one = if together {
+    let from_one = if together || facts.capabilities.one_site_per_order {
         one_site(basket, lines, &sites, &stock)
     } else {
         None
@@ -121,40 +121,53 @@ fn source_line(
     Some(source(&wanted, sites, stock))
 }
 
-/// For an order that must come together: the one site that can ship all of it from stock or receipts the soonest.
+/// How an order would leave one site.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Trial {
+    /// Lines that cannot be had from there.
+    without: usize,
+    /// Lines that wait for what is neither there nor on order.
+    waiting: usize,
+    /// When the last part arrives.
+    last: Option<Date>,
+    site: SiteId,
+}
+
+/// The one site for an order that must come together: that which can ship all of it from stock or receipts the soonest, if
+/// there is one. Where the ERP ships no order from several sites, there is always one: that which leaves the least out.
 fn one_site<'a>(
     basket: &Basket<'_>,
     lines: &[AssessedLine],
     sites: &[Site<'a>],
     stock: &Stock,
 ) -> Option<Vec<Site<'a>>> {
-    let latest = |site: &Site<'a>| -> Option<Date> {
-        let (only, mut trial) = ([site.clone()], stock.clone());
-        let mut last = None;
+    let attempt = |site: &Site<'a>| {
+        let (only, mut left) = ([site.clone()], stock.clone());
+        let mut trial = Trial {
+            without: 0,
+            waiting: 0,
+            last: None,
+            site: site.site.clone(),
+        };
         for (index, line) in lines.iter().enumerate() {
-            let Some(sourced) = source_line(basket, line, index, &only, &mut trial) else {
+            let Some(sourced) = source_line(basket, line, index, &only, &mut left) else {
                 continue;
             };
-            if sourced.taken.is_empty() {
-                return None;
-            }
-            last = last.max(
-                sourced
-                    .schedule
-                    .iter()
-                    .map(|part| part.promised_delivery_date)
-                    .max(),
-            );
+            let days = sourced.schedule.iter();
+            trial.without += usize::from(sourced.schedule.is_empty());
+            trial.waiting += usize::from(sourced.taken.is_empty());
+            trial.last = trial
+                .last
+                .max(days.map(|part| part.promised_delivery_date).max());
         }
-        last
+        trial
     };
-    let able = sites.iter().filter_map(|site| Some((latest(site)?, site)));
-    let best = able.min_by(|left, right| {
-        left.0
-            .cmp(&right.0)
-            .then_with(|| left.1.site.cmp(&right.1.site))
-    })?;
-    Some(vec![best.1.clone()])
+    let trials = sites.iter().map(|site| (attempt(site), site));
+    let able = trials.filter(|(trial, _)| {
+        basket.facts.capabilities.one_site_per_order || (trial.waiting == 0 && trial.last.is_some())
+    });
+    let (_, site) = able.min_by(|left, right| left.0.cmp(&right.0))?;
+    Some(vec![site.clone()])
 }
 
 /// Puts every part on the day of the last.

@@ -1,7 +1,7 @@
 //! The engine over facts gathered from a small seller.
 
 use canonical_model::{
-    Currency, UnitOfMeasure, UnitPrice,
+    Currency, SiteId, UnitOfMeasure, UnitPrice,
     basket::BasketLine,
     item::{ItemIdentifier, ItemScheme},
     order::HoldKind,
@@ -10,11 +10,12 @@ use canonical_model::{
 use jiff::{SignedDuration, civil::date};
 use rstest::rstest;
 use rust_decimal::dec;
+use serde_json::json;
 
 use super::*;
 use crate::baskets::{
     facts::{Purpose, gather},
-    testing::{Seller, basket, call_for, carton, credit, line, noon},
+    testing::{Seller, basket, call_for, carton, credit, line, noon, stock},
 };
 use crate::clients::SystemError;
 
@@ -365,4 +366,71 @@ async fn a_decision_recomputed_from_its_record_is_the_same() {
         noon(),
     );
     assert_eq!(first, again);
+}
+
+#[rstest]
+#[case(json!({"from_value": {"amount": "1", "currency": "USD"}}), true)]
+#[case(json!({"from_value": {"amount": "1", "currency": "EUR"}}), false)]
+#[case(json!({"from_value": {"amount": "1000000", "currency": "USD"}}), false)]
+#[case(json!({"items": ["SKU-1"]}), true)]
+#[case(json!({"items": ["SKU-9"]}), false)]
+#[case(json!({"accounts": ["A"]}), true)]
+#[case(json!({"accounts": ["B"]}), false)]
+#[case(json!({"accounts": ["A"], "items": ["SKU-9"]}), false)]
+#[case(json!({"countries": ["FR"]}), false)]
+#[tokio::test]
+async fn an_order_that_meets_every_condition_of_a_rule_waits_for_a_person(
+    #[case] mut rule: serde_json::Value,
+    #[case] waits: bool,
+) {
+    let seller = Seller::open();
+    let request = basket("A", vec![line("SKU-1", dec!(12))]);
+    let mut facts = facts(&seller, &request).await;
+    let before = assess(&request, LinePolicy::AllOrNothing, &facts, noon());
+    assert_eq!(before.verdict, Verdict::Accept);
+    assert!(before.steps.iter().all(|step| step.about != "approval"));
+    rule["name"] = json!("rule");
+    facts.policies.approval = vec![serde_json::from_value(rule).unwrap()];
+    let after = assess(&request, LinePolicy::AllOrNothing, &facts, noon());
+    let verdict = if waits {
+        Verdict::Hold
+    } else {
+        Verdict::Accept
+    };
+    assert_eq!(after.verdict, verdict);
+    let holds: Vec<HoldKind> = after.holds.iter().map(|hold| hold.kind).collect();
+    let expected: &[HoldKind] = if waits { &[HoldKind::Review] } else { &[] };
+    assert_eq!(holds, expected);
+    let step = after.steps.iter().find(|step| step.about == "approval");
+    let chosen = if waits { "hold" } else { "pass" };
+    assert_eq!(step.unwrap().chosen, chosen);
+}
+
+/// SKU-1 lies at both sites, and WEST alone has what the second line wants: an ERP that ships an order from one site gets
+/// it all from there.
+#[tokio::test]
+async fn where_the_erp_ships_from_one_site_all_lines_are_promised_from_the_same() {
+    let seller = Seller::open();
+    {
+        let mut world = seller.system.world();
+        world.stock.retain(|fact| fact.item.as_str() != "SKU-2");
+        let mut west = stock("SKU-2", "WEST", dec!(50), noon());
+        world.stock.push(west.clone());
+        west.site = SiteId::new("EAST").unwrap();
+        west.on_hand = Decimal::ZERO;
+        world.stock.push(west);
+    }
+    let lines = vec![line("SKU-1", dec!(12)), line("SKU-2", dec!(2))];
+    let request = basket("A", lines);
+    let mut facts = facts(&seller, &request).await;
+    let sites = |assessment: &Assessment| -> Vec<String> {
+        let parts = assessment.lines.iter().flat_map(|line| &line.schedule);
+        parts.map(|part| part.site.to_string()).collect()
+    };
+    let free = assess(&request, LinePolicy::AllOrNothing, &facts, noon());
+    assert_eq!(sites(&free), ["EAST", "WEST"]);
+    facts.capabilities.one_site_per_order = true;
+    let bound = assess(&request, LinePolicy::AllOrNothing, &facts, noon());
+    assert_eq!(bound.verdict, Verdict::Accept);
+    assert_eq!(sites(&bound), ["WEST", "WEST"]);
 }

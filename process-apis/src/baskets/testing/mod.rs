@@ -8,7 +8,7 @@ use canonical_model::{
     basket::{BasketLine, BasketRequest},
     credit::CreditFact,
     item::{ItemIdentifier, ItemScheme},
-    price::{PriceLevel, PriceRecord, PriceSchedule},
+    price::{PriceLevel, PriceRecord, PriceSchedule, PromotionRule},
     product::Product,
     stock::{PlannedReceipt, StockFact},
 };
@@ -239,6 +239,7 @@ fn buyer(number: &str, ancestors: &[&str]) -> Account {
             .iter()
             .map(|ancestor| account_id(ancestor))
             .collect(),
+        price_group: None,
         currency: Currency::USD,
         ship_tos: vec![ship_to],
         as_of: noon(),
@@ -278,6 +279,8 @@ fn schedule(account: &str, item: &str, unit_price: Decimal) -> PriceSchedule {
         break_quantity: dec!(1),
         valid_from: None,
         valid_to: None,
+        promotions: PromotionRule::Excluded,
+        floor: None,
     };
     PriceSchedule {
         company: company(),

@@ -1,12 +1,16 @@
 //! Which price applies. Pure.
 //!
 //! Candidates are filtered by validity, currency, unit and break; then a quote's lock wins, then the stronger level, the
-//! lower priority, the unit ordered, the deepest break reached, the latest start.
+//! lower priority, the unit ordered, the deepest break reached, the latest start. Promotions are laid on what won, as
+//! far as it lets them.
+
+mod promote;
 
 use std::cmp::{Ordering, Reverse};
 
 use canonical_model::{
     Currency, Quantity, QuoteId, UnitPrice,
+    account::Account,
     basket::PriceBasis,
     decision::{DecisionStep, RejectedAlternative},
     money,
@@ -16,7 +20,8 @@ use canonical_model::{
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
-use super::ratio::Ratio;
+use self::promote::{Standing, promote};
+use super::{promotion::Promotion, ratio::Ratio};
 
 /// How many rejected alternatives a step names.
 pub const MAX_REJECTED: usize = 10;
@@ -24,6 +29,8 @@ pub const MAX_REJECTED: usize = 10;
 /// For what a price is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
+    /// For whom.
+    pub account: &'a Account,
     /// The product.
     pub product: &'a Product,
     /// How much, in the unit ordered.
@@ -32,6 +39,8 @@ pub struct Asked<'a> {
     pub currency: Currency,
     /// On which day.
     pub on: Date,
+    /// What may be laid on the price.
+    pub promotions: &'a [Promotion],
 }
 
 /// A price that a quote locked, for a quantity or more.
@@ -64,13 +73,14 @@ struct Candidate<'a> {
     break_quantity: Decimal,
 }
 
-/// The price, if there is one, and why it is this one. `line` is for the record only.
+/// The price, if there is one, and why it is this one: a step for the price, and one for promotions where there are any
+/// for this item and account. `line` is for the record only.
 pub fn resolve(
     line: Option<u32>,
     asked: &Asked<'_>,
     lock: Option<&LockedPrice>,
     schedule: Option<&PriceSchedule>,
-) -> (Option<Resolved>, DecisionStep) {
+) -> (Option<Resolved>, Vec<DecisionStep>) {
     let records = schedule
         .map(|schedule| schedule.records.as_slice())
         .unwrap_or_default();
@@ -84,6 +94,11 @@ pub fn resolve(
     }
     candidates.sort_by(|left, right| rank(left, right));
     let locked = lock.and_then(|lock| use_lock(lock, asked, &mut rejected));
+    let (lower, promotion_step) = match (&locked, candidates.split_first()) {
+        (Some(_), _) => promote(line, asked, Standing::Locked),
+        (None, Some((winner, others))) => promote(line, asked, Standing::Record(winner, others)),
+        (None, None) => (None, None),
+    };
     let (chosen, rule, losers) = match (locked, candidates.split_first()) {
         (Some(locked), _) => {
             let losers = candidates
@@ -112,7 +127,8 @@ pub fn resolve(
         chosen: chosen.as_ref().map_or_else(|| "none".to_owned(), describe),
         rejected: bounded(rejected),
     };
-    (chosen, step)
+    let steps = std::iter::once(step).chain(promotion_step).collect();
+    (lower.or(chosen), steps)
 }
 
 /// At most [`MAX_REJECTED`], and how many more there were.
@@ -219,6 +235,7 @@ fn resolved(winner: &Candidate<'_>, asked: &Asked<'_>) -> Resolved {
             level: winner.record.level,
             record: winner.record.record.clone(),
             contract: winner.record.contract.clone(),
+            promotion: None,
         },
     }
 }
@@ -301,6 +318,7 @@ fn describe(chosen: &Resolved) -> String {
 fn name(level: &canonical_model::price::PriceLevel) -> &'static str {
     use canonical_model::price::PriceLevel;
     match level {
+        PriceLevel::Resolved => "the source's own",
         PriceLevel::ContractShipTo => "contract for the delivery address",
         PriceLevel::ContractSoldTo => "contract",
         PriceLevel::ContractParent => "contract of a parent",

@@ -2,7 +2,8 @@
 
 use canonical_model::{
     AccountId, CompanyId, ItemNumber, UnitConversion, UnitOfMeasure,
-    price::{PriceLevel, PriceRecord},
+    account::AccountStatus,
+    price::{PriceLevel, PriceRecord, PromotionRule},
 };
 use jiff::civil::date;
 use rstest::rstest;
@@ -10,11 +11,11 @@ use rust_decimal::dec;
 
 use super::*;
 
-fn carton() -> UnitOfMeasure {
+pub(super) fn carton() -> UnitOfMeasure {
     UnitOfMeasure::from_code("CT").unwrap()
 }
 
-fn product() -> Product {
+pub(super) fn product() -> Product {
     Product {
         company: CompanyId::new("NWI").unwrap(),
         item: ItemNumber::new("SKU-1").unwrap(),
@@ -27,7 +28,7 @@ fn product() -> Product {
             denominator: 1,
         }],
         gtin: None,
-        unspsc: None,
+        unspsc: Some("31171504".to_owned()),
         orderable: true,
         replenishment_days: None,
         buyer_part_number: None,
@@ -35,7 +36,7 @@ fn product() -> Product {
     }
 }
 
-fn record(number: &str, level: PriceLevel, price: Decimal) -> PriceRecord {
+pub(super) fn record(number: &str, level: PriceLevel, price: Decimal) -> PriceRecord {
     PriceRecord {
         record: number.to_owned(),
         level,
@@ -47,10 +48,12 @@ fn record(number: &str, level: PriceLevel, price: Decimal) -> PriceRecord {
         break_quantity: dec!(1),
         valid_from: None,
         valid_to: None,
+        promotions: PromotionRule::Excluded,
+        floor: None,
     }
 }
 
-fn schedule(records: Vec<PriceRecord>) -> PriceSchedule {
+pub(super) fn schedule(records: Vec<PriceRecord>) -> PriceSchedule {
     PriceSchedule {
         company: CompanyId::new("NWI").unwrap(),
         account: AccountId::new("ACME").unwrap(),
@@ -60,19 +63,40 @@ fn schedule(records: Vec<PriceRecord>) -> PriceSchedule {
     }
 }
 
+pub(super) fn account() -> Account {
+    Account {
+        company: CompanyId::new("NWI").unwrap(),
+        account: AccountId::new("ACME-WEST").unwrap(),
+        name: "Acme".to_owned(),
+        status: AccountStatus::Active,
+        ancestors: vec![AccountId::new("ACME").unwrap()],
+        price_group: Some("RETAIL".to_owned()),
+        currency: Currency::USD,
+        ship_tos: Vec::new(),
+        as_of: "2026-11-20T12:00:00Z".parse().unwrap(),
+    }
+}
+
 fn price_of(quantity: Quantity, records: Vec<PriceRecord>) -> (Option<Decimal>, DecisionStep) {
-    let product = product();
+    let (account, product) = (account(), product());
     let asked = Asked {
+        account: &account,
         product: &product,
         quantity,
         currency: Currency::USD,
         on: date(2026, 11, 20),
+        promotions: &[],
     };
-    let (found, step) = resolve(Some(1), &asked, None, Some(&schedule(records)));
-    (found.map(|found| found.unit_price.amount), step)
+    let (found, mut steps) = resolve(Some(1), &asked, None, Some(&schedule(records)));
+    assert_eq!(
+        steps.len(),
+        1,
+        "nothing is said of promotions where there are none"
+    );
+    (found.map(|found| found.unit_price.amount), steps.remove(0))
 }
 
-fn each(value: Decimal) -> Quantity {
+pub(super) fn each(value: Decimal) -> Quantity {
     Quantity::new(value, UnitOfMeasure::EACH)
 }
 
@@ -231,7 +255,7 @@ fn what_cannot_be_a_price_is_refused_with_its_reason() {
 
 #[test]
 fn a_lock_wins_for_its_unit_and_quantity_or_more() {
-    let product = product();
+    let (account, product) = (account(), product());
     let lock = LockedPrice {
         quote_id: QuoteId::generate(),
         from: each(dec!(10)),
@@ -244,10 +268,12 @@ fn a_lock_wins_for_its_unit_and_quantity_or_more() {
     let prices = schedule(vec![record("R", PriceLevel::ContractShipTo, dec!(4))]);
     let price = |quantity| {
         let asked = Asked {
+            account: &account,
             product: &product,
             quantity,
             currency: Currency::USD,
             on: date(2026, 11, 20),
+            promotions: &[],
         };
         resolve(None, &asked, Some(&lock), Some(&prices))
             .0
@@ -288,9 +314,8 @@ fn browsing_shows_each_break_once() {
         same,
         carton_price,
     ]);
-    let shown =
-        super::super::breaks::browse(&product(), &prices, Currency::USD, date(2026, 11, 20))
-            .unwrap();
+    let on = date(2026, 11, 20);
+    let shown = super::super::breaks::browse(&account(), &product(), &prices, &[], on).unwrap();
     let steps: Vec<(Decimal, Decimal)> = shown
         .breaks
         .iter()

@@ -68,6 +68,9 @@ pub(in crate::store) async fn what_ended_is_removed_and_what_stands_is_not(store
     };
     store.commit(later).await.unwrap();
     store.commit(ended(new, 900, "PO-5")).await.unwrap();
+    // What is to be removed has its place in the feed: it is long over.
+    let mut position = store.position();
+    position.wait_for(|position| *position >= 6).await.unwrap();
 
     let kept = kept(super::at(600));
     let outdated = store.outdated(kept).await.unwrap();
@@ -94,7 +97,6 @@ pub(in crate::store) async fn what_ended_is_removed_and_what_stands_is_not(store
         limit: 100,
         ..EventFilter::default()
     };
-    let mut position = store.position();
     position.wait_for(|position| *position >= 7).await.unwrap();
     let subjects: Vec<String> = store
         .events(all)
