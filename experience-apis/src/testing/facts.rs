@@ -44,6 +44,7 @@ pub(crate) fn acme() -> Account {
         name: "Acme Manufacturing".to_owned(),
         status: AccountStatus::Active,
         ancestors: Vec::new(),
+        price_group: None,
         currency: Currency::USD,
         ship_tos: vec![
             ship_to(1, "PLANT1", "0614141000128"),
@@ -81,6 +82,7 @@ pub(crate) fn taken(request: &SalesOrderRequest, channel: &str) -> SalesOrder {
             .collect(),
         shipments: Vec::new(),
         total: Money::new(dec!(150.00), Currency::USD),
+        erp_totals: None,
         provisional: false,
         taken_on: None,
         erp_unknown_since: None,
@@ -114,6 +116,7 @@ fn order_line(number: u32, line: &BasketLine) -> OrderLine {
                 level: PriceLevel::List,
                 record: "1".to_owned(),
                 contract: None,
+                promotion: None,
             },
             as_of: None,
             degraded: false,

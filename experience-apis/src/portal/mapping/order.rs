@@ -2,6 +2,7 @@
 
 use canonical_model::{
     OrderId,
+    erp_order::{AddedCharge, ErpTotals},
     event::CloudEvent,
     item::ItemScheme,
     order::{
@@ -18,8 +19,8 @@ use crate::{
     portal::shape::{
         hold::Hold,
         order::{
-            Order, OrderLine, OrderPage, OrderReceipt, OrderSummary, TakenOn, Timeline,
-            TimelineEntry, TimelineEvent,
+            Charge, Order, OrderLine, OrderPage, OrderReceipt, OrderSummary, OrderTotals, TakenOn,
+            Timeline, TimelineEntry, TimelineEvent,
         },
     },
 };
@@ -144,6 +145,7 @@ pub fn order(order: SalesOrder) -> Order {
             .collect(),
         shipments: order.shipments,
         total: order.total,
+        totals: order.erp_totals.map(totals),
         provisional: order.provisional,
         taken_on: order.taken_on.map(|on| TakenOn {
             price: on.price,
@@ -155,6 +157,19 @@ pub fn order(order: SalesOrder) -> Order {
         decision_id: order.decision_id,
         correlation_id: order.correlation_id,
         trace_id: order.trace_id,
+    }
+}
+
+fn totals(totals: ErpTotals) -> OrderTotals {
+    let charge = |charge: AddedCharge| Charge {
+        kind: charge.kind,
+        description: charge.description,
+        amount: charge.amount,
+    };
+    OrderTotals {
+        net: totals.net,
+        added: totals.added.into_iter().map(charge).collect(),
+        gross: totals.gross,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use canonical_model::{
     basket::{self as canonical, LineProblem, PriceBasis},
-    price::PriceLevel,
+    price::{AppliedPromotion, PriceLevel},
     quote as quotes, reservation as reservations,
 };
 
 use super::{hold, pointer::Named};
 use crate::portal::shape::{
     basket::{BasketCheck, CheckedLine},
-    price::{LinePrice, PriceSource},
+    price::{LinePrice, PriceSource, Promotion},
     quote::Quote,
     reservation::Reservation,
 };
@@ -17,6 +17,7 @@ use crate::portal::shape::{
 /// The agreement behind a level.
 pub(super) fn source_of(level: PriceLevel) -> PriceSource {
     match level {
+        PriceLevel::Resolved => PriceSource::Account,
         PriceLevel::ContractShipTo
         | PriceLevel::ContractSoldTo
         | PriceLevel::ContractParent
@@ -26,15 +27,27 @@ pub(super) fn source_of(level: PriceLevel) -> PriceSource {
     }
 }
 
+pub(super) fn promotion(applied: AppliedPromotion) -> Promotion {
+    Promotion {
+        promotion: applied.promotion,
+        description: applied.description,
+        instead_of: applied.base_unit_price,
+    }
+}
+
 pub(super) fn line_price(price: canonical::LinePrice) -> LinePrice {
-    let (source, quote_id, contract) = match price.basis {
-        PriceBasis::Quote { quote_id } => (PriceSource::Quote, Some(quote_id), None),
+    let (source, quote_id, contract, applied) = match price.basis {
+        PriceBasis::Quote { quote_id } => (PriceSource::Quote, Some(quote_id), None, None),
         PriceBasis::Record {
-            level, contract, ..
+            level,
+            contract,
+            promotion,
+            ..
         } => (
             source_of(level),
             None,
             contract.map(|contract| contract.number),
+            promotion,
         ),
     };
     LinePrice {
@@ -43,6 +56,7 @@ pub(super) fn line_price(price: canonical::LinePrice) -> LinePrice {
         source,
         quote_id,
         contract,
+        promotion: applied.map(promotion),
         as_of: price.as_of,
         degraded: price.degraded,
     }

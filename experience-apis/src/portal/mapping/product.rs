@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use canonical_model::{ItemNumber, price as prices, product as canonical, promise};
 
-use super::price::source_of;
+use super::price::{promotion, source_of};
 use crate::portal::shape::{
     price::{Break, MyPrice},
     product::{Availability, Product, ProductPage},
@@ -67,6 +67,7 @@ fn my_price(price: prices::BrowsePrice) -> MyPrice {
         from_quantity: price.from_quantity,
         unit_price: price.unit_price,
         source: source_of(price.level),
+        promotion: price.promotion.map(promotion),
     };
     MyPrice {
         breaks: price.breaks.into_iter().map(price_break).collect(),

@@ -4,6 +4,7 @@ use canonical_model::{
     AccountId, Currency, ErpOrderNumber, ItemNumber, Money, OrderId, OrderReference,
     PurchaseOrderNumber, Quantity, QuoteId, ReservationId, ShipToId,
     basket::LineProblem,
+    erp_order::ChargeKind,
     order::{FactAge, LinePolicy, LineQuantities, OrderStatus},
     promise::ScheduleLine,
     shipment::Shipment,
@@ -185,8 +186,13 @@ pub struct Order {
     pub lines: Vec<OrderLine>,
     /// What warehouses pick, pack and ship of it.
     pub shipments: Vec<Shipment>,
-    /// The total of the lines not rejected.
+    /// The total of the lines not rejected, without what the seller adds.
     pub total: Money,
+    /// What it comes to in the seller's system, with freight and tax. Absent while that does not have it, and where it did
+    /// not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub totals: Option<OrderTotals>,
     /// Whether it stands on figures that are looked at again before it goes on, since the seller's system does not answer.
     pub provisional: bool,
     /// How old those figures were, while it is provisional.
@@ -210,6 +216,29 @@ pub struct Order {
     pub correlation_id: String,
     /// The W3C trace id of the request that brought it.
     pub trace_id: String,
+}
+
+/// What an order comes to in the seller's system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OrderTotals {
+    /// Its lines.
+    pub net: Money,
+    /// What the seller adds; empty = nothing.
+    pub added: Vec<Charge>,
+    /// Both together: what will be invoiced.
+    pub gross: Money,
+}
+
+/// Something that the seller adds to an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Charge {
+    /// The kind.
+    pub kind: ChargeKind,
+    /// What it is, in the seller's words.
+    #[schema(example = "Sales tax US OH 5.75 %")]
+    pub description: String,
+    /// How much; negative where it takes something off.
+    pub amount: Money,
 }
 
 /// What a provisional order stands on: of each kind of figure the oldest.

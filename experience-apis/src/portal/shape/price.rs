@@ -1,6 +1,6 @@
 //! Prices as a buyer sees them: what, and by which agreement; not the seller's record of it.
 
-use canonical_model::{ContractNumber, Money, QuoteId, UnitPrice, decimal};
+use canonical_model::{ContractNumber, Money, PromotionId, QuoteId, UnitPrice, decimal};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -14,6 +14,8 @@ pub enum PriceSource {
     Quote,
     /// A contract.
     Contract,
+    /// The account's own, as the seller's system gives it.
+    Account,
     /// A price list of the account or its group.
     PriceList,
     /// The list price.
@@ -31,6 +33,18 @@ pub struct MyPrice {
     pub degraded: bool,
 }
 
+/// A promotion that a price is lower by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Promotion {
+    /// Which.
+    pub promotion: PromotionId,
+    /// What it is called.
+    #[schema(example = "Autumn bearings")]
+    pub description: String,
+    /// What one unit costs without it.
+    pub instead_of: UnitPrice,
+}
+
 /// From a quantity on, this price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = PriceBreak)]
@@ -43,6 +57,10 @@ pub struct Break {
     pub unit_price: UnitPrice,
     /// By which agreement.
     pub source: PriceSource,
+    /// The promotion that it is lower by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub promotion: Option<Promotion>,
 }
 
 /// The price of a line.
@@ -62,6 +80,10 @@ pub struct LinePrice {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub contract: Option<ContractNumber>,
+    /// The promotion that it is lower by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub promotion: Option<Promotion>,
     /// The age of the fact behind it; absent for a quote's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
