@@ -23,6 +23,11 @@ use service_runtime::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use crate::{
+    backends::Backends,
+    books::{Books, TrytonBooks},
+};
+
 /// Where everything listens; port 0 takes a free one.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
@@ -36,6 +41,8 @@ pub struct Addresses {
     pub erp_proxy: [SocketAddr; 2],
     /// The fault proxy in front of the WMS, and its control.
     pub wms_proxy: [SocketAddr; 2],
+    /// The fault proxy in front of the CRM, and its control.
+    pub crm_proxy: [SocketAddr; 2],
 }
 
 impl Addresses {
@@ -48,6 +55,7 @@ impl Addresses {
             experience: any,
             erp_proxy: [any, any],
             wms_proxy: [any, any],
+            crm_proxy: [any, any],
         }
     }
 
@@ -59,6 +67,7 @@ impl Addresses {
             experience: loopback(7003 + offset),
             erp_proxy: [loopback(7111 + offset), loopback(7121 + offset)],
             wms_proxy: [loopback(7112 + offset), loopback(7122 + offset)],
+            crm_proxy: [loopback(7113 + offset), loopback(7123 + offset)],
         }
     }
 }
@@ -70,8 +79,10 @@ pub const fn loopback(port: u16) -> SocketAddr {
 
 /// What an estate is made of.
 pub struct EstateConfig {
-    /// The backends and the issuer.
+    /// The sandbox: the issuer, and the backends unless others stand in.
     pub sandbox: SandboxConfig,
+    /// Which backends the layers have.
+    pub backends: Backends,
     /// Where everything listens.
     pub addresses: Addresses,
     /// The folder with the layers' files, policies and partners.
@@ -96,6 +107,8 @@ pub struct Estate {
     pub erp_proxy: FaultProxy,
     /// In front of the WMS.
     pub wms_proxy: FaultProxy,
+    /// In front of the CRM.
+    pub crm_proxy: FaultProxy,
     /// Base URL of `system-apis`.
     pub system_url: String,
     /// Base URL of `process-apis`.
@@ -117,6 +130,8 @@ struct Plan {
     clock: Clock,
     erp_key: String,
     wms_token: String,
+    crm_token: String,
+    backends: Backends,
 }
 
 /// The layers that run, and their base URLs.
@@ -131,6 +146,7 @@ impl Estate {
     pub async fn start(config: EstateConfig) -> anyhow::Result<Self> {
         let EstateConfig {
             sandbox,
+            backends,
             addresses,
             config_dir,
             partners_dir,
@@ -140,9 +156,16 @@ impl Estate {
             clock,
         } = config;
         let (erp_key, wms_token) = (sandbox.erp_key.clone(), sandbox.wms_token.clone());
+        let crm_token = sandbox.crm_token.clone();
         let sandbox = Sandbox::start(sandbox).await?;
-        let erp_proxy = proxy(&sandbox.erp_url(), addresses.erp_proxy).await?;
+        let erp_url = match &backends {
+            Backends::Sandbox => sandbox.erp_url(),
+            Backends::Tryton(tryton) => tryton.url.clone(),
+        };
+        let erp_proxy = proxy(&erp_url, addresses.erp_proxy).await?;
         let wms_proxy = proxy(&sandbox.wms_url(), addresses.wms_proxy).await?;
+        let crm_proxy = proxy(&sandbox.crm_url(), addresses.crm_proxy).await?;
+        let proxies = [erp_proxy, wms_proxy, crm_proxy];
 
         let plan = Plan {
             addresses,
@@ -154,14 +177,16 @@ impl Estate {
             clock,
             erp_key,
             wms_token,
+            crm_token,
+            backends,
         };
-        let layers = plan.start(&sandbox, [&erp_proxy, &wms_proxy]).await?;
-        Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
+        let layers = plan.start(&sandbox, proxies.each_ref()).await?;
+        Ok(Self::of(sandbox, proxies, layers, plan))
     }
 
     fn of(
         sandbox: RunningSandbox,
-        [erp_proxy, wms_proxy]: [FaultProxy; 2],
+        [erp_proxy, wms_proxy, crm_proxy]: [FaultProxy; 3],
         layers: Layers,
         plan: Plan,
     ) -> Self {
@@ -169,11 +194,24 @@ impl Estate {
             sandbox,
             erp_proxy,
             wms_proxy,
+            crm_proxy,
             system_url: layers.system.1.clone(),
             process_url: layers.process.1.clone(),
             experience_url: layers.experience.1.clone(),
             layers,
             plan,
+        }
+    }
+
+    /// The books of a company's ERP, past the layers and the proxy: of `NWI`, and before Tryton of `NWI2`.
+    pub fn books(&self, company: &str) -> anyhow::Result<Books> {
+        match &self.plan.backends {
+            Backends::Sandbox => Ok(Books::Sandbox(self.sandbox.erp.clone())),
+            Backends::Tryton(tryton) => {
+                let role = if company == "NWI2" { "erp2" } else { "erp" };
+                let http = backend_client(&BackendClientConfig::default())?;
+                Ok(Books::Tryton(TrytonBooks::of(tryton, role, http)?))
+            }
         }
     }
 
@@ -184,6 +222,7 @@ impl Estate {
         tokio::join!(
             self.erp_proxy.stop(),
             self.wms_proxy.stop(),
+            self.crm_proxy.stop(),
             self.sandbox.stop()
         );
         Ok(())
@@ -201,14 +240,16 @@ impl Estate {
             sandbox,
             erp_proxy,
             wms_proxy,
+            crm_proxy,
             layers,
             mut plan,
             ..
         } = self;
         plan.addresses = layers.addresses(plan.addresses)?;
         layers.stop().await?;
-        let layers = plan.start(&sandbox, [&erp_proxy, &wms_proxy]).await?;
-        Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
+        let proxies = [erp_proxy, wms_proxy, crm_proxy];
+        let layers = plan.start(&sandbox, proxies.each_ref()).await?;
+        Ok(Self::of(sandbox, proxies, layers, plan))
     }
 
     /// Stops `process-apis` and starts them again on the same store and the same port; all others go on.
@@ -217,6 +258,7 @@ impl Estate {
             sandbox,
             erp_proxy,
             wms_proxy,
+            crm_proxy,
             layers,
             plan,
             ..
@@ -234,7 +276,8 @@ impl Estate {
             system,
             experience,
         };
-        Ok(Self::of(sandbox, [erp_proxy, wms_proxy], layers, plan))
+        let proxies = [erp_proxy, wms_proxy, crm_proxy];
+        Ok(Self::of(sandbox, proxies, layers, plan))
     }
 }
 
@@ -242,32 +285,13 @@ impl Plan {
     async fn start(
         &self,
         sandbox: &RunningSandbox,
-        [erp, wms]: [&FaultProxy; 2],
+        [erp, wms, crm]: [&FaultProxy; 3],
     ) -> anyhow::Result<Layers> {
         let (config_dir, clock) = (&self.config_dir, &self.clock);
         let (listener, system_url) = listen(self.addresses.system, "--port-offset").await?;
         // Calls go down and news come up: each of the two knows where the other is.
         let (above, process_url) = listen(self.addresses.process, "--port-offset").await?;
-        let environment = self.environment(vec![
-            ("ORDERWAY_SYSTEM__PROCESS__BASE_URL", process_url.clone()),
-            (
-                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__NEWS__SECRET",
-                SandboxConfig::WMS_NEWS_SECRET.to_owned(),
-            ),
-            ("ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__BASE_URL", erp.url()),
-            (
-                "ORDERWAY_SYSTEM__ERP__MAIN__CONNECTOR__API_KEY",
-                self.erp_key.clone(),
-            ),
-            (
-                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__BASE_URL",
-                wms.url(),
-            ),
-            (
-                "ORDERWAY_SYSTEM__WMS__WAREHOUSE__CONNECTOR__TOKEN",
-                self.wms_token.clone(),
-            ),
-        ]);
+        let environment = self.environment(self.of_backends(&process_url, [erp, wms, crm])?);
         let system = start_system(config_dir, &environment, clock.clone(), listener)?;
 
         sandbox.wms.send_news_to(Some(NewsTarget {
@@ -312,6 +336,33 @@ impl Plan {
         })
     }
 
+    /// What `system-apis` are told of the layer above, and of the backends behind their proxies.
+    fn of_backends(
+        &self,
+        process_url: &str,
+        [erp, wms, crm]: [&FaultProxy; 3],
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let own = [
+            ("PROCESS__BASE_URL", process_url),
+            (
+                "WMS__WAREHOUSE__NEWS__SECRET",
+                SandboxConfig::WMS_NEWS_SECRET,
+            ),
+            ("ERP__MAIN__CONNECTOR__BASE_URL", &erp.url()),
+            ("ERP__MAIN__CONNECTOR__API_KEY", &self.erp_key),
+            ("WMS__WAREHOUSE__CONNECTOR__BASE_URL", &wms.url()),
+            ("WMS__WAREHOUSE__CONNECTOR__TOKEN", &self.wms_token),
+            ("CRM__CUSTOMERS__CONNECTOR__BASE_URL", &crm.url()),
+            ("CRM__CUSTOMERS__CONNECTOR__TOKEN", &self.crm_token),
+        ];
+        let own = own.map(|(key, value)| (format!("ORDERWAY_SYSTEM__{key}"), value.to_owned()));
+        let mut own = Vec::from(own);
+        if let Backends::Tryton(tryton) = &self.backends {
+            own.extend(tryton.settings(&erp.url(), &wms.url())?);
+        }
+        Ok(own)
+    }
+
     async fn start_process(
         &self,
         system_url: &str,
@@ -348,10 +399,8 @@ impl Plan {
     }
 
     /// What the estate itself decides, and over it what it was told.
-    fn environment(&self, own: Vec<(&str, String)>) -> Environment {
-        let own = own
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
+    fn environment<N: Into<String>>(&self, own: Vec<(N, String)>) -> Environment {
+        let own = own.into_iter().map(|(name, value)| (name.into(), value));
         own.chain(self.settings.iter().cloned()).collect()
     }
 }

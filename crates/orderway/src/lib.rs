@@ -2,6 +2,10 @@
 //! three layers, all on loopback in one process. For laptops, demonstrations and tests; production runs the three
 //! binaries.
 
+pub mod backends;
+pub mod books;
 pub mod estate;
 
+pub use backends::Backends;
+pub use books::Books;
 pub use estate::{Addresses, Estate, EstateConfig};

@@ -8,7 +8,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::Parser;
 use jiff::tz::TimeZone;
-use orderway::{Addresses, Estate, EstateConfig, estate::loopback};
+use orderway::{Addresses, Backends, Estate, EstateConfig, backends::Tryton, estate::loopback};
 use sandbox::{CreateClass, Procurement, SandboxConfig, Seed};
 use service_runtime::{
     clock::Clock,
@@ -16,14 +16,14 @@ use service_runtime::{
     server,
 };
 
-/// Orderway on one machine: a sandbox ERP and WMS and the three layers, on loopback.
+/// Orderway on one machine: a sandbox ERP, WMS and CRM and the three layers, on loopback.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// Sends the documents, says what became of them, and ends.
     #[arg(long)]
     once: bool,
-    /// Moves every port up by so many; the usual ones are 7001 to 7003, 7009, 7101 to 7103, 7111 to 7122.
+    /// Moves every port up by so many; the usual ones are 7001 to 7003, 7009, 7101 to 7104, 7111 to 7123.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=50_000))]
     port_offset: u16,
     /// Keeps the store in this folder; without it, the store is gone when the program ends.
@@ -35,6 +35,9 @@ struct Arguments {
     /// Writes the layers' logs to the terminal: a level, or directives such as `info,process_apis=debug`.
     #[arg(long, default_value = "error")]
     log: String,
+    /// The systems behind the layers: sandbox, or tryton as `tests/backends/tryton up` brought it up.
+    #[arg(long, default_value = "sandbox", value_parser = ["sandbox", "tryton"])]
+    backend: String,
     /// What the sandbox ERP does with a second create of one order: staged, unique, searchable or blind.
     #[arg(long, default_value = "staged", value_parser = create_class)]
     create_class: CreateClass,
@@ -71,6 +74,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .unwrap_or_else(|| scratch.path());
     std::fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
 
+    let backends = match arguments.backend.as_str() {
+        "tryton" => Backends::Tryton(Tryton::told()?),
+        _ => Backends::Sandbox,
+    };
     let offset = arguments.port_offset;
     let mut sandbox = SandboxConfig::new(Seed::default_world(clock.today(&TimeZone::UTC)));
     sandbox.create_class = arguments.create_class;
@@ -79,6 +86,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     sandbox.erp_address = loopback(7101 + offset);
     sandbox.wms_address = loopback(7102 + offset);
     sandbox.issuer_address = loopback(7103 + offset);
+    sandbox.crm_address = loopback(7104 + offset);
     let layers = ["SYSTEM", "PROCESS", "EXPERIENCE"];
     let log = layers.map(|layer| {
         (
@@ -104,6 +112,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     .context("the partners' profiles cannot be copied; give --config-dir")?;
     let estate = Estate::start(EstateConfig {
         sandbox,
+        backends,
         addresses: Addresses::usual(offset),
         partners_dir,
         config_dir: arguments.config_dir,

@@ -1,13 +1,13 @@
 //! A purchasing system orders by an X12 850.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use jiff::{Timestamp, tz::TimeZone};
 use orderway::Estate;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 
 use super::{
-    LOOK_EVERY, LOOKS,
+    LOOK_EVERY, LOOKS, booked,
     http::{answer, body, text},
     say,
 };
@@ -17,7 +17,7 @@ const PURCHASE_ORDER: &str = include_str!("../../documents/purchase-order.edi");
 /// The EDI partner of config/partners/acme-edi.toml, and its public secret.
 const PARTNER: (&str, &str) = ("acme-edi", "acme-edi-demo");
 
-/// An 850, its 997 and its 855; gives the ERP's number of the order.
+/// An 850, its 997 and its 855; gives the purchase order number.
 pub(super) async fn order(
     estate: &Estate,
     http: &Client,
@@ -40,16 +40,12 @@ pub(super) async fn order(
         if let Some(content) = fetch_acknowledgment(&call, http, &url, &po).await? {
             say("   Its mailbox holds an 855: what becomes of the order.\n")?;
             say(&indented(&content))?;
-            let orders = estate.sandbox.erp.orders();
-            let order = orders
-                .into_iter()
-                .find(|order| order.purchase_order_number == po && !order.blocked)
-                .with_context(|| format!("the ERP has no released order for {po}: {content}"))?;
+            let order = booked(estate, &po).await?;
             say(&format!(
                 "   The ERP has it as sales order {}.\n\n",
-                order.number
+                order.id
             ))?;
-            return Ok(order.number);
+            return Ok(po);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -8,7 +8,10 @@ mod punchout;
 use std::{io::Write as _, time::Duration};
 
 use anyhow::Context as _;
-use orderway::Estate;
+use orderway::{
+    Estate,
+    books::{BookedOrder, Standing},
+};
 use sandbox::Procurement;
 use service_runtime::{
     clock::Clock,
@@ -37,21 +40,32 @@ pub(crate) async fn run(
     let punchout = punchout::order(estate, &http, procurement).await?;
     say("What the ERP has now:\n")?;
     for number in [portal, edi, punchout] {
-        let order = estate
-            .sandbox
-            .erp
-            .order(&number)
-            .with_context(|| format!("the ERP has no order {number}"))?;
+        let order = booked(estate, &number).await?;
+        let [first, second] = &order.numbers;
         say(&format!(
-            "  sales order {}: {} of account {}, {} line(s), reference {}\n",
-            order.number,
-            order.purchase_order_number,
+            "  sales order {}: of account {}, {} line(s), under {} and {}\n",
+            order.id,
             order.account,
             order.lines.len(),
-            order.reference
+            first,
+            second
         ))?;
     }
     say("\n")
+}
+
+/// The order of a purchase order number once the ERP has it in work, from its own books.
+async fn booked(estate: &Estate, number: &str) -> anyhow::Result<BookedOrder> {
+    let books = estate.books("NWI")?;
+    for _ in 0..LOOKS {
+        let orders = books.orders_of(number).await?;
+        let live = |order: &BookedOrder| order.standing == Standing::Live;
+        if let Some(order) = orders.into_iter().find(live) {
+            return Ok(order);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    anyhow::bail!("the ERP has no order {number} in work")
 }
 
 /// Says what to open and what to try, before it waits to be told to stop.

@@ -11,7 +11,7 @@ use super::{
     say,
 };
 
-/// Prices, a quote, an order; gives the ERP's number of it.
+/// Prices, a quote, an order; gives its purchase order number.
 pub(super) async fn order(
     estate: &Estate,
     http: &Client,
@@ -75,7 +75,7 @@ pub(super) async fn order(
         "   The ERP has it as sales order {number}; line 1 arrives on {}.\n\n",
         text(&order, "/lines/0/schedule/0/promised_delivery_date")
     ))?;
-    Ok(number)
+    Ok(po)
 }
 
 async fn token(estate: &Estate, http: &Client) -> anyhow::Result<String> {

@@ -5,9 +5,9 @@ use orderway::Estate;
 use reqwest::{Client, RequestBuilder, Response, header};
 use sandbox::{Procurement, procurement::Cart};
 
-use super::{LOOK_EVERY, LOOKS, say};
+use super::{LOOK_EVERY, LOOKS, booked, say};
 
-/// Set-up, shop, cart, order and confirmation; gives the ERP's number of the order.
+/// Set-up, shop, cart, order and confirmation; gives the purchase order number.
 pub(super) async fn order(
     estate: &Estate,
     http: &Client,
@@ -48,16 +48,12 @@ pub(super) async fn order(
         cart.answered,
         cart.confirmed.join("; ")
     ))?;
-    let orders = estate.sandbox.erp.orders();
-    let order = orders
-        .into_iter()
-        .find(|order| order.purchase_order_number == cart.number && !order.blocked)
-        .with_context(|| format!("the ERP has no released order for {}", cart.number))?;
+    let order = booked(estate, &cart.number).await?;
     say(&format!(
         "   The ERP has it as sales order {}.\n\n",
-        order.number
+        order.id
     ))?;
-    Ok(order.number)
+    Ok(cart.number)
 }
 
 async fn confirmed(procurement: &Procurement, number: &str) -> anyhow::Result<Cart> {
