@@ -1,6 +1,6 @@
 //! What a test needs of the machine: it looks for it, and says aloud that it is skipped where it is not there.
 //!
-//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node,postgres,nats,strace,curl,python` turns such a skip into a failure;
+//! `ORDERWAY_TEST_REQUIRE=samples,dtd,chromium,xmllint,node,postgres,nats,tryton,strace,curl,python` turns such a skip into a failure;
 //! `.ci/run setup` installs what can be installed.
 
 use std::{
@@ -90,6 +90,18 @@ pub fn nats_server() -> Option<PathBuf> {
     let beside = Path::new("/usr/sbin/nats-server");
     let found = program("nats-server").or_else(|| beside.is_file().then(|| beside.to_owned()));
     need("nats", "install nats-server", found)
+}
+
+/// A running Tryton that `tests/backends/tryton up` brought up.
+#[cfg(feature = "world")]
+pub fn tryton() -> Option<orderway::backends::Tryton> {
+    let told = orderway::backends::Tryton::told().ok();
+    let found = told.filter(|tryton| {
+        let url = url::Url::parse(&tryton.url).ok();
+        let address = url.and_then(|url| url.socket_addrs(|| None).ok()?.first().copied());
+        address.is_some_and(|address| std::net::TcpStream::connect(address).is_ok())
+    });
+    need("tryton", "run tests/backends/tryton up", found)
 }
 
 /// Chromium and its driver.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use orderway::{Addresses, Estate, EstateConfig};
+use orderway::{Addresses, Backends, Estate, EstateConfig};
 use process_apis::policy::Policies;
 use sandbox::{CreateClass, SandboxConfig, Seed};
 use service_runtime::clock::Clock;
@@ -14,6 +14,8 @@ use crate::{EdiPartner, Operator, PortalUser, root};
 pub struct Setup {
     /// The backends; None = the default world, dated today.
     pub sandbox: Option<SandboxConfig>,
+    /// Which backends the layers have.
+    pub backends: Backends,
     /// Settings laid over the files, as environment variables.
     pub settings: Vec<(String, String)>,
     /// The rules; None = those of the files.
@@ -30,6 +32,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             sandbox: None,
+            backends: Backends::Sandbox,
             settings: Vec::new(),
             policies: None,
             clock: Clock::system(),
@@ -187,6 +190,7 @@ impl World {
             .map(|layer| (format!("ORDERWAY_{layer}__LOG__LEVEL"), "off".to_owned()));
         let estate = EstateConfig {
             sandbox: setup.sandbox.unwrap_or_else(|| default_sandbox(today)),
+            backends: setup.backends,
             addresses: Addresses::any(),
             config_dir: root().join("config"),
             partners_dir,

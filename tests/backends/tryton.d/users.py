@@ -6,7 +6,8 @@ from names import USERS
 GROUPS = {
     # The administrators of sales alone may carry on an order that a crash left confirmed and not processed.
     "erp": ["sale.group_sale", "sale.group_sale_admin", "sale_amendment.group_sale_amendment", "account.group_account",
-            "stock.group_stock"],
+            # Who is not in it is refused an order that Tryton thinks short; who is gets a warning.
+            "stock.group_stock", "sale_stock_quantity.group_sale_stock_quantity"],
     "wms": ["stock.group_stock", "stock.group_stock_cancellation"],
     "crm": ["sale_opportunity.group_opportunity", "sale.group_sale", "party.group_party_admin"],
 }

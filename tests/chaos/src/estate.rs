@@ -518,6 +518,11 @@ fn start_sandbox(
     if plan.searchable_warehouse {
         command.push("--repeatable-client-ref".into());
     }
+    // Nobody calls the CRM here: any port will do.
+    for option in ["--crm-port", "--crm-proxy-port", "--crm-proxy-control-port"] {
+        command.push(option.into());
+        command.push("0".into());
+    }
     let mut urls = Vec::new();
     for option in [
         "--erp-port",

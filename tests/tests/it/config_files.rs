@@ -138,6 +138,7 @@ fn every_key_of_every_table_stands_in_the_files() {
         "",
         "LOG__",
         "REQUESTS__",
+        "BUS__",
         "CONTEXT__",
         "COMPANIES__NEW__",
         "ERP__MAIN__",
@@ -252,7 +253,7 @@ fn composed() -> Environment {
                 .find_map(|line| line.strip_prefix("ISSUERS="));
             issuers.unwrap().to_owned()
         }
-        url if ["${ERP_URL", "${WMS_URL", "${PUBLIC_URL"]
+        url if ["${ERP_URL", "${WMS_URL", "${CRM_URL", "${PUBLIC_URL"]
             .iter()
             .any(|name| url.starts_with(name)) =>
         {

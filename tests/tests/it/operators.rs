@@ -57,6 +57,7 @@ fn body_of(operation: &Operation) -> Option<Value> {
         "HoldRelease" | "NewsDismissal" => json!({"note": "Looked at."}),
         "NewSubscription" => json!({"account": "ACME", "url": url}),
         "ChangeSubscription" => json!({"url": url, "active": true}),
+        "HoldBreaker" => json!({"held": "open", "until": soon, "reason": "A change window."}),
         "ReplaySubscription" => json!({"after": 0}),
         "RotateSecret" => json!({}),
         "OpenSession" => {

@@ -332,7 +332,7 @@ async fn in_a_frame_with_scripts_a_cart_becomes_an_order_and_follows_the_buyer()
         return Ok(());
     };
     let play = Play::start(&chromium, JavaScript::On, Way::Frame, &[]).await?;
-    from_set_up_to_the_end_of_an_order(play).await
+    Box::pin(from_set_up_to_the_end_of_an_order(play)).await
 }
 
 #[tokio::test]
@@ -346,5 +346,5 @@ async fn by_a_link_without_scripts_in_base64_and_by_the_newest_dtd_it_is_the_sam
         ("version = \"1.2.053\"", "version = \"1.2.071\""),
     ];
     let play = Play::start(&chromium, JavaScript::Off, Way::Link, &changes).await?;
-    from_set_up_to_the_end_of_an_order(play).await
+    Box::pin(from_set_up_to_the_end_of_an_order(play)).await
 }

@@ -76,3 +76,14 @@ pub(crate) fn struck(proxy: &sandbox::fault::FaultProxy) -> u64 {
 pub(crate) fn expect(answer: &Answer, status: u16) {
     assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
 }
+
+/// The blocks of a document in a language, in order.
+pub(crate) fn blocks(document: &str, language: &str) -> Vec<String> {
+    let path = tests::root().join("docs").join(document);
+    let text = std::fs::read_to_string(path).unwrap();
+    let opening = format!("\n```{language}\n");
+    let blocks = text.split(&opening).skip(1);
+    blocks
+        .map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned())
+        .collect()
+}

@@ -9,18 +9,7 @@ use serde_json::{Value, json};
 use tests::{Delivered, Setup, WebhookReceiver, World, needs, until};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
-use crate::support::{expect, order};
-
-/// The blocks of a document in a language, in order.
-fn blocks(document: &str, language: &str) -> Vec<String> {
-    let path = tests::root().join("docs").join(document);
-    let text = std::fs::read_to_string(path).unwrap();
-    let opening = format!("\n```{language}\n");
-    let blocks = text.split(&opening).skip(1);
-    blocks
-        .map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned())
-        .collect()
-}
+use crate::support::{blocks, expect, order};
 
 /// The shell of somebody who follows the document, against this world.
 struct Reader {

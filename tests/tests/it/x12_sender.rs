@@ -14,7 +14,7 @@ use sandbox::{
     SandboxConfig, Seed,
     seed::{
         Account, Address, AlternateUnit, Credit, Identifier, IdentifierScheme, Item, ItemStatus,
-        PartNumber, PriceKind, PriceRecord, ShipTo, StockRecord,
+        PartNumber, PriceKind, PriceRecord, Promotions, ShipTo, StockRecord,
     },
 };
 use tests::{Setup, root};
@@ -467,6 +467,8 @@ fn price_record(item: &str, unit: &str, currency: &str, price: Decimal, per: u32
         currency: currency.to_owned(),
         valid_from: Date::new(2020, 1, 1).unwrap(),
         valid_to: None,
+        promotions: Promotions::Excluded,
+        floor: None,
     }
 }
 
