@@ -23,6 +23,10 @@ use super::{
 };
 use crate::connector::{Batch, ConnectorError};
 
+/// A buyer who only looks around waits so long for a younger fact where an older one would do, so that a backend that hangs
+/// holds up no page.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Asks the backend for some keys of one scope; one backend call.
 pub type Fetch<S, K, V> = Arc<
     dyn Fn(S, Vec<K>, Started) -> BoxFuture<'static, Result<Batch<K, V>, ConnectorError>>
@@ -277,39 +281,53 @@ where
             .gatherings
             .join(scope, missing, limit, terms.lane);
         self.inner.send_for(scope.clone(), new);
-        let mut failed = None;
+        let patience = match terms.lane {
+            Lane::Browse => terms.deadline.min(Instant::now() + PATIENCE),
+            Lane::Order | Lane::Checkout | Lane::Bulk => terms.deadline,
+        };
+        let (mut failed, mut late) = (None, Vec::new());
         for (key, seat) in seats {
-            match outcome(&seat, terms.deadline).await {
+            let mut came = outcome(&seat, patience).await;
+            if patience < terms.deadline && matches!(came, Err(GuardError::DeadlineExceeded)) {
+                if self.stand_in(answer, scope, &key, terms).await {
+                    late.push(key);
+                    continue;
+                }
+                came = outcome(&seat, terms.deadline).await;
+            }
+            match came {
                 Ok(fact) => answer.facts.extend(fact.map(|fact| (key, fact))),
                 Err(error) if error.allows_stale() => {
-                    if !self.stand_in(answer, scope, key, terms).await {
+                    if !self.stand_in(answer, scope, &key, terms).await {
+                        answer.provenance.unknown += 1;
                         failed = Some(error);
                     }
                 }
                 Err(error) => return Err(error),
             }
         }
+        // Nobody waits for them any more; they are wanted all the same.
+        if !late.is_empty() {
+            self.refresh(scope, late);
+        }
         Ok(failed)
     }
 
     /// Answers from a fact within the stale bound; false where there is none.
-    async fn stand_in(&self, answer: &mut Answer<K, V>, scope: &S, key: K, terms: Terms) -> bool {
+    async fn stand_in(&self, answer: &mut Answer<K, V>, scope: &S, key: &K, terms: Terms) -> bool {
         let limit = self
             .inner
             .policy
             .stale_limit(terms.oldest_stale.or(terms.oldest));
         let scoped = Scoped {
             scope: scope.clone(),
-            key,
+            key: key.clone(),
         };
         let fact = self.inner.cache.younger_than(&scoped, limit).await;
         let found = fact.is_some();
-        match fact {
-            Some(fact) => {
-                answer.facts.insert(scoped.key, fact);
-                answer.provenance.stale += 1;
-            }
-            None => answer.provenance.unknown += 1,
+        if let Some(fact) = fact {
+            answer.facts.insert(scoped.key, fact);
+            answer.provenance.stale += 1;
         }
         found
     }

@@ -65,6 +65,30 @@ async fn while_the_backend_fails_it_is_degraded_only_beyond_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backend_that_hangs_holds_up_nobody_who_looks_around_and_takes_an_older_fact() {
+    let (backend, read) = ageing(1_000);
+    read.get(&"ACME", vec![1], terms()).await.unwrap();
+    sleep(100 * SECOND).await;
+    backend.delay(20 * SECOND);
+    let asked = Instant::now();
+    let told = read.get(&"ACME", vec![1], terms()).await.unwrap();
+    assert_eq!(asked.elapsed(), 2 * SECOND);
+    assert!(told.provenance.degraded());
+    assert_eq!(told.provenance.age, 102 * SECOND, "its age is told");
+    // Who is about to order waits, and so does who takes nothing older, or knows nothing.
+    let ordering = Terms {
+        lane: Lane::Checkout,
+        ..terms()
+    };
+    let ordered = read.get(&"ACME", vec![1], ordering).await.unwrap();
+    assert_eq!(asked.elapsed(), 20 * SECOND);
+    assert!(!ordered.provenance.degraded());
+    assert_eq!(backend.calls(), 2, "what was asked for first went on");
+    let strange = read.get(&"ACME", vec![2], terms()).await.unwrap();
+    assert_eq!((asked.elapsed(), strange.facts.len()), (40 * SECOND, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_asked_anew_waits_behind_everybody() {
     let (backend, read) = ageing(1);
     read.get(&"ACME", vec![1], terms()).await.unwrap();
