@@ -7,6 +7,8 @@ mod callers;
 pub mod instance;
 pub mod needs;
 mod operator;
+#[cfg(feature = "world")]
+pub mod own_tryton;
 mod polling;
 #[cfg(feature = "world")]
 pub mod postgres;

@@ -15,7 +15,7 @@ use crate::callers::Answer;
 
 /// The development key between experience-apis and process-apis.
 const KEY: &str = "development-only-experience-to-process-key";
-const SCOPES: [&str; 11] = [
+const SCOPES: [&str; 12] = [
     "accounts:read",
     "orders:read",
     "orders:write",
@@ -27,6 +27,7 @@ const SCOPES: [&str; 11] = [
     "news:read",
     "news:dismiss",
     "webhooks:write",
+    "systems:read",
 ];
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 

@@ -41,6 +41,7 @@ mod slow_erp;
 mod support;
 mod tokens;
 mod trace;
+mod tryton_killed;
 mod typescript_client;
 mod warehouse_news;
 mod webhook_docs;
