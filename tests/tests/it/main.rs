@@ -9,6 +9,7 @@ mod browser_works;
 mod channel_docs;
 mod channels_agree;
 mod config_files;
+mod connector_docs;
 mod contract_quality;
 mod contracts;
 mod erp_down;
