@@ -17,14 +17,16 @@ use crate::support::blocks;
 
 const KEY: &str = "a-key-of-the-kiosk-and-of-nobody-else";
 
-/// A world that knows the service, as the document sets it up.
+/// A world that knows the service, as the document has its readers set it up.
 async fn world() -> anyhow::Result<World> {
     let commands = blocks("adding-a-channel.md", "sh");
-    let opening = "ORDERWAY_PROCESS__CONTEXT__SERVICES='";
-    let after = commands[0].split(opening).nth(1).unwrap_or_default();
-    let services = after.split('\'').next().unwrap_or_default();
-    assert!(services.contains(KEY), "{commands:?}");
-    World::start_with(Setup::default().with("ORDERWAY_PROCESS__CONTEXT__SERVICES", services)).await
+    let after = commands[0].split("\n[context.services.kiosk]\n").nth(1);
+    let block = after.and_then(|rest| rest.split("\nEND\n").next());
+    let block = block.unwrap_or_default();
+    assert!(block.contains(KEY), "{commands:?}");
+    assert!(commands[1].contains(KEY), "{commands:?}");
+    let services = format!("{{ kiosk = {{ {} }} }}", block.replace('\n', ", "));
+    World::start_with(Setup::default().with("ORDERWAY_PROCESS__CONTEXT__SERVICES", &services)).await
 }
 
 #[tokio::test]
