@@ -14,8 +14,18 @@ pub enum Backends {
     /// The sandbox's ERP and WMS.
     #[default]
     Sandbox,
-    /// Tryton as ERP of two companies, as their WMS and as their CRM.
+    /// Tryton as ERP, WMS and CRM of the first company and as ERP of the second; the sandbox's WMS is the second's.
     Tryton(Tryton),
+}
+
+impl Backends {
+    /// What `system-apis` call the sandbox's warehouse: before Tryton it is the second company's alone.
+    pub(crate) fn sandbox_warehouse(&self) -> &'static str {
+        match self {
+            Self::Sandbox => "warehouse",
+            Self::Tryton(_) => "warehouse2",
+        }
+    }
 }
 
 /// A running Tryton, as `tests/backends/tryton up` tells of it.
@@ -93,24 +103,23 @@ impl Tryton {
         Ok((&user.login, &user.password))
     }
 
-    /// What `system-apis` have to be told beside config/system-apis.tryton.toml: where the proxies before it are, and who calls.
+    /// What `system-apis` have to be told beside config/system-apis.tryton.toml: where the proxies before it are, and who
+    /// calls.
     pub(crate) fn settings(
         &self,
-        erp_url: &str,
-        wms_url: &str,
+        [erp_url, wms_url, crm_url]: [&str; 3],
     ) -> anyhow::Result<Vec<(String, String)>> {
         let (user, password) = self.gateway()?;
-        let mut settings = vec![
-            ("ORDERWAY_ENV".to_owned(), "tryton".to_owned()),
-            (
-                "ORDERWAY_SYSTEM__WMS__WAREHOUSE2__CONNECTOR__BASE_URL".to_owned(),
-                wms_url.to_owned(),
-            ),
-        ];
-        for (instance, role) in [("ERP__TRYTON", "erp"), ("ERP__TRYTON2", "erp2")] {
+        let mut settings = vec![("ORDERWAY_ENV".to_owned(), "tryton".to_owned())];
+        for (instance, role, url) in [
+            ("ERP__TRYTON", "erp", erp_url),
+            ("ERP__TRYTON2", "erp2", erp_url),
+            ("WMS__TRYTON_WMS", "wms", wms_url),
+            ("CRM__TRYTON_CRM", "crm", crm_url),
+        ] {
             let database = self.database(role)?;
             let own = [
-                ("URL", erp_url),
+                ("URL", url),
                 ("DATABASE", database),
                 ("USER", user),
                 ("PASSWORD", password),

@@ -8,10 +8,7 @@ use sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::backends::Tryton;
-
-/// Orders of one number read at most: more would be somebody's mistake.
-const MOST: u32 = 200;
+use crate::rpc::{Rpc, at, text};
 
 /// The books of one ERP.
 #[derive(Debug, Clone)]
@@ -19,7 +16,7 @@ pub enum Books {
     /// The sandbox's.
     Sandbox(Erp),
     /// A database of Tryton.
-    Tryton(TrytonBooks),
+    Tryton(Rpc),
 }
 
 /// A sales order as the ERP has it.
@@ -68,7 +65,7 @@ impl Books {
                 let named = |order: &BookedOrder| order.numbers.iter().any(|one| one == number);
                 Ok(orders.into_iter().filter(named).collect())
             }
-            Self::Tryton(tryton) => tryton.orders_of(number).await,
+            Self::Tryton(tryton) => sales_of(tryton, number).await,
         }
     }
 }
@@ -95,77 +92,34 @@ fn booked(order: &SalesOrder) -> BookedOrder {
     }
 }
 
-/// Reads a database of Tryton, as the gateway's user.
-#[derive(Debug, Clone)]
-pub struct TrytonBooks {
-    http: reqwest::Client,
-    rpc: String,
-    user: String,
-    password: String,
-    company: i64,
-}
-
-impl TrytonBooks {
-    /// Of the database of this role.
-    pub fn of(tryton: &Tryton, role: &str, http: reqwest::Client) -> anyhow::Result<Self> {
-        let (user, password) = tryton.gateway()?;
-        Ok(Self {
-            http,
-            rpc: format!("{}/{}/rpc/", tryton.url, tryton.database(role)?),
-            user: user.to_owned(),
-            password: password.to_owned(),
-            company: tryton.company(role)?,
-        })
-    }
-
-    async fn search(
-        &self,
-        model: &str,
-        domain: Value,
-        fields: Value,
-    ) -> anyhow::Result<Vec<Value>> {
-        let context = json!({"company": self.company});
-        let request = json!({
-            "id": 1,
-            "method": format!("model.{model}.search_read"),
-            "params": [domain, 0, MOST, [["id", "ASC"]], fields, context],
+async fn sales_of(tryton: &Rpc, number: &str) -> anyhow::Result<Vec<BookedOrder>> {
+    let named = json!([[
+        "OR",
+        ["reference", "=", number],
+        ["description", "=", number]
+    ]]);
+    let fields = json!(["reference", "description", "state", "party.code"]);
+    let mut orders = Vec::new();
+    for sale in tryton.search("sale.sale", named, fields).await? {
+        let of_it = json!([["sale", "=", at(&sale, "/id")], ["product", "!=", null]]);
+        let fields = json!(["product.code", "quantity", "unit.factor", "amount"]);
+        let lines = tryton.search("sale.line", of_it, fields).await?;
+        orders.push(BookedOrder {
+            id: at(&sale, "/id").to_string(),
+            account: text(at(&sale, "/party./code")),
+            numbers: [
+                text(at(&sale, "/reference")),
+                text(at(&sale, "/description")),
+            ],
+            standing: match text(at(&sale, "/state")).as_str() {
+                "draft" | "quotation" => Standing::Draft,
+                "cancelled" => Standing::Cancelled,
+                _ => Standing::Live,
+            },
+            lines: lines.iter().map(line).collect::<Result<_, _>>()?,
         });
-        let sent = self.http.post(&self.rpc).json(&request);
-        let sent = sent.basic_auth(&self.user, Some(&self.password));
-        let answer: Value = sent.send().await?.error_for_status()?.json().await?;
-        let rows = at(&answer, "/result").as_array().cloned();
-        rows.with_context(|| format!("Tryton answered {}", at(&answer, "/error")))
     }
-
-    async fn orders_of(&self, number: &str) -> anyhow::Result<Vec<BookedOrder>> {
-        let named = json!([[
-            "OR",
-            ["reference", "=", number],
-            ["description", "=", number]
-        ]]);
-        let fields = json!(["reference", "description", "state", "party.code"]);
-        let mut orders = Vec::new();
-        for sale in self.search("sale.sale", named, fields).await? {
-            let of_it = json!([["sale", "=", at(&sale, "/id")], ["product", "!=", null]]);
-            let fields = json!(["product.code", "quantity", "unit.factor", "amount"]);
-            let lines = self.search("sale.line", of_it, fields).await?;
-            orders.push(BookedOrder {
-                id: at(&sale, "/id").to_string(),
-                account: text(at(&sale, "/party./code")),
-                numbers: [
-                    text(at(&sale, "/reference")),
-                    text(at(&sale, "/description")),
-                ],
-                standing: match text(at(&sale, "/state")).as_str() {
-                    "draft" | "quotation" => Standing::Draft,
-                    "cancelled" => Standing::Cancelled,
-                    _ => Standing::Live,
-                },
-                lines: lines.iter().map(line).collect::<Result<_, _>>()?,
-            });
-        }
-        Ok(orders)
-    }
+    Ok(orders)
 }
 
 fn line(row: &Value) -> anyhow::Result<BookedLine> {
@@ -181,13 +135,4 @@ fn line(row: &Value) -> anyhow::Result<BookedLine> {
         pieces: pieces.context("a quantity is too large")?.normalize(),
         amount: number(at(row, "/amount"))?,
     })
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-/// What stands there; null where nothing does.
-fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
-    value.pointer(pointer).unwrap_or(&Value::Null)
 }

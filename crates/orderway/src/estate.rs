@@ -23,10 +23,7 @@ use service_runtime::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    backends::Backends,
-    books::{Books, TrytonBooks},
-};
+use crate::{backends::Backends, books::Books, floor::Floor, rpc::Rpc};
 
 /// Where everything listens; port 0 takes a free one.
 #[derive(Debug, Clone, Copy)]
@@ -158,13 +155,13 @@ impl Estate {
         let (erp_key, wms_token) = (sandbox.erp_key.clone(), sandbox.wms_token.clone());
         let crm_token = sandbox.crm_token.clone();
         let sandbox = Sandbox::start(sandbox).await?;
-        let erp_url = match &backends {
-            Backends::Sandbox => sandbox.erp_url(),
-            Backends::Tryton(tryton) => tryton.url.clone(),
+        let [erp_url, wms_url, crm_url] = match &backends {
+            Backends::Sandbox => [sandbox.erp_url(), sandbox.wms_url(), sandbox.crm_url()],
+            Backends::Tryton(tryton) => std::array::repeat(tryton.url.clone()),
         };
         let erp_proxy = proxy(&erp_url, addresses.erp_proxy).await?;
-        let wms_proxy = proxy(&sandbox.wms_url(), addresses.wms_proxy).await?;
-        let crm_proxy = proxy(&sandbox.crm_url(), addresses.crm_proxy).await?;
+        let wms_proxy = proxy(&wms_url, addresses.wms_proxy).await?;
+        let crm_proxy = proxy(&crm_url, addresses.crm_proxy).await?;
         let proxies = [erp_proxy, wms_proxy, crm_proxy];
 
         let plan = Plan {
@@ -210,8 +207,19 @@ impl Estate {
             Backends::Tryton(tryton) => {
                 let role = if company == "NWI2" { "erp2" } else { "erp" };
                 let http = backend_client(&BackendClientConfig::default())?;
-                Ok(Books::Tryton(TrytonBooks::of(tryton, role, http)?))
+                Ok(Books::Tryton(Rpc::of(tryton, role, http)?))
             }
+        }
+    }
+
+    /// The floor of a company's warehouse, past the layers and the proxy: before Tryton the sandbox's is that of `NWI2`.
+    pub fn floor(&self, company: &str) -> anyhow::Result<Floor> {
+        match &self.plan.backends {
+            Backends::Tryton(tryton) if company != "NWI2" => {
+                let http = backend_client(&BackendClientConfig::default())?;
+                Ok(Floor::Tryton(Rpc::of(tryton, "wms", http)?))
+            }
+            Backends::Sandbox | Backends::Tryton(_) => Ok(Floor::Sandbox(self.sandbox.wms.clone())),
         }
     }
 
@@ -291,11 +299,15 @@ impl Plan {
         let (listener, system_url) = listen(self.addresses.system, "--port-offset").await?;
         // Calls go down and news come up: each of the two knows where the other is.
         let (above, process_url) = listen(self.addresses.process, "--port-offset").await?;
-        let environment = self.environment(self.of_backends(&process_url, [erp, wms, crm])?);
+        let own = self.of_backends(&process_url, &sandbox.wms_url(), [erp, wms, crm])?;
+        let environment = self.environment(own);
         let system = start_system(config_dir, &environment, clock.clone(), listener)?;
 
         sandbox.wms.send_news_to(Some(NewsTarget {
-            url: format!("{system_url}/v1/webhooks/warehouse"),
+            url: format!(
+                "{system_url}/v1/webhooks/{}",
+                self.backends.sandbox_warehouse()
+            ),
             secret: SandboxConfig::WMS_NEWS_SECRET.to_owned(),
             http: backend_client(&BackendClientConfig::default())?,
         }));
@@ -340,26 +352,32 @@ impl Plan {
     fn of_backends(
         &self,
         process_url: &str,
+        sandbox_wms: &str,
         [erp, wms, crm]: [&FaultProxy; 3],
     ) -> anyhow::Result<Vec<(String, String)>> {
-        let own = [
-            ("PROCESS__BASE_URL", process_url),
-            (
-                "WMS__WAREHOUSE__NEWS__SECRET",
-                SandboxConfig::WMS_NEWS_SECRET,
-            ),
-            ("ERP__MAIN__CONNECTOR__BASE_URL", &erp.url()),
-            ("ERP__MAIN__CONNECTOR__API_KEY", &self.erp_key),
-            ("WMS__WAREHOUSE__CONNECTOR__BASE_URL", &wms.url()),
-            ("WMS__WAREHOUSE__CONNECTOR__TOKEN", &self.wms_token),
-            ("CRM__CUSTOMERS__CONNECTOR__BASE_URL", &crm.url()),
-            ("CRM__CUSTOMERS__CONNECTOR__TOKEN", &self.crm_token),
-        ];
-        let own = own.map(|(key, value)| (format!("ORDERWAY_SYSTEM__{key}"), value.to_owned()));
-        let mut own = Vec::from(own);
-        if let Backends::Tryton(tryton) = &self.backends {
-            own.extend(tryton.settings(&erp.url(), &wms.url())?);
-        }
+        let [erp, wms, crm] = [erp.url(), wms.url(), crm.url()];
+        let named = |key: &str, value: &str| (format!("ORDERWAY_SYSTEM__{key}"), value.to_owned());
+        let (mut own, sandbox_wms) = match &self.backends {
+            Backends::Sandbox => {
+                let own = vec![
+                    named("ERP__MAIN__CONNECTOR__BASE_URL", &erp),
+                    named("ERP__MAIN__CONNECTOR__API_KEY", &self.erp_key),
+                    named("CRM__CUSTOMERS__CONNECTOR__BASE_URL", &crm),
+                    named("CRM__CUSTOMERS__CONNECTOR__TOKEN", &self.crm_token),
+                ];
+                (own, wms.as_str())
+            }
+            // The proxies stand before the first company's systems: none is left for the second's warehouse.
+            Backends::Tryton(tryton) => (tryton.settings([&erp, &wms, &crm])?, sandbox_wms),
+        };
+        let warehouse = self.backends.sandbox_warehouse().to_uppercase();
+        let of_warehouse = |key: &str, value| named(&format!("WMS__{warehouse}__{key}"), value);
+        own.extend([
+            named("PROCESS__BASE_URL", process_url),
+            of_warehouse("NEWS__SECRET", SandboxConfig::WMS_NEWS_SECRET),
+            of_warehouse("CONNECTOR__BASE_URL", sandbox_wms),
+            of_warehouse("CONNECTOR__TOKEN", &self.wms_token),
+        ]);
         Ok(own)
     }
 

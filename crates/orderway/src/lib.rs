@@ -5,7 +5,10 @@
 pub mod backends;
 pub mod books;
 pub mod estate;
+pub mod floor;
+pub mod rpc;
 
 pub use backends::Backends;
 pub use books::Books;
 pub use estate::{Addresses, Estate, EstateConfig};
+pub use floor::Floor;
