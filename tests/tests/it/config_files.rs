@@ -56,6 +56,38 @@ fn every_layer_loads_its_file() {
     Policies::load(Some(&folder())).unwrap();
 }
 
+/// What lies over it for Tryton is whole but for the passwords.
+#[test]
+fn the_file_for_tryton_needs_its_passwords_alone() {
+    let environment = ("ORDERWAY_ENV", "tryton");
+    let of = |instance: &str| format!("ORDERWAY_SYSTEM__{instance}__CONNECTOR__PASSWORD");
+    let instances = [
+        "ERP__TRYTON",
+        "ERP__TRYTON2",
+        "WMS__TRYTON_WMS",
+        "CRM__TRYTON_CRM",
+    ]
+    .map(of);
+    let error = system(&[environment]).unwrap_err().to_string();
+    assert_eq!(
+        error.matches("password").count(),
+        instances.len(),
+        "{error}"
+    );
+    let passwords = instances.iter().map(|name| (name.as_str(), "secret"));
+    let all: Vec<_> = passwords.chain([environment]).collect();
+    let config = system(&all).unwrap();
+    let companies: Vec<_> = config.companies.values().collect();
+    let [first, second] = companies.as_slice() else {
+        panic!("{companies:?}")
+    };
+    assert_ne!(first.erp, second.erp);
+    assert!(first.sites.keys().eq(second.sites.keys()));
+    assert!(first.sites.values().all(|wms| wms == "tryton_wms"));
+    assert!(second.sites.values().all(|wms| wms == "warehouse2"));
+    assert_eq!(first.crm.as_deref(), Some("tryton_crm"));
+}
+
 #[test]
 fn a_public_key_opens_nothing_outside_development_mode() {
     let error = process(&[("ORDERWAY_PROCESS__DEVELOPMENT", "false")])
