@@ -70,7 +70,7 @@ fn the_file_for_tryton_needs_its_passwords_alone() {
     .map(of);
     let error = system(&[environment]).unwrap_err().to_string();
     assert_eq!(
-        error.matches("password").count(),
+        error.matches(".connector.password").count(),
         instances.len(),
         "{error}"
     );
