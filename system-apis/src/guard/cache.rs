@@ -21,7 +21,8 @@ use utoipa::ToSchema;
 
 use super::policy::CachePolicy;
 
-/// Evictions remembered at most against calls that began before them; the oldest go first.
+/// Evictions remembered at most against calls that began before them. The oldest go first; whatever began before those is
+/// not kept, since nobody knows any more whether it has changed.
 const MOST_MARKS: usize = 256;
 /// Unknown keys remembered at most.
 const MOST_ABSENT: u64 = 10_000;
@@ -96,13 +97,38 @@ pub(super) struct Served {
     pub(super) stale: usize,
 }
 
+/// The evictions, by when they were.
+struct Marks<S, K> {
+    latest: VecDeque<(Instant, Matches<S, K>)>,
+    /// When the last was of those that are no longer remembered.
+    forgotten: Option<Instant>,
+}
+
+impl<S, K> Marks<S, K> {
+    fn leave(&mut self, matches: Matches<S, K>) {
+        if self.latest.len() >= MOST_MARKS {
+            self.forgotten = self.latest.pop_front().map(|(at, _)| at);
+        }
+        self.latest.push_back((Instant::now(), matches));
+    }
+
+    /// Whether what a call said that began then may have changed since.
+    fn changed(&self, scope: &S, key: &K, began: Instant) -> bool {
+        self.forgotten.is_some_and(|at| began <= at)
+            || self
+                .latest
+                .iter()
+                .any(|(at, matches)| began <= *at && matches(scope, key))
+    }
+}
+
 /// Which facts have changed.
 pub(super) type Matches<S, K> = Arc<dyn Fn(&S, &K) -> bool + Send + Sync>;
 
 pub(super) struct FactCache<S, K, V> {
     entries: Cache<Scoped<S, K>, Arc<Fact<V>>>,
     absent: Cache<Scoped<S, K>, Started>,
-    marks: Mutex<VecDeque<(Instant, Matches<S, K>)>>,
+    marks: Mutex<Marks<S, K>>,
     hits: AtomicU64,
     misses: AtomicU64,
     revalidated_hits: AtomicU64,
@@ -129,7 +155,10 @@ where
                 .max_capacity(capacity.min(MOST_ABSENT))
                 .time_to_live(policy.absent.get().max(least))
                 .build(),
-            marks: Mutex::new(VecDeque::new()),
+            marks: Mutex::new(Marks {
+                latest: VecDeque::new(),
+                forgotten: None,
+            }),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             revalidated_hits: AtomicU64::new(0),
@@ -195,10 +224,7 @@ where
     async fn look_again(&self, key: &Scoped<S, K>, started: Started) {
         let changed = {
             let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_it = |(at, matches): &(Instant, Matches<S, K>)| {
-                started.at <= *at && matches(&key.scope, &key.key)
-            };
-            marks.iter().any(of_it)
+            marks.changed(&key.scope, &key.key, started.at)
         };
         if changed {
             self.entries.invalidate(key).await;
@@ -210,10 +236,7 @@ where
     pub(super) async fn evict(&self, matches: Matches<S, K>) {
         {
             let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-            if marks.len() >= MOST_MARKS {
-                marks.pop_front();
-            }
-            marks.push_back((Instant::now(), Arc::clone(&matches)));
+            marks.leave(Arc::clone(&matches));
         }
         let mut evicted = 0;
         for (key, _) in &self.entries {

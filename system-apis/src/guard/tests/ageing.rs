@@ -197,6 +197,25 @@ async fn a_call_that_ends_after_a_change_leaves_nothing_behind() {
     assert_eq!((backend.calls(), backend.keys_of_last_call().len()), (2, 2));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_change_is_not_forgotten_however_many_others_follow_it() {
+    let (backend, read) = ageing(1_000);
+    backend.delay(200 * SECOND / 1_000);
+    let changes = async {
+        sleep(100 * SECOND / 1_000).await;
+        read.evict(Arc::new(|_, key| *key == 1)).await;
+        for _other in 0..1_000 {
+            read.evict(Arc::new(|_, key| *key == 2)).await;
+        }
+    };
+    let (before, ()) = tokio::join!(read.get(&"ACME", vec![1], terms()), changes);
+    assert!(before.is_ok());
+    read.get(&"ACME", vec![1], terms()).await.unwrap();
+    assert_eq!(backend.calls(), 2);
+    let kept = read.get(&"ACME", vec![1], terms()).await.unwrap();
+    assert_eq!((backend.calls(), kept.provenance.hits), (2, 1));
+}
+
 /// From the second call on, the row of key 7 makes no sense.
 #[tokio::test(start_paused = true)]
 async fn a_row_that_makes_no_sense_is_no_absent_key() {
