@@ -25,14 +25,15 @@ use crate::{
         Guard, Kind, Lane, Terms,
         policy::{BreakerSettings, BudgetPolicy},
     },
-    notices::{Change, ChangedFacts, Notice, Notices},
+    intake::feed::{Position, Stamp},
+    notices::{Change, ChangedFacts, Notice, Notices, RowsRead},
 };
 
 /// Liveness only: far beyond what any of these should take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A NATS server of its own, on its own port and folder.
-struct Server {
+pub(crate) struct Server {
     program: PathBuf,
     port: u16,
     folder: TempDir,
@@ -41,7 +42,7 @@ struct Server {
 
 impl Server {
     /// None = there is no `nats-server`, which is said aloud, and is a failure where `ORDERWAY_TEST_REQUIRE` lists `nats`.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
         let program = folders
@@ -69,6 +70,15 @@ impl Server {
         drop(free);
         server.run();
         Some(server)
+    }
+
+    /// How it is reached.
+    pub(crate) fn bus(&self) -> BusConfig {
+        BusConfig {
+            url: Some(Secret::from(format!("nats://127.0.0.1:{}", self.port))),
+            lease: HumanDuration::from_secs(2),
+            ..BusConfig::default()
+        }
     }
 
     fn run(&mut self) {
@@ -119,11 +129,7 @@ impl Instance {
         };
         let breaker = BreakerSettings::default().into();
         let guard = Guard::new("main".to_owned(), budget, breaker, Clock::system());
-        let config = BusConfig {
-            url: Some(Secret::from(format!("nats://127.0.0.1:{}", server.port))),
-            lease: HumanDuration::from_secs(2),
-            ..BusConfig::default()
-        };
+        let config = server.bus();
         let (notices, inbox) = Notices::new();
         let heard: Arc<Mutex<Vec<Notice>>> = Arc::default();
         let hears = Arc::clone(&heard);
@@ -289,12 +295,19 @@ async fn what_one_tells_the_others_hear_and_it_does_not() {
     .await;
     let notice = Notice::Changed {
         system: "main".to_owned(),
-        change: Change {
+        changes: vec![Change {
             company: "NWI".parse().unwrap(),
             facts: ChangedFacts::Stock {
                 items: vec!["SKU-0001".parse().unwrap()],
             },
-        },
+        }],
+        read: Some(RowsRead {
+            part: "moves".to_owned(),
+            rows: vec![Position {
+                stamp: Stamp(1_795_213_530_229_163),
+                id: "356".to_owned(),
+            }],
+        }),
     };
     first.notices.tell(notice.clone());
     until("the second hears", || {

@@ -113,7 +113,10 @@ impl Background {
         let readers = self.state.readers().into_iter();
         let readers = readers.map(|reader| reader.run(shutdown.clone()));
         let reading = futures_util::future::join_all(readers);
-        tokio::join!(bus, reading, self.report_until(&shutdown));
+        let masters = self.state.master_readers().into_iter();
+        let masters = masters.map(|reader| reader.run(shutdown.clone()));
+        let masters = futures_util::future::join_all(masters);
+        tokio::join!(bus, reading, masters, self.report_until(&shutdown));
     }
 
     async fn report_until(&self, shutdown: &CancellationToken) {

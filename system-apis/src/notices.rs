@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::systems::BreakerOrder;
+use crate::{intake::feed::Position, systems::BreakerOrder};
 
 /// As many wait to be told.
 const MOST_WAITING: usize = 1_000;
@@ -38,8 +38,8 @@ pub enum ChangedFacts {
     },
     /// Prices.
     Prices {
-        /// Whose; absent = of every account.
-        account: Option<AccountId>,
+        /// Whose.
+        accounts: Vec<AccountId>,
         /// Of which items.
         items: Vec<ItemNumber>,
     },
@@ -55,6 +55,15 @@ pub enum ChangedFacts {
     },
 }
 
+/// The rows of a change feed that told of changes: who hears of them need not act on them again when it reads them itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsRead {
+    /// The part of the feed.
+    pub part: String,
+    /// Where they stand.
+    pub rows: Vec<Position>,
+}
+
 /// What is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
@@ -64,7 +73,9 @@ pub enum Notice {
         /// The backend.
         system: String,
         /// What.
-        change: Change,
+        changes: Vec<Change>,
+        /// From where that is known, if from a feed that other instances read too.
+        read: Option<RowsRead>,
     },
     /// A person holds a breaker, or lets go of it.
     Breaker {

@@ -16,7 +16,7 @@ use crate::{
     BuildError,
     config::{CompanyConfig, Config},
     crm::{self, backend::CrmBackend},
-    erp::{self, backend::ErpBackend},
+    erp::{self, backend::ErpBackend, feed::MasterReader},
     guard::{
         Guard, Operation,
         policy::{BreakerSettings, BudgetPolicy},
@@ -25,7 +25,7 @@ use crate::{
         deliver::Upward,
         poll::{ProcessDoor, Reader},
     },
-    notices::{Change, Notice, Notices},
+    notices::{Change, Notice, Notices, RowsRead},
     systems::{BreakerOrder, SystemStatus, Systems},
     wms::{self, backend::WmsBackend},
 };
@@ -184,6 +184,16 @@ impl AppState {
         polled.collect()
     }
 
+    /// A reader of the masters of each ERP whose changes are read.
+    pub(crate) fn master_readers(&self) -> Vec<MasterReader> {
+        let fed = self.0.erp.iter().filter(|of| of.backend.feed().is_some());
+        let readers = fed.map(|of| {
+            let backend = Arc::clone(&of.backend);
+            MasterReader::new(self.clone(), backend, of.companies.clone())
+        });
+        readers.collect()
+    }
+
     /// The company of this number.
     pub fn company(&self, id: &str) -> Option<Arc<Company>> {
         let id = CompanyId::new(id).ok()?;
@@ -228,14 +238,27 @@ impl AppState {
     }
 
     /// Facts of a backend have changed: what is kept of them is thrown out here, and in every other instance that the bus
-    /// reaches.
-    pub async fn changed(&self, system: &str, change: Change) {
-        let notice = Notice::Changed {
+    /// reaches. `read` says from which rows of its feed that is known.
+    pub async fn changed(&self, system: &str, changes: Vec<Change>, read: Option<RowsRead>) {
+        self.evict(system, &changes).await;
+        self.0.notices.tell(Notice::Changed {
             system: system.to_owned(),
-            change,
-        };
-        self.apply(&notice).await;
-        self.0.notices.tell(notice);
+            changes,
+            read,
+        });
+    }
+
+    async fn evict(&self, system: &str, changes: &[Change]) {
+        if let Some(erp) = self.erp_named(system) {
+            for change in changes {
+                erp.evict(change).await;
+            }
+        }
+    }
+
+    fn erp_named(&self, system: &str) -> Option<&ErpBackend> {
+        let mut backends = self.0.erp.iter().map(|of| &*of.backend);
+        backends.find(|backend| backend.name() == system)
     }
 
     /// A person holds a breaker, or lets go of it: here, and in every other instance that the bus reaches.
@@ -257,10 +280,15 @@ impl AppState {
     /// Does in this instance what a notice says.
     pub(crate) async fn apply(&self, notice: &Notice) {
         match notice {
-            Notice::Changed { system, change } => {
-                let named = self.0.erp.iter().filter(|of| of.backend.name() == system);
-                for of in named {
-                    of.backend.evict(change).await;
+            Notice::Changed {
+                system,
+                changes,
+                read,
+            } => {
+                let feed = self.erp_named(system).and_then(ErpBackend::feed);
+                let known = feed.zip(read.as_ref());
+                if known.is_none_or(|(feed, read)| feed.note(read)) {
+                    self.evict(system, changes).await;
                 }
             }
             Notice::Breaker {

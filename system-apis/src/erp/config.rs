@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use service_runtime::config::{Faults, HumanDuration, Validate};
 
-use super::connectors::{sandbox::config::SandboxErp, tryton::config::TrytonErp};
+use super::{
+    connectors::{sandbox::config::SandboxErp, tryton::config::TrytonErp},
+    feed::ChangesConfig,
+};
 use crate::guard::policy::{BreakerSettings, BudgetPolicy, CachePolicy};
 
 /// One ERP.
@@ -21,6 +24,9 @@ pub struct ErpInstance {
     /// How long its facts are good.
     #[serde(default)]
     pub cache: ErpCaches,
+    /// How its changes are read, if its connector has a feed of them.
+    #[serde(default)]
+    pub changes: ChangesConfig,
     /// For a read, waiting for its slot included.
     #[serde(default = "usual_read_timeout")]
     pub read_timeout: HumanDuration,
@@ -37,6 +43,7 @@ impl ErpInstance {
             budget: BudgetPolicy::default(),
             breaker: BreakerSettings::default(),
             cache: ErpCaches::default(),
+            changes: ChangesConfig::default(),
             read_timeout: usual_read_timeout(),
             write_timeout: usual_write_timeout(),
         }
@@ -125,6 +132,7 @@ impl Validate for ErpInstance {
         for (name, policy) in self.cache.by_name() {
             faults.within(&format!("cache.{name}"), policy);
         }
+        faults.within("changes", &self.changes);
         faults.check(
             !self.read_timeout.get().is_zero() && !self.write_timeout.get().is_zero(),
             "read_timeout",

@@ -18,8 +18,9 @@ use canonical_model::{
     stock::StockFact,
 };
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use super::feed::MasterFeed;
 use crate::connector::{Batch, ConnectorError};
 
 /// What an ERP can do, as its connector states it.
@@ -108,6 +109,11 @@ pub type StockKey = (ItemNumber, SiteId);
 pub trait ErpConnector: Send + Sync + 'static {
     /// What this ERP can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// The feed of changed masters, if it has one; without it facts age.
+    fn master_feed(self: Arc<Self>) -> Option<Arc<dyn MasterFeed>> {
+        None
+    }
 
     /// Accounts by number.
     async fn accounts(

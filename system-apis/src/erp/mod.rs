@@ -6,5 +6,6 @@ pub mod connector;
 pub mod connectors;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod feed;
 pub mod registry;
 pub mod routes;

@@ -7,12 +7,13 @@ use std::fmt;
 
 use async_trait::async_trait;
 use canonical_model::{ShipmentNumber, shipment::ShipmentNews};
+use serde::{Deserialize, Serialize};
 
 use crate::connector::ConnectorError;
 
 /// An instant of the source's own clock, in microseconds since 1970. It is compared with other stamps of the same source,
 /// and with nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stamp(pub i64);
 
 impl Stamp {
@@ -35,7 +36,7 @@ impl fmt::Display for Stamp {
 }
 
 /// The place of a change: among those of one stamp, by the source's id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// When it was made.
     pub stamp: Stamp,

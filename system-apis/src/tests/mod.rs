@@ -21,7 +21,7 @@ use service_runtime::{
 };
 
 use crate::{
-    Deps, build,
+    Background, Deps, build,
     config::{Config, SandboxBackends},
     router,
 };
@@ -31,6 +31,8 @@ pub(crate) struct Layer {
     faults: FaultProxy,
     url: String,
     client: reqwest::Client,
+    /// What runs beside the requests, if a test starts it.
+    pub(crate) background: Option<Background>,
 }
 
 impl Layer {
@@ -79,7 +81,7 @@ impl Layer {
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = Config::for_sandbox(listen, Secret::from(KEY.to_owned()), backends);
         change(&mut config);
-        let (router, _background) = build(config, Deps::default()).unwrap();
+        let (router, background) = build(config, Deps::default()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let options = server::ServerOptions::default();
@@ -94,6 +96,7 @@ impl Layer {
             faults,
             url,
             client: backend_client(&BackendClientConfig::default()).unwrap(),
+            background: Some(background),
         }
     }
 

@@ -56,6 +56,16 @@ impl Live {
         }
     }
 
+    /// The same database as its administrator, who may change what the gateway only reads.
+    pub(crate) fn administrator(&self, role: &str) -> TrytonServer {
+        let text = |path: &str| self.0.pointer(path).unwrap().as_str().unwrap().to_owned();
+        TrytonServer {
+            user: text("/users/changefeed/login"),
+            password: Secret::from(text("/users/changefeed/password")),
+            ..self.server(role)
+        }
+    }
+
     /// The day of its seed.
     pub(crate) fn base_date(&self, role: &str) -> jiff::civil::Date {
         let date = self.0.pointer(&format!("/databases/{role}/base_date"));

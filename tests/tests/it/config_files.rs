@@ -177,6 +177,7 @@ fn every_key_of_every_table_stands_in_the_files() {
         "ERP__MAIN__BUDGET__",
         "ERP__MAIN__BREAKER__",
         "ERP__MAIN__CACHE__",
+        "ERP__MAIN__CHANGES__",
         "ERP__MAIN__CONNECTOR__",
         "ERP__MAIN__CONNECTOR__HTTP__",
         "WMS__WAREHOUSE__",

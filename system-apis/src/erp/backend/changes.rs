@@ -5,7 +5,10 @@ use std::{collections::HashSet, hash::Hash, sync::Arc};
 use canonical_model::{AccountId, CompanyId, ItemNumber, item::ItemScheme};
 
 use super::{Buyer, ErpBackend};
-use crate::notices::{Change, ChangedFacts};
+use crate::{
+    erp::feed::Feed,
+    notices::{Change, ChangedFacts},
+};
 
 /// Whether one is among those named; none named = all.
 struct Named<T>(HashSet<T>);
@@ -26,6 +29,11 @@ impl ErpBackend {
         self.guard.name()
     }
 
+    /// How its changes are read; None = they are not.
+    pub fn feed(&self) -> Option<&Feed> {
+        self.feed.as_ref()
+    }
+
     /// Throws out what a change makes wrong. Who asks from now on gets nothing that was asked for before.
     pub async fn evict(&self, change: &Change) {
         let of = change.company.clone();
@@ -42,9 +50,9 @@ impl ErpBackend {
                 self.evict_accounts(of, Named::new(accounts)).await;
             }
             ChangedFacts::Products { items } => self.evict_products(of, Named::new(items)).await,
-            ChangedFacts::Prices { account, items } => {
-                let account = Named::new(account.as_slice());
-                self.evict_prices(of, account, Named::new(items)).await;
+            ChangedFacts::Prices { accounts, items } => {
+                let accounts = Named::new(accounts);
+                self.evict_prices(of, accounts, Named::new(items)).await;
             }
             ChangedFacts::Stock { items } => self.evict_stock(of, Named::new(items)).await,
             ChangedFacts::Credit { accounts } => {

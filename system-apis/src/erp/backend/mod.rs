@@ -26,6 +26,7 @@ use super::{
     connector::{
         AccountRecord, CataloguePart, CatalogueQuery, ErpConnector, PriceAsk, PriceEntry, StockKey,
     },
+    feed::Feed,
 };
 use crate::{
     connector::{Batch, ConnectorError},
@@ -65,6 +66,7 @@ pub struct ErpBackend {
     invoices: Arc<Operation>,
     release_order: Arc<Operation>,
     cancel_order: Arc<Operation>,
+    feed: Option<Feed>,
 }
 
 /// A cached read that hands scope, keys and start to one method of the connector.
@@ -97,7 +99,10 @@ impl ErpBackend {
         let most = connector.capabilities().keys_per_call;
         let read = |name| guard.operation(name, Kind::Read, instance.read_timeout.get());
         let write = |name| guard.operation(name, Kind::Mutation, instance.write_timeout.get());
+        let feed = Arc::clone(&connector).master_feed();
+        let feed = feed.filter(|_| instance.changes.is_on());
         Self {
+            feed: feed.map(|feed| Feed::new(feed, read("changes"), instance.changes)),
             accounts: keyed_read!(
                 guard,
                 connector,
@@ -477,6 +482,7 @@ impl ErpBackend {
             &self.release_order,
             &self.cancel_order,
         ];
+        let feed = self.feed.iter().map(Feed::operation);
         SystemStatus::new(
             &self.guard,
             SystemKind::Erp,
@@ -486,6 +492,7 @@ impl ErpBackend {
                 .chain(
                     direct
                         .into_iter()
+                        .chain(feed)
                         .map(|operation| OperationStatus::of(operation)),
                 )
                 .collect(),

@@ -1,6 +1,9 @@
 //! The connector: facts here, orders in their own files.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use canonical_model::{
@@ -28,6 +31,7 @@ use crate::{
         AccountRecord, Capabilities, CataloguePart, CatalogueQuery, ErpConnector, PriceAsk,
         PriceEntry, StockKey,
     },
+    erp::feed::MasterFeed,
     tryton::{CallError, Context, Search, Tryton, values::Count},
 };
 
@@ -313,6 +317,10 @@ impl ErpConnector for TrytonErpConnector {
             one_site_per_order: true,
             keys_per_call: KEYS_PER_CALL,
         }
+    }
+
+    fn master_feed(self: Arc<Self>) -> Option<Arc<dyn MasterFeed>> {
+        Some(self)
     }
 
     async fn accounts(

@@ -1,6 +1,7 @@
 //! Tryton as an ERP. Several calls make up most methods; docs/backends/tryton.md says which record stands for what.
 
 mod cancel;
+mod changes;
 pub mod client;
 mod codes;
 pub mod config;

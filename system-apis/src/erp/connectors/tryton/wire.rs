@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tryton::values::{Amount, Count, Day, Instant, Reference, Seconds};
+use crate::{
+    intake::feed::Stamp,
+    tryton::values::{Amount, Count, Day, Instant, Reference, Seconds},
+};
 
 /// Whatever has a code.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +19,36 @@ pub(super) struct Coded {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Named {
     pub(super) name: Option<String>,
+}
+
+/// When a record was written last.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Stamped {
+    last_modified_at: Instant,
+}
+
+/// A record that has changed, and what tells whose it is.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Modified {
+    pub(super) id: i64,
+    pub(super) code: Option<String>,
+    #[serde(rename = "product.")]
+    pub(super) product: Option<Coded>,
+    last_modified_at: Instant,
+    #[serde(rename = "template.")]
+    template: Option<Stamped>,
+    #[serde(rename = "addresses.", default)]
+    addresses: Vec<Stamped>,
+}
+
+impl Modified {
+    /// Of the last change to it, or to what belongs to it.
+    pub(super) fn stamp(&self) -> Stamp {
+        let theirs = self.template.iter().chain(&self.addresses);
+        let theirs = theirs.map(|one| one.last_modified_at);
+        let newest = theirs.fold(self.last_modified_at, Ord::max);
+        Stamp(newest.0.as_microsecond())
+    }
 }
 
 pub(super) const PARTY: &[&str] = &[
