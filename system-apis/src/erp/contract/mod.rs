@@ -17,8 +17,8 @@ use rust_decimal::{Decimal, dec};
 
 use sandbox::fault::{Fault, FaultConfig, FaultPlan, FaultProxy, FaultRule};
 
-use super::connector::{CatalogueQuery, ErpConnector, PriceAsk, PriceEntry};
 use crate::connector::ConnectorError;
+use crate::erp::connector::{CatalogueQuery, ErpConnector, PriceAsk, PriceEntry};
 
 /// What exists on the server, and how to count its calls.
 pub(crate) struct World {
