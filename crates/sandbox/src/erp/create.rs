@@ -122,22 +122,7 @@ fn check(book: &Book, request: &Create) -> Result<SalesOrder, Vec<Message>> {
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let net_value = lines.iter().map(|line| line.net_value).sum();
-    let place = account.and_then(|account| {
-        let mut places = account.ship_tos.iter();
-        places.find(|place| place.id == request.kunwe)
-    });
-    let added = added(
-        &book.charges,
-        &Charged {
-            net_value,
-            in_company_currency: currency == book.company.currency,
-            to: place.map(|place| &place.address),
-            exempt: account.is_some_and(|account| account.tax_exempt),
-        },
-    );
-    let charges: Decimal = added.iter().map(|charge| charge.amount).sum();
-    Ok(SalesOrder {
+    let mut order = SalesOrder {
         number: String::new(),
         reference: request.xref.clone(),
         account: request.kunnr.clone(),
@@ -150,11 +135,34 @@ fn check(book: &Book, request: &Create) -> Result<SalesOrder, Vec<Message>> {
         status: OrderStatus::Open,
         cancel_reason: String::new(),
         created_at: book.clock.now(),
-        net_value,
-        gross_value: net_value + charges,
-        added,
+        net_value: Decimal::ZERO,
+        gross_value: Decimal::ZERO,
+        added: Vec::new(),
         lines,
-    })
+    };
+    add_up(book, &mut order);
+    Ok(order)
+}
+
+/// What the order comes to: its lines, and what the ERP adds of its own.
+pub(super) fn add_up(book: &Book, order: &mut SalesOrder) {
+    let account = book.accounts.get(&order.account);
+    let place = account.and_then(|account| {
+        let mut places = account.ship_tos.iter();
+        places.find(|place| place.id == order.ship_to)
+    });
+    order.net_value = order.lines.iter().map(|line| line.net_value).sum();
+    order.added = added(
+        &book.charges,
+        &Charged {
+            net_value: order.net_value,
+            in_company_currency: order.currency == book.company.currency,
+            to: place.map(|place| &place.address),
+            exempt: account.is_some_and(|account| account.tax_exempt),
+        },
+    );
+    let charges: Decimal = order.added.iter().map(|charge| charge.amount).sum();
+    order.gross_value = order.net_value + charges;
 }
 
 fn check_customer<'a>(
@@ -210,41 +218,50 @@ fn check_line(
         let text = format!("Material {} is discontinued", item.id);
         wrong.push(Message::error("M3", "306", text, &item.id));
     }
-    let Some((numerator, denominator)) = factor(item, &request.vrkme) else {
+    if factor(item, &request.vrkme).is_none() {
         let text = format!("Unit {} is not defined for {}", request.vrkme, item.id);
         wrong.push(Message::error("M3", "070", text, &request.vrkme));
         return None;
-    };
-    let (amount, net_price, price_unit) = (amount?, net_price?, price_unit?);
-    // Sums over all lines and orders stay far below what a decimal holds.
-    let most = Decimal::from(10_000_000_000_000_u64);
-    let base_quantity = amount
-        .checked_mul(numerator)
-        .and_then(|value| value.checked_div(denominator))
-        .filter(|value| *value < most);
-    let net_value = net_price
-        .checked_mul(amount)
-        .and_then(|value| value.checked_div(price_unit))
-        .filter(|value| *value < most)
-        .map(|value| value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero));
-    let (Some(base_quantity), Some(net_value)) = (base_quantity, net_value) else {
-        wrong.push(Message::malformed("NETPR"));
-        return None;
-    };
-    Some(OrderLine {
+    }
+    let mut line = OrderLine {
         position: request.posnr.clone(),
         external_line: request.posex.clone(),
         item: item.id.clone(),
-        quantity: amount,
+        quantity: amount?,
         unit: request.vrkme.clone(),
-        base_quantity: base_quantity.round_dp(3),
-        net_price,
-        price_unit,
-        net_value,
+        base_quantity: Decimal::ZERO,
+        net_price: net_price?,
+        price_unit: price_unit?,
+        net_value: Decimal::ZERO,
         site: request.werks.clone(),
         requested_date,
         confirmed_date,
-    })
+    };
+    if count_up(item, &mut line).is_none() {
+        wrong.push(Message::malformed("NETPR"));
+        return None;
+    }
+    Some(line)
+}
+
+/// What a line is in the base unit, and what it costs; nothing where that is more than the ERP's fields hold.
+pub(super) fn count_up(item: &Item, line: &mut OrderLine) -> Option<()> {
+    let (numerator, denominator) = factor(item, &line.unit)?;
+    // Sums over all lines and orders stay far below what a decimal holds.
+    let most = Decimal::from(10_000_000_000_000_u64);
+    let base_quantity = line
+        .quantity
+        .checked_mul(numerator)
+        .and_then(|value| value.checked_div(denominator))
+        .filter(|value| *value < most)?;
+    let net_value = line
+        .net_price
+        .checked_mul(line.quantity)
+        .and_then(|value| value.checked_div(line.price_unit))
+        .filter(|value| *value < most)?;
+    line.base_quantity = base_quantity.round_dp(3);
+    line.net_value = net_value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    Some(())
 }
 
 /// Base units in one `unit` (the ERP's code), as a fraction.
@@ -259,14 +276,14 @@ fn factor(item: &Item, unit: &str) -> Option<(Decimal, Decimal)> {
     Some((found.numerator.into(), found.denominator.into()))
 }
 
-fn day(field: &str, text: &str, wrong: &mut Vec<Message>) -> Option<Date> {
+pub(super) fn day(field: &str, text: &str, wrong: &mut Vec<Message>) -> Option<Date> {
     read_date(text).unwrap_or_else(|| {
         wrong.push(Message::malformed(field));
         None
     })
 }
 
-fn number(
+pub(super) fn number(
     field: &str,
     text: &str,
     wrong: &mut Vec<Message>,

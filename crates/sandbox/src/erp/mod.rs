@@ -5,6 +5,7 @@
 
 mod balances;
 mod book;
+mod change;
 mod charges;
 mod conditions;
 mod control;

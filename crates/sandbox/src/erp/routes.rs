@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::Book;
 use super::wire::{Failure, Message, Outcome};
-use super::{Erp, balances, conditions, create, invoices, masters, orders};
+use super::{Erp, balances, change, conditions, create, invoices, masters, orders};
 
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
@@ -56,6 +56,9 @@ fn function(name: &str) -> Option<(&'static str, Handler)> {
         }),
         "SALESORDER_GETDETAIL" => ("SALESORDER_GETDETAIL", |book, body| {
             run(book, body, orders::salesorder_getdetail)
+        }),
+        "SALESORDER_CHANGE" => ("SALESORDER_CHANGE", |book, body| {
+            run(book, body, change::salesorder_change)
         }),
         "SALESORDER_RELEASE" => ("SALESORDER_RELEASE", |book, body| {
             run(book, body, orders::salesorder_release)

@@ -145,6 +145,83 @@ async fn only_a_released_order_counts_and_a_cancelled_one_counts_no_more() {
 }
 
 #[tokio::test]
+async fn a_blocked_order_is_changed_whole_or_not_at_all() {
+    let sandbox = start().await;
+    let url = sandbox.erp_url();
+    let mut two = order("R1");
+    let mut second = two["ITEMS"][0].clone();
+    second["POSNR"] = json!("000020");
+    second["POSEX"] = json!("2");
+    two["ITEMS"].as_array_mut().expect("items").push(second);
+    erp(&url, "SALESORDER_CREATE", two).await;
+    let key = "0000100001";
+    let change = async |items: Value| {
+        let body = json!({ "BUKRS": "NWI", "VBELN": key, "ITEMS": items });
+        codes(&erp(&url, "SALESORDER_CHANGE", body).await)
+    };
+    let kept = || sandbox.erp.order(key).expect("kept");
+    let before = kept();
+
+    let more = json!({ "POSNR": "000010", "POSEX": "1", "KWMENG": "200.000", "VRKME": "KAR", "BDDAT": "20261201" });
+    let gone = json!({ "POSNR": "000020", "KWMENG": "0.000" });
+    let both = json!([more, gone]);
+    for (wrong, expected) in [
+        (json!({ "POSNR": "000030", "KWMENG": "1.000" }), "E V1/319"),
+        (
+            json!({ "POSNR": "000020", "POSEX": "1", "KWMENG": "0.000" }),
+            "E V1/319",
+        ),
+        (
+            json!({ "POSNR": "000020", "KWMENG": "1.000", "VRKME": "ST" }),
+            "E V1/321",
+        ),
+        (json!({ "POSNR": "000020", "KWMENG": "1.000-" }), "E 00/055"),
+        (
+            json!({ "POSNR": "000020", "BDDAT": "20261301" }),
+            "E 00/055",
+        ),
+    ] {
+        assert_eq!(change(json!([more, wrong])).await, [expected]);
+        assert_eq!(kept(), before);
+    }
+    let all = json!([{ "POSNR": "000010", "KWMENG": "0.000" }, gone]);
+    assert_eq!(change(all).await, ["E V1/320"]);
+
+    assert_eq!(change(both.clone()).await, ["S V1/316"]);
+    let after = kept();
+    let [line] = after.lines.as_slice() else {
+        panic!("one line, not {:?}", after.lines);
+    };
+    assert_eq!(line.base_quantity, 2400.into());
+    assert_eq!(
+        line.confirmed_date.expect("a day").to_string(),
+        "2026-12-01"
+    );
+    // 200 cartons at 450.00 per 100 bear no freight, and 5.75 % of tax.
+    assert_eq!((before.added.len(), after.added.len()), (2, 1));
+    assert_eq!(
+        (after.net_value.to_string(), after.gross_value.to_string()),
+        ("900.00".to_owned(), "951.75".to_owned())
+    );
+    assert_eq!(change(both.clone()).await, ["W V1/317"]);
+    assert_eq!(books(&sandbox).await.open_orders, "4000.00", "blocked yet");
+
+    let number = json!({ "BUKRS": "NWI", "VBELN": key });
+    erp(&url, "SALESORDER_RELEASE", number.clone()).await;
+    assert_eq!(books(&sandbox).await.open_orders, "4900.00");
+    assert_eq!(change(both.clone()).await, ["W V1/317"], "it stands so");
+    let fewer = json!([{ "POSNR": "000010", "KWMENG": "1.000" }]);
+    assert_eq!(change(fewer.clone()).await, ["E V1/318"]);
+    erp(&url, "SALESORDER_CANCEL", number).await;
+    assert_eq!(change(both).await, ["E V1/309"]);
+    let nowhere = json!({ "BUKRS": "NWI", "VBELN": "4711", "ITEMS": fewer });
+    assert_eq!(
+        codes(&erp(&url, "SALESORDER_CHANGE", nowhere).await),
+        ["E V1/302"]
+    );
+}
+
+#[tokio::test]
 async fn a_shipped_order_becomes_an_invoice_and_a_receivable() {
     let sandbox = of_class(CreateClass::Searchable).await;
     let url = sandbox.erp_url();
