@@ -42,6 +42,19 @@ pub enum CreditBasis {
     Invoice,
 }
 
+/// Until when the ERP amends a sales order. What is amended later than that is cancelled and ordered anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Amendable {
+    /// Never: an order stays as it was created.
+    #[default]
+    Never,
+    /// While it is blocked.
+    UntilRelease,
+    /// Also when it is released, within the ERP's own rules: what is picked already it may refuse.
+    AfterRelease,
+}
+
 /// What a warehouse does about a second release with the same reference, and so what follows an unknown outcome. A
 /// second release ships twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -122,6 +135,9 @@ pub struct Capabilities {
     /// Whether it ships an order from one site: it refuses one whose lines name several.
     #[serde(default)]
     pub one_site_per_order: bool,
+    /// Until when it amends an order.
+    #[serde(default)]
+    pub amendable: Amendable,
     /// Whether it takes orders now: false while they are not even tried, since too many failed.
     #[serde(default = "taken_for_granted")]
     pub taking_orders: bool,

@@ -1,4 +1,4 @@
-//! Sales orders in an ERP, by our reference: what `system-apis` create, find, release and cancel.
+//! Sales orders in an ERP, by our reference: what `system-apis` create, find, amend, release and cancel.
 
 use iso_currency::Currency;
 use jiff::civil::Date;
@@ -55,6 +55,47 @@ pub struct ErpOrderLine {
     /// When it leaves, as promised.
     #[schema(value_type = String, format = Date)]
     pub ship_date: Date,
+}
+
+/// Amends a sales order; `POST /v1/companies/{company}/sales-orders/{number}/amend`. It says what the lines shall be, so
+/// that a repeat changes nothing. What it does not name stays as it is, above all the prices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"lines": [
+    {"line": 1, "order_line": 1, "quantity": {"value": "24", "unit": "EA"}, "ship_date": "2026-11-27"},
+    {"line": 2, "order_line": 2, "quantity": {"value": "0", "unit": "EA"}},
+]}))]
+pub struct AmendErpOrder {
+    /// The lines that change, each once; at least one.
+    #[schema(min_items = 1, max_items = 5000)]
+    pub lines: Vec<ErpLineAmendment>,
+}
+
+/// What a line shall be. It is named by both of its numbers: who sorts an order's lines in the ERP may give them others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErpLineAmendment {
+    /// Its number in the ERP's order.
+    #[schema(minimum = 1)]
+    pub line: u32,
+    /// The order line it is part of.
+    #[schema(minimum = 1)]
+    pub order_line: u32,
+    /// How much, in the unit ordered; 0 takes the line away. Absent = as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// When it leaves. Absent = as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub ship_date: Option<Date>,
+}
+
+impl ErpLineAmendment {
+    /// Whether the line shall be there no more.
+    pub fn takes_away(&self) -> bool {
+        self.quantity
+            .is_some_and(|quantity| quantity.value.is_zero())
+    }
 }
 
 /// Where a sales order stands in the ERP.

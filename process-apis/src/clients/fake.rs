@@ -12,7 +12,8 @@ use canonical_model::{
     SiteId,
     account::{Account, AccountQuery, Accounts},
     capabilities::{
-        Capabilities, CreateClass, CreditBasis, PriceSource, ReleaseClass, WarehouseCapabilities,
+        Amendable, Capabilities, CreateClass, CreditBasis, PriceSource, ReleaseClass,
+        WarehouseCapabilities,
     },
     credit::{CreditFact, CreditFacts, CreditQuery},
     erp_order::{AddedCharge, CreateErpOrder, ErpOrder, ErpOrderState, ErpOrders},
@@ -66,6 +67,7 @@ impl Default for World {
             stock_lag_ms: 2_000,
             serialize_creates_by_account: false,
             one_site_per_order: false,
+            amendable: Amendable::UntilRelease,
             taking_orders: true,
             warehouses: ["EAST", "WEST"]
                 .map(|site| WarehouseCapabilities {

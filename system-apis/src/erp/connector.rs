@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use canonical_model::{
     AccountId, CompanyId, ErpOrderNumber, ItemNumber, OrderReference, Quantity, ShipToId, SiteId,
     account::Account,
-    capabilities::{CreateClass, CreditBasis, PriceSource},
+    capabilities::{Amendable, CreateClass, CreditBasis, PriceSource},
     credit::CreditFact,
     erp_invoice::ErpInvoice,
-    erp_order::{CreateErpOrder, ErpOrder},
+    erp_order::{AmendErpOrder, CreateErpOrder, ErpOrder},
     item::ItemIdentifier,
     price::PriceRecord,
     product::Product,
@@ -46,6 +46,8 @@ pub struct Capabilities {
     pub serialize_creates_by_account: bool,
     /// Whether it ships an order from one site: a create whose lines name several is `Rejected`.
     pub one_site_per_order: bool,
+    /// Until when it amends an order; what comes later is `Rejected`.
+    pub amendable: Amendable,
     /// Keys that a batch read may carry.
     pub keys_per_call: usize,
 }
@@ -193,6 +195,15 @@ pub trait ErpConnector: Send + Sync + 'static {
         company: &CompanyId,
         number: &ErpOrderNumber,
     ) -> Result<Vec<ErpInvoice>, ConnectorError>;
+
+    /// Makes an order's lines what the amendment says, all of them or none; one that stands so already stays so. A line
+    /// that is not there stands as one with quantity 0; the last one is not taken away.
+    async fn amend_order(
+        &self,
+        company: &CompanyId,
+        number: &ErpOrderNumber,
+        amendment: &AmendErpOrder,
+    ) -> Result<(), ConnectorError>;
 
     /// Lets a blocked order go on; one that is released already stays so.
     async fn release_order(

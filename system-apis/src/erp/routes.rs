@@ -1,5 +1,7 @@
 //! The canonical face of a company's ERP.
 
+use std::collections::HashSet;
+
 use axum::http::{HeaderName, StatusCode, header};
 use canonical_model::{
     ErpOrderNumber, OrderReference,
@@ -7,11 +9,12 @@ use canonical_model::{
     capabilities::Capabilities,
     credit::{CreditFacts, CreditQuery},
     erp_invoice::ErpInvoices,
-    erp_order::{CreateErpOrder, ErpOrder, ErpOrders},
+    erp_order::{AmendErpOrder, CreateErpOrder, ErpLineAmendment, ErpOrder, ErpOrders},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
     stock::{StockFacts, StockQuery},
 };
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use service_runtime::{
     extract::{Json, Path, Query},
@@ -47,6 +50,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(create_sales_order, find_sales_orders))
         .routes(routes!(get_sales_order))
         .routes(routes!(list_invoices))
+        .routes(routes!(amend_sales_order))
         .routes(routes!(release_sales_order))
         .routes(routes!(cancel_sales_order))
 }
@@ -377,6 +381,72 @@ async fn list_invoices(
     let (company, erp) = (&call.company.id, &call.company.erp);
     let invoices = erp.invoices(company, path.number, call.terms).await?;
     Ok(Json(ErpInvoices { invoices }))
+}
+
+/// Amends a sales order: other quantities and days for lines that are there, and nothing else. One that stands so already
+/// stays so.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/sales-orders/{number}/amend", tag = "sales-orders", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI"), ("number" = String, Path, description = "The ERP's number", example = "0000100001")),
+    request_body = AmendErpOrder,
+    responses(
+        (status = 200, description = "As the ERP has it now", body = ErpOrder),
+        (status = 404, description = "The ERP has no such order: backend-not-found", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It cannot be amended so, as `detail` says: backend-rejected. `amendable` of the capabilities says until when an order can be", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "Either not begun (deadline-exceeded) or perhaps done (backend-outcome-unknown): this one may be repeated as it is", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn amend_sales_order(
+    call: Call,
+    Path(path): Path<OrderPath>,
+    Json(amendment): Json<AmendErpOrder>,
+) -> Result<Json<ErpOrder>, Problem> {
+    at_most("lines", amendment.lines.len(), MOST_LINES)?;
+    let faults = amendment_faults(&amendment.lines);
+    if !faults.is_empty() {
+        return Err(Problem::validation(faults));
+    }
+    let (company, erp) = (&call.company.id, &call.company.erp);
+    let amended = erp.amend_order(company, path.number, amendment, call.terms);
+    shown(amended.await?)
+}
+
+/// What makes no sense in an amendment, whatever the order.
+fn amendment_faults(lines: &[ErpLineAmendment]) -> Vec<FieldError> {
+    if lines.is_empty() {
+        let detail = "An amendment names at least one line.";
+        return vec![FieldError::new("/lines", "too-few", detail)];
+    }
+    let mut faults = Vec::new();
+    let mut numbers = HashSet::new();
+    for (place, line) in lines.iter().enumerate() {
+        let mut fault = |field: &str, code: &'static str, detail: &str| {
+            faults.push(FieldError::new(
+                format!("/lines/{place}{field}"),
+                code,
+                detail,
+            ));
+        };
+        if line.quantity.is_none() && line.ship_date.is_none() {
+            fault("", "incomplete", "Give a quantity, a ship_date or both.");
+        }
+        if line
+            .quantity
+            .is_some_and(|quantity| quantity.value < Decimal::ZERO)
+        {
+            let detail = "Give 0 to take the line away, or more.";
+            fault("/quantity/value", "out-of-range", detail);
+        }
+        if line.line == 0 || line.order_line == 0 {
+            let detail =
+                "Lines are numbered from 1; one that is none of ours is amended in the ERP.";
+            fault("", "out-of-range", detail);
+        }
+        if !numbers.insert(line.line) {
+            fault("/line", "duplicate", "Name each line once.");
+        }
+    }
+    faults
 }
 
 /// Lets a blocked sales order go on; one that is released already stays so.

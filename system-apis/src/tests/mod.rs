@@ -1,5 +1,6 @@
 //! The layer from outside: over HTTP, with signed contexts, in front of a live sandbox.
 
+mod amended;
 mod shown;
 
 use canonical_model::capabilities::CreateClass;

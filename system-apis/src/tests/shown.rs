@@ -109,6 +109,7 @@ async fn the_contract_is_served_and_names_every_operation() {
     }
     operations.sort_unstable();
     let expected = [
+        "amend_sales_order",
         "cancel_sales_order",
         "complete_task",
         "create_sales_order",

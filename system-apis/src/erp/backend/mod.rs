@@ -64,6 +64,7 @@ pub struct ErpBackend {
     find_orders: Arc<Operation>,
     orders: Arc<Operation>,
     invoices: Arc<Operation>,
+    amend_order: Arc<Operation>,
     release_order: Arc<Operation>,
     cancel_order: Arc<Operation>,
     feed: Option<Feed>,
@@ -159,6 +160,7 @@ impl ErpBackend {
             find_orders: read("find_orders"),
             orders: read("orders"),
             invoices: read("invoices"),
+            amend_order: write("amend_order"),
             release_order: write("release_order"),
             cancel_order: write("cancel_order"),
             guard,
@@ -218,6 +220,7 @@ impl ErpBackend {
             stock_lag_ms: millis(can.stock_lag),
             serialize_creates_by_account: can.serialize_creates_by_account,
             one_site_per_order: can.one_site_per_order,
+            amendable: can.amendable,
             taking_orders: self.taking_orders(),
             warehouses: Vec::new(),
         }
@@ -479,6 +482,7 @@ impl ErpBackend {
             &self.find_orders,
             &self.orders,
             &self.invoices,
+            &self.amend_order,
             &self.release_order,
             &self.cancel_order,
         ];

@@ -1,4 +1,4 @@
-//! Sales orders in an ERP instance: created, found, released and cancelled, never cached.
+//! Sales orders in an ERP instance: created, found, amended, released and cancelled, never cached.
 
 use std::{collections::HashMap, future::Future, sync::Arc};
 
@@ -6,7 +6,7 @@ use canonical_model::{
     CompanyId, ErpOrderNumber, Money, OrderReference,
     capabilities::CreateClass,
     erp_invoice::ErpInvoice,
-    erp_order::{CreateErpOrder, ErpOrder, ErpOrderState},
+    erp_order::{AmendErpOrder, CreateErpOrder, ErpOrder, ErpOrderState},
 };
 use tracing::warn;
 
@@ -187,6 +187,23 @@ impl ErpBackend {
         self.order(company, number, terms).await.map_err(|error| {
             GuardError::Connector(Arc::new(ConnectorError::OutcomeUnknown(error.into())))
         })
+    }
+
+    /// Amends an order, and shows it.
+    pub async fn amend_order(
+        &self,
+        company: &CompanyId,
+        number: ErpOrderNumber,
+        amendment: AmendErpOrder,
+        terms: Terms,
+    ) -> Result<Option<ErpOrder>, GuardError> {
+        let (of, order, amendment) = (company.clone(), number.clone(), Arc::new(amendment));
+        self.call(&self.amend_order, terms, move |erp| {
+            let (company, number, amendment) = (of.clone(), order.clone(), Arc::clone(&amendment));
+            async move { erp.amend_order(&company, &number, &amendment).await }
+        })
+        .await?;
+        self.read_back(company, number, terms).await
     }
 
     /// Lets a blocked order go on. That the ERP says so is enough: it is not read back.

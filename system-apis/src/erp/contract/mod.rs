@@ -3,10 +3,12 @@
 //!
 //! The world says which numbers exist there; nothing else of the server is assumed. What the connector can do is printed.
 
+mod amendment;
+
 use canonical_model::{
     AccountId, CompanyId, Currency, ErpOrderNumber, ItemNumber, OrderReference,
     PurchaseOrderNumber, Quantity, ShipToId, SiteId, UnitOfMeasure, UnitPrice,
-    capabilities::{CreateClass, PriceSource},
+    capabilities::{Amendable, CreateClass, PriceSource},
     erp_order::{CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState},
     item::{ItemIdentifier, ItemScheme},
     price::PriceLevel,
@@ -47,6 +49,8 @@ pub(crate) struct World {
     pub(crate) invoice: Option<Invoicing>,
     /// How many of them a create makes before the one that creates.
     pub(crate) calls_before_create: usize,
+    /// How many of them an amendment makes before the one that amends.
+    pub(crate) calls_before_amend: usize,
 }
 
 /// Ships and invoices the order of a number.
@@ -69,6 +73,7 @@ pub(crate) async fn run(erp: &dyn ErpConnector, world: &World) {
     credit(erp, world).await;
     refused_order(erp, world).await;
     order_life(erp, world).await;
+    amendment::amended_order(erp, world).await;
     second_create(erp, world).await;
     invoiced_order(erp, world).await;
 }
@@ -572,6 +577,9 @@ pub(crate) async fn breaks<C: ErpConnector>(
         ("DOWN", status(503), "outcome_unknown", "unavailable", 0),
         ("FEWER", status(429), "throttled", "throttled", 0),
     ];
+    if connect(upstream).capabilities().amendable != Amendable::Never {
+        Box::pin(amendment::breaks(&connect, upstream, world)).await;
+    }
     for (name, fault, create_class, read_class, orders) in cases {
         let proxy = FaultProxy::start(upstream, FaultConfig::default())
             .await

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use async_trait::async_trait;
 use canonical_model::{
     AccountId, CompanyId, ErpOrderNumber, OrderReference,
-    capabilities::{CreateClass, CreditBasis, PriceSource},
+    capabilities::{Amendable, CreateClass, CreditBasis, PriceSource},
     credit::CreditFact,
     erp_invoice::ErpInvoice,
-    erp_order::{CreateErpOrder, ErpOrder},
+    erp_order::{AmendErpOrder, CreateErpOrder, ErpOrder},
     item::{ItemIdentifier, ItemScheme},
     product::Product,
     stock::StockFact,
@@ -63,6 +63,13 @@ impl SandboxErpConnector {
                 stock_lag: config.stock_lag.get(),
                 serialize_creates_by_account: false,
                 one_site_per_order: false,
+                // It changes what is blocked, and no other class creates orders so.
+                amendable: match config.create_class {
+                    CreateClass::Staged => Amendable::UntilRelease,
+                    CreateClass::Unique | CreateClass::Searchable | CreateClass::Blind => {
+                        Amendable::Never
+                    }
+                },
                 keys_per_call: KEYS_PER_CALL,
             },
         })
@@ -425,6 +432,16 @@ impl ErpConnector for SandboxErpConnector {
             .map_err(|error| ConnectorError::Protocol(error.into()))?;
         invoices.sort_by(|one, other| (one.date, &one.number).cmp(&(other.date, &other.number)));
         Ok(invoices)
+    }
+
+    async fn amend_order(
+        &self,
+        company: &CompanyId,
+        number: &ErpOrderNumber,
+        amendment: &AmendErpOrder,
+    ) -> Result<(), ConnectorError> {
+        let body = mapping::amendment(company, number, amendment)?;
+        self.change("SALESORDER_CHANGE", &body).await.map(drop)
     }
 
     async fn release_order(

@@ -110,6 +110,7 @@ async fn the_contract_holds(#[case] class: sandbox::CreateClass, #[case] declare
             Box::pin(std::future::ready(()))
         })),
         calls_before_create: 0,
+        calls_before_amend: 0,
     };
     contract::run(&erp, &world).await;
     if declared == CreateClass::Staged {

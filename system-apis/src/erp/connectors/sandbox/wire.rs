@@ -74,7 +74,7 @@ answers! {
     SalesOrders { orders: Vec<SalesOrder>, more: String }
     /// `INVOICE_GETLIST`.
     InvoiceRows { invoices: Vec<Invoice> }
-    /// `SALESORDER_CREATE`, `_RELEASE` and `_CANCEL`.
+    /// `SALESORDER_CREATE`, `_CHANGE`, `_RELEASE` and `_CANCEL`.
     SalesOrderChanged { vbeln: String }
 }
 
@@ -189,6 +189,25 @@ pub(super) struct NewSalesOrderItem {
     pub vdatu: String,
     pub bddat: String,
     pub posex: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) struct SalesOrderAmendment<'a> {
+    pub bukrs: &'a str,
+    pub vbeln: &'a str,
+    pub items: Vec<SalesOrderItemAmendment>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) struct SalesOrderItemAmendment {
+    pub posnr: String,
+    pub posex: String,
+    pub kwmeng: String,
+    pub vrkme: String,
+    pub vdatu: String,
+    pub bddat: String,
 }
 
 /// A change to one order.

@@ -8,10 +8,10 @@ use std::{
 use async_trait::async_trait;
 use canonical_model::{
     AccountId, CompanyId, Currency, ErpOrderNumber, ItemNumber, OrderReference, UnitOfMeasure,
-    capabilities::{CreateClass, CreditBasis, PriceSource},
+    capabilities::{Amendable, CreateClass, CreditBasis, PriceSource},
     credit::CreditFact,
     erp_invoice::ErpInvoice,
-    erp_order::{CreateErpOrder, ErpOrder},
+    erp_order::{AmendErpOrder, CreateErpOrder, ErpOrder},
     item::{ItemIdentifier, ItemScheme},
     product::Product,
     stock::StockFact,
@@ -315,6 +315,8 @@ impl ErpConnector for TrytonErpConnector {
             // Confirmations for accounts with a limit lock each other out, and a release is part of what is made to wait.
             serialize_creates_by_account: true,
             one_site_per_order: true,
+            // Its amendments of released orders know no day, and stop short of what is being picked.
+            amendable: Amendable::UntilRelease,
             keys_per_call: KEYS_PER_CALL,
         }
     }
@@ -546,6 +548,15 @@ impl ErpConnector for TrytonErpConnector {
         number: &ErpOrderNumber,
     ) -> Result<Vec<ErpInvoice>, ConnectorError> {
         self.read_invoices(company, number).await
+    }
+
+    async fn amend_order(
+        &self,
+        company: &CompanyId,
+        number: &ErpOrderNumber,
+        amendment: &AmendErpOrder,
+    ) -> Result<(), ConnectorError> {
+        self.amend(company, number, amendment).await
     }
 
     async fn release_order(

@@ -1,5 +1,6 @@
 //! Tryton as an ERP. Several calls make up most methods; docs/backends/tryton.md says which record stands for what.
 
+mod amend;
 mod cancel;
 mod changes;
 pub mod client;

@@ -1,11 +1,11 @@
 //! The connector against a live Tryton, alone and behind a proxy that breaks calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use canonical_model::{
     AccountId, CompanyId, Currency, ErpOrderNumber, ItemNumber, OrderReference,
     PurchaseOrderNumber, Quantity, ShipToId, SiteId, UnitOfMeasure, UnitPrice,
-    erp_order::{CreateErpOrder, ErpOrderLine, ErpOrderState},
+    erp_order::{AmendErpOrder, CreateErpOrder, ErpLineAmendment, ErpOrderLine, ErpOrderState},
 };
 use jiff::{ToSpan as _, civil::Date};
 use rust_decimal::{Decimal, dec};
@@ -58,6 +58,7 @@ fn world(live: &Live, calls: Box<dyn Fn() -> u64 + Send + Sync>) -> World {
             Box::pin(async move { ship_and_invoice(&tryton, &number, today).await })
         })),
         calls_before_create: 2,
+        calls_before_amend: 1,
     }
 }
 
@@ -296,22 +297,131 @@ async fn what_tryton_cannot_hold_is_refused_and_not_sent() {
     assert!(matches!(other, ConnectorError::NotFound), "{other:?}");
 }
 
+/// A refused confirmation leaves a quotation, of which Tryton keeps the figures. The price that was sent holds for the new
+/// quantity too: Tryton would ask another.
+#[tokio::test]
+async fn a_quotation_is_amended_and_its_price_stays() {
+    let Some(live) = live() else { return };
+    let _alone = ALONE.lock().await;
+    let erp = connect(&live, &live.server("erp").url, PATIENT);
+    let mut order = one_order(&live, "ACME", "EAST", dec!(2));
+    let number = erp.create_order(&nwi(), &order).await.unwrap();
+    let tryton = Tryton::new(&live.server("erp")).unwrap();
+    let context = tryton.context().await.unwrap();
+    let id: i64 = number.as_str().parse().unwrap();
+    tryton
+        .press("sale.sale", "quote", id, &context, (9, |_| true))
+        .await
+        .unwrap();
+
+    let line = &mut order.lines[0];
+    line.quantity.value = dec!(30);
+    line.ship_date = line.ship_date + 1.days();
+    let asked = PriceAsk {
+        item: line.item.clone(),
+        quantity: Some(line.quantity),
+    };
+    let as_of = Clock::default().now();
+    let prices = erp
+        .prices(&nwi(), &order.account, &[asked], as_of)
+        .await
+        .unwrap();
+    assert_ne!(prices.found[0].1[0].record.unit_price, dec!(9.10));
+    let amendment = AmendErpOrder {
+        lines: vec![ErpLineAmendment {
+            line: line.line,
+            order_line: line.order_line,
+            quantity: Some(line.quantity),
+            ship_date: Some(line.ship_date),
+        }],
+    };
+    erp.amend_order(&nwi(), &number, &amendment).await.unwrap();
+    let read = async || {
+        let numbers = std::slice::from_ref(&number);
+        let read = erp.orders(&nwi(), numbers).await.unwrap();
+        let order = read.found[0].1.clone();
+        (order.lines, order.total.amount, order.state)
+    };
+    let total = dec!(273.00);
+    assert_eq!(
+        read().await,
+        (order.lines.clone(), total, ErpOrderState::Blocked)
+    );
+    while let Err(busy) = erp.release_order(&nwi(), &number).await {
+        assert!(matches!(busy, ConnectorError::Unavailable(_)), "{busy:?}");
+    }
+    assert_eq!(read().await, (order.lines, total, ErpOrderState::Open));
+    erp.cancel_order(&nwi(), &number).await.unwrap();
+}
+
+/// Tryton would write a released order as well: that nobody has touched it since it was read is for Tryton to see.
+#[tokio::test]
+async fn an_order_that_somebody_changes_meanwhile_is_not_amended() {
+    let written = Arc::new(Mutex::new(Value::Null));
+    let seen = Arc::clone(&written);
+    let amount = json!({"__class__": "Decimal", "decimal": "9.10"});
+    let line = json!({"id": 7, "type": "line", "sequence": 1, "product.": {"id": 1, "code": "SKU-0001"}, "quantity": 2.0,
+        "unit.": {"id": 1, "symbol": "u", "digits": 0}, "unit_price": amount, "amount": amount, "note": "Line 1 ships 2026-11-25",
+        "shipping_date": null, "shipment_cost": null});
+    let sale = json!({"id": 14, "_timestamp": "1795213530.229163", "reference": "OW-1", "description": "PO", "state": "draft",
+        "shipment_state": "none", "invoice_state": "none", "party.": {"id": 6, "code": "ACME"}, "tax_amount": null,
+        "currency.": {"id": 1, "code": "USD"}, "warehouse.": {"id": 16, "code": "EAST"}, "shipping_date": null, "lines.": [line],
+        "create_date": {"__class__": "datetime", "year": 2026, "month": 11, "day": 21}});
+    let erp = answering(move |asked| match asked["method"].as_str() {
+        Some("common.db.login") => json!({"result": [4, "key", null]}),
+        Some("model.sale.sale.search_read") => json!({"result": [sale]}),
+        Some("model.sale.sale.write") => {
+            asked["params"].clone_into(&mut seen.lock().unwrap());
+            json!({"error": ["ConcurrencyException", "Records were modified in the meanwhile"]})
+        }
+        _company => json!({"result": [{"id": 3}]}),
+    });
+    let amendment = AmendErpOrder {
+        lines: vec![ErpLineAmendment {
+            line: 1,
+            order_line: 1,
+            quantity: Some(Quantity::new(dec!(5), UnitOfMeasure::EACH)),
+            ship_date: None,
+        }],
+    };
+    let number = ErpOrderNumber::new("0000000014").unwrap();
+    let amended = erp.await.amend_order(&nwi(), &number, &amendment).await;
+    assert!(
+        matches!(amended, Err(ConnectorError::Unavailable(_))),
+        "{amended:?}"
+    );
+    let context = json!({"company": 3, "_timestamp": {"sale.sale,14": "1795213530.229163"}});
+    assert_eq!(
+        *written.lock().unwrap(),
+        json!([[14], {"lines": [["write", [7], {"quantity": 5}]]}, context])
+    );
+}
+
 /// A Tryton that answers everything with one record, which is somebody else's.
 async fn lying() -> TrytonErpConnector {
-    let record = json!({"id": 9, "code": "BOREALIS", "name": "Borealis", "active": true, "currency.": {"id": 1, "code": "USD"},
+    let record = json!({"id": 9, "_timestamp": "1795213530.229163", "code": "BOREALIS", "name": "Borealis", "active": true, "currency.": {"id": 1, "code": "USD"},
         "sale_price_list": null, "customer_payment_term": null, "customer_tax_rule": null,
         "credit_limit_amount": null, "credit_amount": {"__class__": "Decimal", "decimal": "0"},
         "receivable": {"__class__": "Decimal", "decimal": "0"}, "symbol": "u", "category": 1, "factor": 1.0, "digits": 0,
         "reference": "OW-OTHER", "description": "PO", "state": "draft", "shipment_state": "none", "invoice_state": "none",
         "shipping_date": null, "party.": {"id": 6, "code": "BOREALIS"}, "warehouse.": {"id": 16, "code": "EAST"}, "lines": [],
         "create_date": {"__class__": "datetime", "year": 2026, "month": 11, "day": 21}});
+    answering(move |asked| match asked["method"].as_str() {
+        Some("common.db.login") => json!({"result": [4, "key", null]}),
+        _other => json!({"result": [record]}),
+    })
+    .await
+}
+
+/// A Tryton that answers so.
+async fn answering(
+    answer: impl Fn(&Value) -> Value + Clone + Send + Sync + 'static,
+) -> TrytonErpConnector {
     let answer = async move |body: String| {
         let asked: Value = serde_json::from_str(&body).unwrap();
-        let result = match asked["method"].as_str() {
-            Some("common.db.login") => json!([4, "key", null]),
-            _other => json!([record]),
-        };
-        json!({"id": asked["id"], "result": result}).to_string()
+        let mut told = answer(&asked);
+        asked["id"].clone_into(&mut told["id"]);
+        told.to_string()
     };
     let router = axum::Router::new().fallback(answer);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -339,6 +449,7 @@ async fn an_answer_for_another_account_or_order_is_refused_whole() {
         quantity: None,
     };
     let accounts = std::slice::from_ref(&acme);
+    let amendment = AmendErpOrder { lines: Vec::new() };
     let errors = [
         erp.accounts(&nwi(), accounts, as_of).await.unwrap_err(),
         erp.credit(&nwi(), accounts, as_of).await.unwrap_err(),
@@ -347,6 +458,9 @@ async fn an_answer_for_another_account_or_order_is_refused_whole() {
             .await
             .unwrap_err(),
         erp.orders(&nwi(), std::slice::from_ref(&number))
+            .await
+            .unwrap_err(),
+        erp.amend_order(&nwi(), &number, &amendment)
             .await
             .unwrap_err(),
         erp.release_order(&nwi(), &number).await.unwrap_err(),

@@ -316,6 +316,7 @@ pub(super) struct OrderPoint {
 }
 
 pub(super) const SALE: &[&str] = &[
+    "_timestamp",
     "reference",
     "description",
     "state",
@@ -332,6 +333,7 @@ pub(super) const SALE: &[&str] = &[
     "lines.product.code",
     "lines.quantity",
     "lines.unit.symbol",
+    "lines.unit.digits",
     "lines.unit_price",
     "lines.amount",
     "lines.note",
@@ -342,6 +344,9 @@ pub(super) const SALE: &[&str] = &[
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Sale {
     pub(super) id: i64,
+    /// When it was last written: a write that names another is refused.
+    #[serde(rename = "_timestamp")]
+    pub(super) timestamp: String,
     pub(super) reference: Option<String>,
     pub(super) description: Option<String>,
     pub(super) state: String,
@@ -362,6 +367,7 @@ pub(super) struct Sale {
 
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct SaleLine {
+    pub(super) id: i64,
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) sequence: Option<u32>,
@@ -369,13 +375,20 @@ pub(super) struct SaleLine {
     pub(super) product: Option<Coded>,
     pub(super) quantity: Option<Count>,
     #[serde(rename = "unit.")]
-    pub(super) unit: Option<Symbol>,
+    pub(super) unit: Option<LineUnit>,
     pub(super) unit_price: Option<Amount>,
     pub(super) amount: Option<Amount>,
     pub(super) note: Option<String>,
     pub(super) shipping_date: Option<Day>,
     /// Only what the ERP adds for freight has it.
     pub(super) shipment_cost: Option<Amount>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct LineUnit {
+    pub(super) symbol: String,
+    /// The decimals that a quantity in it may have.
+    pub(super) digits: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use super::wire;
 
 pub(super) use facts::{account, credit, gtin14, holder, is_named, price, product, stock};
-pub(super) use orders::{invoice, new_order, order};
+pub(super) use orders::{amendment, invoice, new_order, order};
 
 /// Why a row is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,10 @@ use canonical_model::{
     CompanyId, Currency, ErpOrderNumber, Money, OrderReference, PurchaseOrderNumber, Quantity,
     UnitPrice,
     erp_invoice::{ErpInvoice, ErpInvoiceLine},
-    erp_order::{AddedCharge, ChargeKind, CreateErpOrder, ErpOrder, ErpOrderLine, ErpOrderState},
+    erp_order::{
+        AddedCharge, AmendErpOrder, ChargeKind, CreateErpOrder, ErpOrder, ErpOrderLine,
+        ErpOrderState,
+    },
 };
 use rust_decimal::Decimal;
 
@@ -171,14 +174,6 @@ fn new_item(
             line.line
         )));
     }
-    let mut quantity = line.quantity.value.normalize();
-    if quantity.scale() > QUANTITY_DECIMALS {
-        return Err(refused(format!(
-            "The ERP keeps {QUANTITY_DECIMALS} decimals of a quantity; line {} has more.",
-            line.line
-        )));
-    }
-    quantity.rescale(QUANTITY_DECIMALS);
     let (amount, per) = price_per(price.amount).ok_or_else(|| {
         refused(format!(
             "The ERP cannot hold the price of line {} exactly.",
@@ -189,7 +184,7 @@ fn new_item(
     Ok(wire::NewSalesOrderItem {
         posnr: format!("{:06}", line.line),
         matnr: line.item.to_string(),
-        kwmeng: quantity.to_string(),
+        kwmeng: kwmeng(line.line, line.quantity.value)?,
         vrkme: wire::erp_unit(line.quantity.unit.code()).to_owned(),
         netpr: amount.to_string(),
         peinh: per.to_string(),
@@ -197,6 +192,52 @@ fn new_item(
         vdatu: date.clone(),
         bddat: date,
         posex: line.order_line.to_string(),
+    })
+}
+
+/// A quantity with the decimals that the ERP keeps.
+fn kwmeng(line: u32, quantity: Decimal) -> Result<String, ConnectorError> {
+    let mut quantity = quantity.normalize();
+    if quantity.scale() > QUANTITY_DECIMALS {
+        return Err(refused(format!(
+            "The ERP keeps {QUANTITY_DECIMALS} decimals of a quantity; line {line} has more."
+        )));
+    }
+    quantity.rescale(QUANTITY_DECIMALS);
+    Ok(quantity.to_string())
+}
+
+/// The changes in the ERP's fields; one that is empty stays as it is there.
+pub(in super::super) fn amendment<'a>(
+    company: &'a CompanyId,
+    number: &'a ErpOrderNumber,
+    amendment: &AmendErpOrder,
+) -> Result<wire::SalesOrderAmendment<'a>, ConnectorError> {
+    let items = amendment.lines.iter().map(|line| {
+        let date = line
+            .ship_date
+            .map(|date| date.strftime("%Y%m%d").to_string());
+        let date = date.unwrap_or_default();
+        let (kwmeng, vrkme) = match line.quantity {
+            Some(quantity) => (
+                kwmeng(line.line, quantity.value)?,
+                wire::erp_unit(quantity.unit.code()).to_owned(),
+            ),
+            None => (String::new(), String::new()),
+        };
+        Ok(wire::SalesOrderItemAmendment {
+            posnr: format!("{:06}", line.line),
+            posex: line.order_line.to_string(),
+            kwmeng,
+            vrkme,
+            vdatu: date.clone(),
+            bddat: date,
+        })
+    });
+    Ok(wire::SalesOrderAmendment {
+        bukrs: company.as_str(),
+        vbeln: number.as_str(),
+        items: items.collect::<Result<_, ConnectorError>>()?,
     })
 }
 

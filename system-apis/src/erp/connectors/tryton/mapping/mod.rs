@@ -1,5 +1,6 @@
 //! Between Tryton's records and canonical shapes. No I/O; an answer is input like any other, so everything is checked.
 
+mod amendment;
 mod facts;
 mod invoices;
 mod orders;
@@ -16,6 +17,7 @@ use rust_decimal::Decimal;
 
 use super::wire;
 
+pub(super) use amendment::amendment;
 pub(super) use facts::{account, credit, gtins, is_named, price, product, ship_to_address};
 pub(super) use invoices::invoice;
 pub(super) use orders::{Named, new_sale, order, order_id, order_number, state};

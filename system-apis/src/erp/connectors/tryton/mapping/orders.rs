@@ -47,6 +47,15 @@ pub(super) fn noted(note: &str) -> Option<(u32, Date)> {
     Some((line.parse().ok()?, date.trim().parse().ok()?))
 }
 
+/// The same note with another day; nothing where somebody else wrote it.
+pub(super) fn noted_anew(note: &str, date: Date) -> Option<String> {
+    let (line, _day) = noted(note)?;
+    let mut told: Vec<&str> = note.lines().collect();
+    let last = format!("Line {line} ships {date}");
+    *told.last_mut()? = &last;
+    Some(told.join("\n"))
+}
+
 pub(in super::super) fn order(row: &wire::Sale) -> Result<(ErpOrderNumber, ErpOrder), Implausible> {
     let id = row.id.to_string();
     let of = Row(&id);
@@ -56,11 +65,7 @@ pub(in super::super) fn order(row: &wire::Sale) -> Result<(ErpOrderNumber, ErpOr
         .ok_or_else(|| of.refuse("state", &row.state, "is no known state"))?;
     let mut total = Decimal::ZERO;
     let mut lines = Vec::with_capacity(row.lines.len());
-    // Titles and comments are no goods, and freight is what Tryton adds.
-    let goods = row.lines.iter().filter(|line| {
-        line.kind == "line" && line.shipment_cost.is_none() && line.product.is_some()
-    });
-    for (place, line) in (1..).zip(goods) {
+    for (place, line) in (1..).zip(goods(row)) {
         lines.push(order_line(&of, row, line, place, currency)?);
         total += line.amount.map_or(Decimal::ZERO, |amount| amount.0);
     }
@@ -79,6 +84,13 @@ pub(in super::super) fn order(row: &wire::Sale) -> Result<(ErpOrderNumber, ErpOr
         as_asked: false,
     };
     Ok((number, order))
+}
+
+/// The lines that are goods: titles and comments are none, and freight is what Tryton adds.
+pub(super) fn goods(row: &wire::Sale) -> impl Iterator<Item = &wire::SaleLine> {
+    row.lines.iter().filter(|line| {
+        line.kind == "line" && line.shipment_cost.is_none() && line.product.is_some()
+    })
 }
 
 /// What was added there: the lines for freight, what somebody charges without a product, and the tax.
@@ -152,7 +164,7 @@ fn order_line(
     })
 }
 
-fn refused(message: impl Into<String>) -> ConnectorError {
+pub(super) fn refused(message: impl Into<String>) -> ConnectorError {
     ConnectorError::Rejected {
         message: message.into(),
     }

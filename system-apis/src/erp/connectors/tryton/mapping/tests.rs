@@ -303,7 +303,7 @@ fn stock_is_what_lies_there_and_what_crosses_the_border() {
 fn an_order_shows_our_lines_and_what_somebody_entered_by_hand() {
     let line = |sequence: Value, note: Value| {
         json!({"id": 1, "type": "line", "sequence": sequence, "product.": {"id": 1, "code": "SKU-0001"},
-        "quantity": 2.0, "unit.": {"id": 1, "symbol": "u"}, "unit_price": amount("9.1000"), "amount": amount("18.20"),
+        "quantity": 2.0, "unit.": {"id": 1, "symbol": "u", "digits": 0}, "unit_price": amount("9.1000"), "amount": amount("18.20"),
         "note": note, "shipping_date": null, "shipment_cost": null})
     };
     let mut freight = line(json!(3), Value::Null);
@@ -311,7 +311,7 @@ fn an_order_shows_our_lines_and_what_somebody_entered_by_hand() {
     let mut title = line(json!(4), Value::Null);
     title["type"] = json!("title");
     let ours = json!("Your order: PO 1\nOur reference: OW-1\nLine 11 ships 2026-11-25");
-    let row = json!({"id": 14, "reference": "OW-1", "description": "PO 1", "tax_amount": amount("4.30"), "state": "draft", "shipment_state": "none", "invoice_state": "none",
+    let row = json!({"id": 14, "_timestamp": "1795213530.229163", "reference": "OW-1", "description": "PO 1", "tax_amount": amount("4.30"), "state": "draft", "shipment_state": "none", "invoice_state": "none",
         "party.": {"id": 4, "code": "ACME"}, "currency.": {"id": 1, "code": "USD"}, "warehouse.": {"id": 16, "code": "EAST"},
         "shipping_date": day(2026, 11, 24), "create_date": {"__class__": "datetime", "year": 2026, "month": 11, "day": 21,
         "hour": 1, "minute": 2, "second": 3, "microsecond": 4}, "lines.": [line(json!(1), ours), line(Value::Null, json!("call first")), freight, title]});
