@@ -57,8 +57,10 @@ pub struct ErpOrderLine {
     pub ship_date: Date,
 }
 
-/// Amends a sales order; `POST /v1/companies/{company}/sales-orders/{number}/amend`. It says what the lines shall be, so
-/// that a repeat changes nothing. What it does not name stays as it is, above all the prices.
+/// Amends a sales order; `POST /v1/companies/{company}/sales-orders/{number}/amend`.
+///
+/// It says what the lines shall be, so that a repeat changes nothing. What it does not name stays as it is, above all the
+/// prices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"lines": [
