@@ -41,16 +41,14 @@ impl TrytonErpConnector {
         }
         match standing.state.as_str() {
             "draft" | "quotation" => {
-                let pressed =
-                    self.tryton
-                        .press("sale.sale", "cancel", id, &context, (0, |_| false));
-                let Err(error) = pressed.await else {
-                    return Ok(());
-                };
-                if is_cancelled(&self.standing(id, &context).await?) {
+                let pressed = self
+                    .tryton
+                    .press("sale.sale", "cancel", id, &context, (0, |_| false))
+                    .await;
+                if pressed.is_ok() || is_cancelled(&self.seen(id, &context, &pressed).await?) {
                     return Ok(());
                 }
-                Err(not_done(error))
+                pressed.map(drop).map_err(not_done)
             }
             "done" => Err(rejected(
                 "The order is done: it can be returned, not cancelled.",

@@ -254,7 +254,7 @@ impl TrytonErpConnector {
     }
 
     /// Looks what became of an order after a button. If that fails, and the button may have done something, nobody knows.
-    async fn seen<T>(
+    pub(super) async fn seen<T>(
         &self,
         id: i64,
         context: &Context,
