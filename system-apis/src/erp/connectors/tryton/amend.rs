@@ -2,13 +2,18 @@
 //! blocked as it was; the next release quotes it anew.
 
 use canonical_model::{CompanyId, ErpOrderNumber, erp_order::AmendErpOrder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{client::TrytonErpConnector, mapping, wire};
 use crate::{
     connector::ConnectorError,
     tryton::{CallError, Context, Search},
 };
+
+/// As an order was seen: Tryton refuses to change one that anybody has changed since.
+fn stamp(sale: &wire::Sale) -> Value {
+    json!({ format!("sale.sale,{}", sale.id): sale.timestamp })
+}
 
 impl TrytonErpConnector {
     /// All of the amendment is one write. It is refused if anybody has changed the order since it was looked at: a released
@@ -26,8 +31,10 @@ impl TrytonErpConnector {
             return Ok(());
         };
         if sale.state == "quotation" {
+            // It would make a draft of one that somebody has cancelled or confirmed meanwhile, too.
+            let as_seen = context.clone().with("_timestamp", stamp(&sale));
             self.tryton
-                .press("sale.sale", "draft", id, &context, (0, |_| false))
+                .press("sale.sale", "draft", id, &as_seen, (0, |_| false))
                 .await?;
             sale = self.sale(id, &context).await?;
             let Some(anew) = mapping::amendment(&sale, amendment)? else {
@@ -35,8 +42,7 @@ impl TrytonErpConnector {
             };
             values = anew;
         }
-        let seen = json!({ format!("sale.sale,{id}"): sale.timestamp });
-        let context = context.with("_timestamp", seen);
+        let context = context.with("_timestamp", stamp(&sale));
         self.tryton
             .write("sale.sale", &[id], &values, &context)
             .await?;

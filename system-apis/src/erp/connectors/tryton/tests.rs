@@ -316,7 +316,7 @@ async fn a_quotation_is_amended_and_its_price_stays() {
 
     let line = &mut order.lines[0];
     line.quantity.value = dec!(30);
-    line.ship_date = line.ship_date + 1.days();
+    line.ship_date += 1.days();
     let asked = PriceAsk {
         item: line.item.clone(),
         quantity: Some(line.quantity),
