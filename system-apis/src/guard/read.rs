@@ -285,12 +285,12 @@ where
             Lane::Browse => terms.deadline.min(Instant::now() + PATIENCE),
             Lane::Order | Lane::Checkout | Lane::Bulk => terms.deadline,
         };
-        let (mut failed, mut late) = (None, Vec::new());
+        let mut failed = None;
         for (key, seat) in seats {
             let mut came = outcome(&seat, patience).await;
             if patience < terms.deadline && matches!(came, Err(GuardError::DeadlineExceeded)) {
+                // What was asked for goes on for whoever comes next.
                 if self.stand_in(answer, scope, &key, terms).await {
-                    late.push(key);
                     continue;
                 }
                 came = outcome(&seat, terms.deadline).await;
@@ -305,10 +305,6 @@ where
                 }
                 Err(error) => return Err(error),
             }
-        }
-        // Nobody waits for them any more; they are wanted all the same.
-        if !late.is_empty() {
-            self.refresh(scope, late);
         }
         Ok(failed)
     }
