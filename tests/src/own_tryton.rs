@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context as _;
 use orderway::backends::Tryton;
 use rustix::process::{Pid, Signal, kill_process_group};
+use service_runtime::http_client::{BackendClientConfig, backend_client};
 
 /// A deadline of liveness: each process reads all of Tryton's models before it answers.
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
@@ -55,7 +56,7 @@ impl OwnTryton {
             folder: folder.canonicalize()?,
             told,
             port,
-            http: reqwest::Client::new(),
+            http: backend_client(&BackendClientConfig::default())?,
             process: None,
         };
         server.bring_back().await?;
