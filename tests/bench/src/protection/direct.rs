@@ -44,8 +44,7 @@ impl DirectShop {
         let (user, password) = tryton.gateway()?;
         let login = json!({"id": 0, "method": "common.db.login", "params": [user, {"password": password}, "en"]});
         let login: Value = http.post(&rpc).json(&login).send().await?.json().await?;
-        let part = |pointer: &str| login.pointer(pointer).cloned().unwrap_or_default();
-        let (id, token) = (part("/result/0"), part("/result/1"));
+        let (id, token) = (part(&login, "/result/0"), part(&login, "/result/1"));
         let token = token.as_str().context("Tryton let us not in")?;
         let session = STANDARD.encode(format!("{user}:{id}:{token}"));
         let mut shop = Inner {
@@ -130,7 +129,7 @@ impl Inner {
         let by_code = by_code(&rows);
         self.products = codes
             .iter()
-            .filter_map(|code| by_code.get(code.as_str()).map(|row| row["id"].clone()))
+            .filter_map(|code| by_code.get(code.as_str()).map(|row| part(row, "/id")))
             .collect();
         let fields = json!(["code", "sale_price_list"]);
         let domain = json!([["code", "in", ACCOUNTS]]);
@@ -139,8 +138,8 @@ impl Inner {
         for account in ACCOUNTS {
             let row = by_code.get(account).context("an account is missing")?;
             self.buyers.push(Buyer {
-                party: row["id"].clone(),
-                price_list: row["sale_price_list"].clone(),
+                party: part(row, "/id"),
+                price_list: part(row, "/sale_price_list"),
             });
         }
         anyhow::ensure!(
@@ -207,7 +206,7 @@ impl Inner {
         let answer: Value = call.send().await?.error_for_status()?.json().await?;
         match answer.get("result") {
             Some(result) => Ok(result.clone()),
-            None => anyhow::bail!("Tryton says {}", answer["error"][0]),
+            None => anyhow::bail!("Tryton says {}", part(&answer, "/error/0")),
         }
     }
 }
@@ -216,4 +215,9 @@ fn by_code(rows: &[Value]) -> HashMap<&str, &Value> {
     rows.iter()
         .filter_map(|row| Some((row.get("code").and_then(Value::as_str)?, row)))
         .collect()
+}
+
+/// What stands there; null where nothing does.
+fn part(value: &Value, pointer: &str) -> Value {
+    value.pointer(pointer).cloned().unwrap_or_default()
 }
