@@ -20,6 +20,10 @@ use service_runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// A quarter of an answer went into the usual one (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The process layer of Orderway: prices, promises, credit, and orders taken once.
 #[derive(Parser)]
 #[command(version)]
