@@ -28,6 +28,9 @@ use crate::connector::{Batch, ConnectorError};
 pub struct Capabilities {
     /// How prices come.
     pub price_source: PriceSource,
+    /// Whether a `Resolved` source is asked for each quantity that is ordered; false = in the unit of its records they tell what
+    /// any quantity costs, and only those in another unit are asked for.
+    pub prices_each_quantity: bool,
     /// What a second create with the same reference does.
     pub create_class: CreateClass,
     /// The characters of a reference that are kept and searched.
@@ -50,6 +53,8 @@ pub struct Capabilities {
     pub amendable: Amendable,
     /// Keys that a batch read may carry.
     pub keys_per_call: usize,
+    /// Items that a batch of prices may carry: fewer, where working out a price takes the ERP long.
+    pub prices_per_call: usize,
 }
 
 /// An account and the one above it; its `ancestors` are filled by whoever follows the parents.
@@ -75,7 +80,7 @@ pub struct PriceEntry {
 pub struct PriceAsk {
     /// The item.
     pub item: ItemNumber,
-    /// How much; absent = whatever the quantity, as a `Schedule` source is always asked.
+    /// How much; absent = whatever the quantity, as a source is always asked whose records tell what any of them costs.
     pub quantity: Option<Quantity>,
 }
 

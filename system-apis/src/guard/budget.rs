@@ -2,7 +2,8 @@
 //!
 //! Slots are spaced evenly rather than handed out in bursts, since two bursts whose network delays differ would meet at
 //! the backend as one. The next slot is that of the most urgent lane in which somebody waits; some places in flight are
-//! for orders alone, so that no crowd of others can hold them all.
+//! for orders alone, so that no crowd of others can hold them all, and check-outs leave one slot in four to those who look
+//! around.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,7 +21,7 @@ use super::{
     lane::{Lane, Ride},
     pace::Pace,
     policy::BudgetPolicy,
-    queue::{Gate, Step},
+    queue::{Claimant, Gate, Place, Step},
     shares,
 };
 
@@ -42,12 +43,13 @@ pub struct Budget {
 #[derive(Debug)]
 pub struct Slot {
     gate: Arc<Mutex<Gate>>,
+    lane: Lane,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut gate = lock(&self.gate);
-        gate.in_flight = gate.in_flight.saturating_sub(1);
+        gate.end(self.lane);
         gate.wake_first();
     }
 }
@@ -114,14 +116,14 @@ fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
 struct Ticket<'a> {
     gate: &'a Mutex<Gate>,
     lane: Lane,
-    number: u64,
+    place: Place,
     woken: Arc<Notify>,
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut gate = lock(self.gate);
-        gate.leave(self.lane, self.number);
+        gate.leave(self.lane, self.place);
         gate.wake_first();
     }
 }
@@ -146,14 +148,24 @@ impl Budget {
     }
 
     /// Waits for a slot, until the deadline at most.
-    pub(super) async fn slot(&self, ride: &Ride, deadline: Instant) -> Result<Slot, Refused> {
-        let ticket = self.queue(ride.lane(), deadline)?;
+    pub(super) async fn slot(
+        &self,
+        ride: &Ride,
+        claimant: Claimant,
+        deadline: Instant,
+    ) -> Result<Slot, Refused> {
+        let ticket = self.queue(ride.lane(), claimant, deadline)?;
         timeout_at(deadline, self.next_slot(ride, ticket))
             .await
             .map_err(|_elapsed| Refused::TooLate)
     }
 
-    fn queue(&self, lane: Lane, deadline: Instant) -> Result<Ticket<'_>, Refused> {
+    fn queue(
+        &self,
+        lane: Lane,
+        claimant: Claimant,
+        deadline: Instant,
+    ) -> Result<Ticket<'_>, Refused> {
         let now = Instant::now();
         let mut gate = self.lock();
         if let Some(until) = gate.paused_until
@@ -173,13 +185,15 @@ impl Budget {
                 .map(|lane| gate.waiting(lane))
                 .sum(),
         };
-        if u32::try_from(waiting).is_ok_and(|waiting| waiting < self.policy.waiting) {
-            let (number, woken) = gate.enter(lane, now);
+        let has_room = u32::try_from(waiting).is_ok_and(|waiting| waiting < self.policy.waiting);
+        // What has begun was let in before.
+        if has_room || claimant.has_begun {
+            let (place, woken) = gate.enter(lane, claimant, now);
             drop(gate);
             return Ok(Ticket {
                 gate: &self.gate,
                 lane,
-                number,
+                place,
                 woken,
             });
         }
@@ -192,6 +206,7 @@ impl Budget {
                 Step::Go => {
                     return Slot {
                         gate: Arc::clone(&self.gate),
+                        lane: ticket.lane,
                     };
                 }
                 Step::At(at) => tokio::select! {
@@ -211,10 +226,12 @@ impl Budget {
         let lane = ride.lane();
         let mut gate = self.lock();
         if lane != ticket.lane {
-            gate.change(ticket.lane, lane, ticket.number);
+            gate.change(ticket.lane, lane, ticket.place);
+            // It may have been first where it was, and not be so here.
+            gate.wake_first();
             ticket.lane = lane;
         }
-        gate.step(lane, ticket.number, Instant::now())
+        gate.step(lane, ticket.place, Instant::now())
     }
 
     /// The backend asked for fewer calls: none is begun for a while, and those after it come at a slower pace.
@@ -282,7 +299,7 @@ impl Budget {
             calls_last_second: number(gate.last_second(now)),
             in_flight_limit: self.policy.in_flight.get(),
             reserved_for_orders: gate.reserved(),
-            in_flight: gate.in_flight,
+            in_flight: gate.in_flight(),
             waiting: lanes.iter().map(|lane| lane.waiting).sum(),
             lanes: lanes.to_vec(),
             paused_ms: millis(paused),

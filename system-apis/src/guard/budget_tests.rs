@@ -13,6 +13,7 @@ use super::{
     budget::{Budget, Refused, Slot},
     lane::{Lane, Ride},
     policy::BudgetPolicy,
+    queue::Claimant,
 };
 
 fn policy(calls_per_second: u32, in_flight: u32, waiting: u32) -> BudgetPolicy {
@@ -30,7 +31,25 @@ fn budget(calls_per_second: u32, in_flight: u32, waiting: u32) -> Arc<Budget> {
 }
 
 async fn slot(budget: &Budget, lane: Lane, deadline: Instant) -> Result<Slot, Refused> {
-    budget.slot(&Ride::new(lane), deadline).await
+    slot_of(budget, "prices", lane, deadline).await
+}
+
+async fn slot_of(
+    budget: &Budget,
+    operation: &'static str,
+    lane: Lane,
+    deadline: Instant,
+) -> Result<Slot, Refused> {
+    budget
+        .slot(&Ride::new(lane), begins(operation), deadline)
+        .await
+}
+
+fn begins(operation: &'static str) -> Claimant {
+    Claimant {
+        operation,
+        has_begun: false,
+    }
 }
 
 /// Lets every task come to where it waits.
@@ -115,9 +134,9 @@ async fn served(lanes: Vec<Lane>) -> Vec<Lane> {
 
 #[tokio::test(start_paused = true)]
 async fn the_most_urgent_lane_goes_first_whoever_came_before() {
-    let least_urgent_first = Lane::ALL.into_iter().rev().flat_map(|lane| [lane; 5]);
+    let least_urgent_first = Lane::ALL.into_iter().rev().flat_map(|lane| [lane; 3]);
     let order = served(least_urgent_first.collect()).await;
-    let expected: Vec<Lane> = Lane::ALL.into_iter().flat_map(|lane| [lane; 5]).collect();
+    let expected: Vec<Lane> = Lane::ALL.into_iter().flat_map(|lane| [lane; 3]).collect();
     assert_eq!(order, expected);
 }
 
@@ -135,7 +154,10 @@ async fn a_call_that_is_lifted_goes_before_those_that_it_stood_behind() {
         .map(|(number, ride)| {
             let (budget, served) = (Arc::clone(&budget), Arc::clone(&served));
             tokio::spawn(async move {
-                let _slot = budget.slot(&ride, soon(60)).await.unwrap();
+                let _slot = budget
+                    .slot(&ride, begins("prices"), soon(60))
+                    .await
+                    .unwrap();
                 served.lock().unwrap().push(number);
             })
         })
@@ -170,6 +192,75 @@ async fn a_place_in_flight_is_kept_for_orders() {
     assert!(status.lanes[2].oldest_ms > 0, "{status:?}");
     drop(held);
     assert!(browsing.await.unwrap().is_ok());
+}
+
+/// Twenty wait for prices before one waits for stock, and two places are there.
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_asks_for_much_holds_back_no_other() {
+    let budget = budget(1_000, 2, 100);
+    let held = [
+        slot(&budget, Lane::Browse, soon(1)).await.unwrap(),
+        slot(&budget, Lane::Browse, soon(1)).await.unwrap(),
+    ];
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let wants = [vec!["prices"; 20], vec!["stock"]].concat();
+    let tasks: Vec<_> = wants
+        .into_iter()
+        .map(|operation| {
+            let (budget, served) = (Arc::clone(&budget), Arc::clone(&served));
+            tokio::spawn(async move {
+                let _slot = slot_of(&budget, operation, Lane::Browse, soon(60)).await;
+                served.lock().unwrap().push(operation);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            })
+        })
+        .collect();
+    settle().await;
+    drop(held);
+    join_all(tasks).await;
+    let served = served.lock().unwrap();
+    assert!(served[..2].contains(&"stock"), "{served:?}");
+}
+
+/// What has been asked for already would be in vain if its last call came too late.
+#[tokio::test(start_paused = true)]
+async fn a_further_call_goes_before_those_that_begin() {
+    let budget = budget(1_000, 1, 100);
+    let held = slot(&budget, Lane::Browse, soon(1)).await.unwrap();
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let tasks: Vec<_> = [false, false, true]
+        .map(|has_begun| {
+            let (budget, served) = (Arc::clone(&budget), Arc::clone(&served));
+            tokio::spawn(async move {
+                let claimant = Claimant {
+                    has_begun,
+                    ..begins("prices")
+                };
+                let ride = Ride::new(Lane::Browse);
+                let _slot = budget.slot(&ride, claimant, soon(60)).await.unwrap();
+                served.lock().unwrap().push(has_begun);
+            })
+        })
+        .into_iter()
+        .collect();
+    settle().await;
+    drop(held);
+    join_all(tasks).await;
+    assert_eq!(*served.lock().unwrap(), [true, false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn check_outs_leave_one_slot_in_four_to_who_looks_around_and_orders_none() {
+    let (browse, check_out) = (Lane::Browse, Lane::Checkout);
+    let crowd = [vec![browse; 2], vec![check_out; 8]].concat();
+    let fair = [check_out, check_out, check_out, browse];
+    let rest = [check_out; 2];
+    assert_eq!(served(crowd).await, [&fair[..], &fair, &rest].concat());
+    let orders = [vec![browse], vec![Lane::Order; 8]].concat();
+    assert_eq!(
+        served(orders).await,
+        [vec![Lane::Order; 8], vec![browse]].concat()
+    );
 }
 
 /// The instants at which calls began that were all asked for at once.

@@ -8,7 +8,7 @@ use std::{
     hash::Hash,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -43,9 +43,24 @@ pub struct Fact<V> {
     pub value: V,
     /// When the call started.
     pub started: Started,
+    /// Whether it may have changed since.
+    doubted: AtomicBool,
 }
 
 impl<V> Fact<V> {
+    /// What a call that started then said.
+    pub(crate) const fn new(value: V, started: Started) -> Self {
+        Self {
+            value,
+            started,
+            doubted: AtomicBool::new(false),
+        }
+    }
+
+    fn doubt(&self) {
+        self.doubted.store(true, Ordering::Release);
+    }
+
     /// How old it is.
     pub fn age(&self) -> Duration {
         self.started.at.elapsed()
@@ -84,7 +99,8 @@ pub struct CacheStatus {
     pub revalidated_hits: u64,
     /// Facts answered from it because the backend failed.
     pub stale_hits: u64,
-    /// Facts thrown out because they have changed.
+    /// Facts thrown out because they have changed, and those not used again before they are asked for anew because they may
+    /// have.
     pub evicted: u64,
 }
 
@@ -97,33 +113,54 @@ pub(super) struct Served {
     pub(super) stale: usize,
 }
 
-/// The evictions, by when they were.
+/// What becomes of facts at a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verdict {
+    /// They may have changed: they serve nobody while the source answers, and stand in where it does not.
+    Doubted,
+    /// They have changed: they serve nobody any more.
+    Changed,
+}
+
+/// One change: when, of which facts, and what became of them.
+struct Mark<S, K> {
+    at: Instant,
+    matches: Matches<S, K>,
+    verdict: Verdict,
+}
+
+/// The changes, by when they were.
 struct Marks<S, K> {
-    latest: VecDeque<(Instant, Matches<S, K>)>,
+    latest: VecDeque<Mark<S, K>>,
     /// When the last was of those that are no longer remembered.
     forgotten: Option<Instant>,
 }
 
 impl<S, K> Marks<S, K> {
-    fn leave(&mut self, matches: Matches<S, K>) {
+    fn leave(&mut self, matches: Matches<S, K>, verdict: Verdict) {
         if self.latest.len() >= MOST_MARKS {
-            self.forgotten = self.latest.pop_front().map(|(at, _)| at);
+            self.forgotten = self.latest.pop_front().map(|mark| mark.at);
         }
-        self.latest.push_back((Instant::now(), matches));
+        self.latest.push_back(Mark {
+            at: Instant::now(),
+            matches,
+            verdict,
+        });
     }
 
-    /// Whether what a call said that began then may have changed since.
-    fn changed(&self, scope: &S, key: &K, began: Instant) -> bool {
-        self.forgotten.is_some_and(|at| began <= at)
-            || self
-                .latest
-                .iter()
-                .any(|(at, matches)| began <= *at && matches(scope, key))
+    /// What became since of what a call said that began then.
+    fn verdict(&self, scope: &S, key: &K, began: Instant) -> Option<Verdict> {
+        if self.forgotten.is_some_and(|at| began <= at) {
+            return Some(Verdict::Changed);
+        }
+        let later = self.latest.iter().filter(|mark| began <= mark.at);
+        let of_it = later.filter(|mark| (mark.matches)(scope, key));
+        of_it.map(|mark| mark.verdict).max()
     }
 }
 
 /// Which facts have changed.
-pub(super) type Matches<S, K> = Arc<dyn Fn(&S, &K) -> bool + Send + Sync>;
+pub type Matches<S, K> = Arc<dyn Fn(&S, &K) -> bool + Send + Sync>;
 
 pub(super) struct FactCache<S, K, V> {
     entries: Cache<Scoped<S, K>, Arc<Fact<V>>>,
@@ -167,24 +204,26 @@ where
         }
     }
 
-    /// What is known of the key, however old.
+    /// What is known of the key, however old; what is in doubt is not known.
     pub(super) async fn known(&self, key: &Scoped<S, K>) -> Option<Known<V>> {
         if let Some(started) = self.absent.get(key).await {
             return Some(Known::Absent(started.at.elapsed()));
         }
-        self.entries.get(key).await.map(Known::Fact)
+        let fact = self.entries.get(key).await;
+        fact.filter(|fact| !fact.doubted.load(Ordering::Acquire))
+            .map(Known::Fact)
     }
 
-    /// A fact younger than `limit`; a limit of zero accepts none.
+    /// A fact younger than `limit`, in doubt or not as is asked for; a limit of zero accepts none.
     pub(super) async fn younger_than(
         &self,
         key: &Scoped<S, K>,
         limit: Duration,
+        or_doubted: bool,
     ) -> Option<Arc<Fact<V>>> {
-        self.entries
-            .get(key)
-            .await
-            .filter(|fact| fact.age() < limit)
+        let sound = |fact: &Fact<V>| or_doubted || !fact.doubted.load(Ordering::Acquire);
+        let fact = self.entries.get(key).await;
+        fact.filter(|fact| fact.age() < limit && sound(fact))
     }
 
     /// Keeps the fact, unless a newer one is there or it has changed since its call began.
@@ -219,29 +258,42 @@ where
         self.look_again(&key, started).await;
     }
 
-    /// Whoever throws out what has changed leaves the mark first and looks then; this has stored first. So one of the two
-    /// sees the other.
+    /// Whoever tells of a change leaves the mark first and looks then; this has stored first. So one of the two sees the
+    /// other.
     async fn look_again(&self, key: &Scoped<S, K>, started: Started) {
-        let changed = {
+        let verdict = {
             let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-            marks.changed(&key.scope, &key.key, started.at)
+            marks.verdict(&key.scope, &key.key, started.at)
         };
-        if changed {
-            self.entries.invalidate(key).await;
-            self.absent.invalidate(key).await;
+        match verdict {
+            None => {}
+            Some(Verdict::Changed) => {
+                self.entries.invalidate(key).await;
+                self.absent.invalidate(key).await;
+            }
+            Some(Verdict::Doubted) => {
+                let kept = self.entries.get(key).await;
+                if let Some(fact) = kept.filter(|fact| fact.started.at <= started.at) {
+                    fact.doubt();
+                }
+                self.absent.invalidate(key).await;
+            }
         }
     }
 
-    /// Throws out what has changed, and lets in no fact of it whose call began before now.
-    pub(super) async fn evict(&self, matches: Matches<S, K>) {
+    /// Does to the facts of a change what is said, and to those of it whose calls began before now.
+    pub(super) async fn change(&self, matches: Matches<S, K>, verdict: Verdict) {
         {
             let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-            marks.leave(Arc::clone(&matches));
+            marks.leave(Arc::clone(&matches), verdict);
         }
         let mut evicted = 0;
-        for (key, _) in &self.entries {
+        for (key, fact) in &self.entries {
             if matches(&key.scope, &key.key) {
-                self.entries.invalidate(&*key).await;
+                match verdict {
+                    Verdict::Changed => self.entries.invalidate(&*key).await,
+                    Verdict::Doubted => fact.doubt(),
+                }
                 evicted += 1;
             }
         }
@@ -305,11 +357,13 @@ mod tests {
             scope: (),
             key: "SKU-0001",
         };
-        let fact = |value, started| Arc::new(Fact { value, started });
+        let fact = |value, started| Arc::new(Fact::new(value, started));
         cache.store(key.clone(), fact("new", late)).await;
         cache.store(key.clone(), fact("old", early)).await;
         cache.store_absent(key.clone(), early).await;
-        let kept = cache.younger_than(&key, Duration::from_secs(5)).await;
+        let kept = cache
+            .younger_than(&key, Duration::from_secs(5), false)
+            .await;
         assert_eq!(kept.unwrap().value, "new");
     }
 }

@@ -41,7 +41,7 @@ use self::{
     retry::RetryBudget,
 };
 pub use self::{
-    cache::{Fact, Started},
+    cache::{Fact, Matches, Started},
     lane::Lane,
     operation::{Kind, Operation, Terms},
     read::{Answer, Fetch, KeyedRead, Provenance},
@@ -84,7 +84,7 @@ pub enum GuardError {
 
 impl GuardError {
     /// Whether facts that are a little too old may stand in: when the source cannot say, not when it said no.
-    fn allows_stale(&self) -> bool {
+    pub(crate) fn allows_stale(&self) -> bool {
         match self {
             Self::DeadlineExceeded
             | Self::Busy

@@ -24,6 +24,7 @@ use super::{
     cache::Started,
     lane::{Lane, Ride},
     pace::Latency,
+    queue::Claimant,
     turn::Turn,
 };
 use crate::connector::ConnectorError;
@@ -251,10 +252,14 @@ impl Operation {
         F: Fn(Started) -> Fut,
         Fut: Future<Output = Result<T, ConnectorError>>,
     {
+        let claimant = Claimant {
+            operation: self.name,
+            has_begun: false,
+        };
         let slot = self
             .guard
             .budget()
-            .slot(ride, time.begin_by)
+            .slot(ride, claimant, time.begin_by)
             .await
             .map_err(|refused| self.refused_slot(ride.lane(), refused))?;
         let lane = ride.lane();

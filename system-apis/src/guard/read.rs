@@ -16,7 +16,7 @@ use tracing::warn;
 use super::{
     GuardError,
     batch::{Boarding, Gatherings, Joined, Seat, Stranded},
-    cache::{CacheStatus, Fact, FactCache, Known, Matches, Scoped, Served, Started},
+    cache::{CacheStatus, Fact, FactCache, Known, Matches, Scoped, Served, Started, Verdict},
     lane::{Lane, Ride},
     operation::{Operation, Terms},
     policy::CachePolicy,
@@ -24,8 +24,10 @@ use super::{
 use crate::connector::{Batch, ConnectorError};
 
 /// A buyer who only looks around waits so long for a younger fact where an older one would do, so that a backend that hangs
-/// holds up no page.
+/// holds up no page …
 const PATIENCE: Duration = Duration::from_secs(2);
+/// … and so long for one that nobody knows yet, where the page can be shown without it.
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks the backend for some keys of one scope; one backend call.
 pub type Fetch<S, K, V> = Arc<
@@ -69,6 +71,20 @@ impl Provenance {
         self.stale + self.unknown > 0
     }
 
+    /// So many that nobody can tell now, and nothing else.
+    pub(crate) fn untold(count: usize) -> Self {
+        Self {
+            misses: count,
+            unknown: count,
+            ..Self::default()
+        }
+    }
+
+    /// Whether nobody can tell anything of what was asked.
+    fn tells_nothing(&self) -> bool {
+        self.unknown == self.hits + self.misses + self.revalidated
+    }
+
     /// That of an answer made from both.
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -94,6 +110,13 @@ struct Inner<S: Hash + Eq, K: Hash + Eq, V> {
     fetch: Fetch<S, K, V>,
     cache: FactCache<S, K, V>,
     gatherings: Arc<Gatherings<S, K, Outcome<V>>>,
+}
+
+/// Whether an answer with gaps is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    All,
+    WhatIsKnown,
 }
 
 /// What the cache says to a question.
@@ -148,8 +171,19 @@ where
 
     /// Throws out what has changed at the source. Who asks from now on gets nothing that was asked for before.
     pub async fn evict(&self, matches: Matches<S, K>) {
-        self.inner.cache.evict(Arc::clone(&matches)).await;
-        self.inner.gatherings.part(|scope, key| matches(scope, key));
+        self.change(matches, Verdict::Changed).await;
+    }
+
+    /// Has what may have changed at the source asked for anew before anybody gets it again; while the backend fails it still
+    /// stands in for who looks around.
+    pub async fn doubt(&self, matches: Matches<S, K>) {
+        self.change(matches, Verdict::Doubted).await;
+    }
+
+    async fn change(&self, matches: Matches<S, K>, verdict: Verdict) {
+        let inner = &self.inner;
+        inner.cache.change(Arc::clone(&matches), verdict).await;
+        inner.gatherings.part(|scope, key| matches(scope, key));
     }
 
     /// The facts for these keys, all or none: for facts whose absence means something.
@@ -159,19 +193,19 @@ where
         keys: Vec<K>,
         terms: Terms,
     ) -> Result<Answer<K, V>, GuardError> {
-        let (answer, failed) = self.ask(scope, keys, terms).await?;
+        let (answer, failed) = self.ask(scope, keys, terms, Need::All).await?;
         failed.map_or(Ok(answer), Err)
     }
 
-    /// The facts for these keys as far as they can be told now; an error where none can.
+    /// The facts for these keys as far as they can be told now, or soon enough for who looks around; an error where none can.
     pub async fn get_known(
         &self,
         scope: &S,
         keys: Vec<K>,
         terms: Terms,
     ) -> Result<Answer<K, V>, GuardError> {
-        match self.ask(scope, keys, terms).await? {
-            (answer, Some(error)) if answer.facts.is_empty() => Err(error),
+        match self.ask(scope, keys, terms, Need::WhatIsKnown).await? {
+            (answer, Some(error)) if answer.provenance.tells_nothing() => Err(error),
             (answer, _) => Ok(answer),
         }
     }
@@ -182,6 +216,7 @@ where
         scope: &S,
         keys: Vec<K>,
         terms: Terms,
+        need: Need,
     ) -> Result<(Answer<K, V>, Option<GuardError>), GuardError> {
         let mut answer = Answer {
             facts: HashMap::with_capacity(keys.len()),
@@ -193,7 +228,8 @@ where
             self.refresh(scope, looked.ageing);
         }
         if !looked.missing.is_empty() {
-            failed = self.fill(&mut answer, scope, looked.missing, terms).await?;
+            let missing = looked.missing;
+            failed = self.fill(&mut answer, scope, missing, terms, need).await?;
         }
         let Provenance {
             hits,
@@ -274,6 +310,7 @@ where
         scope: &S,
         missing: Vec<K>,
         terms: Terms,
+        need: Need,
     ) -> Result<Option<GuardError>, GuardError> {
         let limit = self.inner.policy.fresh_limit(terms.oldest);
         let Joined { seats, new } = self
@@ -281,10 +318,16 @@ where
             .gatherings
             .join(scope, missing, limit, terms.lane);
         self.inner.send_for(scope.clone(), new);
-        let patience = match terms.lane {
-            Lane::Browse => terms.deadline.min(Instant::now() + PATIENCE),
+        let now = Instant::now();
+        let within = |patience| match terms.lane {
+            Lane::Browse => terms.deadline.min(now + patience),
             Lane::Order | Lane::Checkout | Lane::Bulk => terms.deadline,
         };
+        let first = match need {
+            Need::All => terms.deadline,
+            Need::WhatIsKnown => within(FIRST_PATIENCE),
+        };
+        let patience = within(PATIENCE);
         let mut failed = None;
         for (key, seat) in seats {
             let mut came = outcome(&seat, patience).await;
@@ -293,7 +336,7 @@ where
                 if self.stand_in(answer, scope, &key, terms).await {
                     continue;
                 }
-                came = outcome(&seat, terms.deadline).await;
+                came = outcome(&seat, first).await;
             }
             match came {
                 Ok(fact) => answer.facts.extend(fact.map(|fact| (key, fact))),
@@ -319,7 +362,10 @@ where
             scope: scope.clone(),
             key: key.clone(),
         };
-        let fact = self.inner.cache.younger_than(&scoped, limit).await;
+        // Nobody orders by what may be wrong however young it is.
+        let or_doubted = terms.lane == Lane::Browse;
+        let cache = &self.inner.cache;
+        let fact = cache.younger_than(&scoped, limit, or_doubted).await;
         let found = fact.is_some();
         if let Some(fact) = fact {
             answer.facts.insert(scoped.key, fact);
@@ -441,7 +487,7 @@ where
         };
         let mut facts = HashMap::with_capacity(batch.found.len());
         for (key, value) in batch.found {
-            let fact = Arc::new(Fact { value, started });
+            let fact = Arc::new(Fact::new(value, started));
             self.cache
                 .store(scoped(key.clone()), Arc::clone(&fact))
                 .await;

@@ -12,6 +12,7 @@ use super::{
     Guard,
     budget::Slot,
     lane::{Lane, Ride},
+    queue::Claimant,
 };
 use crate::connector::ConnectorError;
 
@@ -69,10 +70,14 @@ impl Turn {
             return Ok(first);
         }
         let since = Instant::now();
+        let further = Claimant {
+            operation: self.operation,
+            has_begun: true,
+        };
         let slot = self
             .guard
             .budget()
-            .slot(&Ride::new(self.lane), self.by)
+            .slot(&Ride::new(self.lane), further, self.by)
             .await;
         *self.waited.lock().unwrap_or_else(PoisonError::into_inner) += since.elapsed();
         let slot = slot.map_err(|_refused| ConnectorError::NoSlot)?;

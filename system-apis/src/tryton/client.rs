@@ -98,7 +98,7 @@ pub(super) fn result_of<A: DeserializeOwned>(
 }
 
 /// The context of a call, which is always its last argument: the company, and what the method looks for there.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Context {
     company: i64,
     #[serde(flatten)]

@@ -1,12 +1,20 @@
-//! What is thrown out of the caches when facts have changed at the source.
+//! What becomes of cached facts when some have changed at the source: those that are named are thrown out. Where nothing is
+//! named each may have changed, and is asked for anew before it is used; it stands in while the source does not answer.
 
 use std::{collections::HashSet, hash::Hash, sync::Arc};
 
-use canonical_model::{AccountId, CompanyId, ItemNumber, item::ItemScheme};
+use canonical_model::{
+    AccountId, CompanyId, ItemNumber,
+    item::{ItemIdentifier, ItemScheme},
+};
 
 use super::{Buyer, ErpBackend};
 use crate::{
-    erp::feed::Feed,
+    erp::{
+        connector::{PriceAsk, StockKey},
+        feed::Feed,
+    },
+    guard::{KeyedRead, Matches},
     notices::{Change, ChangedFacts},
 };
 
@@ -18,8 +26,12 @@ impl<T: Hash + Eq + Clone> Named<T> {
         Self(named.iter().cloned().collect())
     }
 
+    fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn has(&self, one: &T) -> bool {
-        self.0.is_empty() || self.0.contains(one)
+        self.is_all() || self.0.contains(one)
     }
 }
 
@@ -62,25 +74,25 @@ impl ErpBackend {
     }
 
     async fn evict_accounts(&self, of: CompanyId, named: Named<AccountId>) {
+        let all = named.is_all();
         let matches = move |company: &CompanyId, account: &_| *company == of && named.has(account);
-        self.accounts.evict(Arc::new(matches)).await;
+        change(&self.accounts, all, Arc::new(matches)).await;
     }
 
-    /// Any number but the seller's own may lead to a product that is named.
+    /// Any number but the seller's own may lead to a product that is named, and any page of the catalogue may show it.
     async fn evict_products(&self, of: CompanyId, named: Named<ItemNumber>) {
-        let pages = of.clone();
-        self.products
-            .evict(Arc::new(move |buyer: &Buyer, item| {
-                let other = item.scheme != ItemScheme::SellerPartNumber;
-                let is_named = || {
-                    let number = ItemNumber::new(item.value.as_str());
-                    number.is_ok_and(|number| named.has(&number))
-                };
-                buyer.company == of && (other || is_named())
-            }))
-            .await;
+        let (all, pages) = (named.is_all(), of.clone());
+        let matches = move |buyer: &Buyer, item: &ItemIdentifier| {
+            let other = item.scheme != ItemScheme::SellerPartNumber;
+            let is_named = || {
+                let number = ItemNumber::new(item.value.as_str());
+                number.is_ok_and(|number| named.has(&number))
+            };
+            buyer.company == of && (other || is_named())
+        };
+        change(&self.products, all, Arc::new(matches)).await;
         let matches = move |company: &CompanyId, _: &_| *company == pages;
-        self.catalogue.evict(Arc::new(matches)).await;
+        self.catalogue.doubt(Arc::new(matches)).await;
     }
 
     async fn evict_prices(
@@ -89,23 +101,36 @@ impl ErpBackend {
         accounts: Named<AccountId>,
         items: Named<ItemNumber>,
     ) {
-        self.prices
-            .evict(Arc::new(move |buyer: &Buyer, ask| {
-                buyer.company == of && accounts.has(&buyer.account) && items.has(&ask.item)
-            }))
-            .await;
+        let all = accounts.is_all() && items.is_all();
+        let matches = move |buyer: &Buyer, ask: &PriceAsk| {
+            buyer.company == of && accounts.has(&buyer.account) && items.has(&ask.item)
+        };
+        change(&self.prices, all, Arc::new(matches)).await;
     }
 
     async fn evict_stock(&self, of: CompanyId, items: Named<ItemNumber>) {
-        self.stock
-            .evict(Arc::new(move |company: &CompanyId, key| {
-                *company == of && items.has(&key.0)
-            }))
-            .await;
+        let all = items.is_all();
+        let matches =
+            move |company: &CompanyId, key: &StockKey| *company == of && items.has(&key.0);
+        change(&self.stock, all, Arc::new(matches)).await;
     }
 
     async fn evict_credit(&self, of: CompanyId, named: Named<AccountId>) {
+        let all = named.is_all();
         let matches = move |company: &CompanyId, account: &_| *company == of && named.has(account);
-        self.credit.evict(Arc::new(matches)).await;
+        change(&self.credit, all, Arc::new(matches)).await;
+    }
+}
+
+async fn change<S, K, V>(read: &KeyedRead<S, K, V>, all: bool, matches: Matches<S, K>)
+where
+    S: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    if all {
+        read.doubt(matches).await;
+    } else {
+        read.evict(matches).await;
     }
 }

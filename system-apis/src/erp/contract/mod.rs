@@ -231,19 +231,37 @@ async fn prices(erp: &dyn ErpConnector, world: &World) {
     assert!(matches!(unknown, ConnectorError::NotFound), "{unknown:?}");
 }
 
-/// What a quantity costs is what the record says that holds from the nearest break below it.
-async fn resolved_prices(erp: &dyn ErpConnector, world: &World, breaks: &[PriceEntry]) {
-    assert!(breaks.is_sorted_by_key(|entry| entry.record.break_quantity));
-    let quantities = breaks.iter().map(|entry| {
-        let quantity = (entry.record.break_quantity + Decimal::ONE).round();
-        Quantity::new(quantity, entry.record.unit)
+/// In their unit the records tell what any quantity costs: the source says the same of each alone. It is asked for a quantity in
+/// another unit, and says that in this one.
+async fn resolved_prices(erp: &dyn ErpConnector, world: &World, told: &[PriceEntry]) {
+    assert!(told.is_sorted_by_key(|entry| entry.record.break_quantity));
+    let unit = told[0].record.unit;
+    assert!(told.iter().all(|entry| entry.record.unit == unit));
+    let named = ItemIdentifier {
+        scheme: ItemScheme::SellerPartNumber,
+        value: world.item.to_string(),
+    };
+    let found = erp
+        .products(&world.company, &world.account, &[named], as_of())
+        .await
+        .unwrap();
+    let conversions = &found.found[0].1.conversions;
+    assert!(!conversions.is_empty(), "a pack is asked for too");
+    let breaks = told.iter().flat_map(|entry| {
+        let at = entry.record.break_quantity;
+        [at.ceil().max(Decimal::ONE), at.floor() + Decimal::ONE]
     });
-    let asks: Vec<PriceAsk> = quantities
-        .map(|quantity| PriceAsk {
-            item: world.item.clone(),
-            quantity: Some(quantity),
-        })
-        .collect();
+    let mut asked: Vec<Quantity> = breaks.map(|at| Quantity::new(at, unit)).collect();
+    asked.extend(
+        conversions
+            .iter()
+            .map(|pack| Quantity::new(dec!(3), pack.unit)),
+    );
+    let ask = |quantity: &Quantity| PriceAsk {
+        item: world.item.clone(),
+        quantity: Some(*quantity),
+    };
+    let asks: Vec<PriceAsk> = asked.iter().map(ask).collect();
     let batch = erp
         .prices(&world.company, &world.account, &asks, as_of())
         .await
@@ -252,7 +270,7 @@ async fn resolved_prices(erp: &dyn ErpConnector, world: &World, breaks: &[PriceE
         (batch.found.len(), batch.implausible.len()),
         (asks.len(), 0)
     );
-    for ((ask, entries), at_break) in batch.found.iter().zip(breaks) {
+    for (ask, entries) in &batch.found {
         let [entry] = entries.as_slice() else {
             panic!("one price of {ask:?}, not {entries:?}");
         };
@@ -262,7 +280,11 @@ async fn resolved_prices(erp: &dyn ErpConnector, world: &World, breaks: &[PriceE
             (record.break_quantity, record.unit),
             (quantity.value, quantity.unit)
         );
-        assert_eq!(record.unit_price, at_break.record.unit_price, "{ask:?}");
+        let reached = |of: &&PriceEntry| of.record.break_quantity <= quantity.value;
+        if quantity.unit == unit {
+            let deepest = told.iter().rfind(reached).unwrap();
+            assert_eq!(record.unit_price, deepest.record.unit_price, "{ask:?}");
+        }
     }
 }
 

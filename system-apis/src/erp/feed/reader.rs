@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use canonical_model::CompanyId;
 use service_runtime::telemetry::error_chain;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -79,6 +79,32 @@ impl Feed {
     }
 }
 
+/// When a part is looked at next. One that cannot be read keeps none of the others back.
+struct Turn {
+    part: Part,
+    due: Instant,
+    failures: u32,
+}
+
+impl Turn {
+    fn now(part: Part) -> Self {
+        Self {
+            part,
+            due: Instant::now(),
+            failures: 0,
+        }
+    }
+
+    fn after(&mut self, interval: Duration, went_well: bool) {
+        self.failures = if went_well {
+            0
+        } else {
+            self.failures.saturating_add(1)
+        };
+        self.due = Instant::now() + pause(interval, self.failures);
+    }
+}
+
 /// Reads one ERP.
 pub(crate) struct MasterReader {
     state: AppState,
@@ -105,46 +131,42 @@ impl MasterReader {
         let Some(feed) = self.backend.feed() else {
             return;
         };
-        let mut failures = 0_u32;
-        while let Some(looked) = stop.run_until_cancelled(self.look(feed)).await {
-            match looked {
-                Ok(()) => failures = 0,
-                Err(error) => {
-                    if failures == 0 {
-                        let (system, error) = (self.backend.name(), error_chain(&error));
-                        tracing::warn!(
-                            system,
-                            error,
-                            "changes cannot be read: facts age until it works again"
-                        );
-                    }
-                    failures = failures.saturating_add(1);
-                }
-            }
-            let pause = sleep(pause(feed.config.interval.get(), failures));
-            if stop.run_until_cancelled(pause).await.is_none() {
+        let parts = feed.feed.parts().iter().copied();
+        let mut turns: Vec<Turn> = parts.map(Turn::now).collect();
+        while let Some(next) = turns.iter_mut().min_by_key(|turn| turn.due) {
+            let looking = async {
+                sleep_until(next.due).await;
+                self.look(feed, next.part).await
+            };
+            let Some(looked) = stop.run_until_cancelled(looking).await else {
                 return;
+            };
+            if let Some(error) = looked.as_ref().err().filter(|_| next.failures == 0) {
+                let (system, part) = (self.backend.name(), next.part.name);
+                tracing::warn!(
+                    system,
+                    part,
+                    error = error_chain(error),
+                    "changes cannot be read: facts age until it works again"
+                );
             }
+            next.after(feed.config.interval.get(), looked.is_ok());
         }
     }
 
-    /// Looks at every part once. One that cannot be read keeps none of the others back.
-    async fn look(&self, feed: &Feed) -> Result<(), GuardError> {
-        let mut failed = None;
-        for part in feed.feed.parts() {
-            match feed.look_at(*part).await {
-                Ok(News::All) => self.tell(all_of(*part), None).await,
-                Ok(News::Rows(rows)) => {
-                    let read = RowsRead {
-                        part: part.name.to_owned(),
-                        rows: rows.iter().map(|row| row.at.clone()).collect(),
-                    };
-                    self.tell(facts_of(*part, &rows), Some(read)).await;
-                }
-                Err(error) => failed = failed.or(Some(error)),
+    /// Looks at a part once.
+    async fn look(&self, feed: &Feed, part: Part) -> Result<(), GuardError> {
+        match feed.look_at(part).await? {
+            News::All => self.tell(all_of(part), None).await,
+            News::Rows(rows) => {
+                let read = RowsRead {
+                    part: part.name.to_owned(),
+                    rows: rows.iter().map(|row| row.at.clone()).collect(),
+                };
+                self.tell(facts_of(part, &rows), Some(read)).await;
             }
         }
-        failed.map_or(Ok(()), Err)
+        Ok(())
     }
 
     async fn tell(&self, facts: Vec<ChangedFacts>, read: Option<RowsRead>) {

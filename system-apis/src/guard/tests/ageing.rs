@@ -248,3 +248,71 @@ async fn a_row_that_makes_no_sense_is_no_absent_key() {
     let unknown = read.get(&"BOREALIS", vec![1, 7], terms()).await;
     assert!(unknown.is_err(), "{unknown:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_changed_is_asked_for_anew_and_stands_in_while_the_source_does_not_answer() {
+    let (backend, read) = ageing(1_000);
+    let ask = async || read.get(&"ACME", vec![1], terms()).await.unwrap();
+    ask().await;
+    read.doubt(Arc::new(|_, key| *key == 1)).await;
+    backend.fail(true);
+    let stands_in = ask().await;
+    assert_eq!(value(&stands_in, 1), "ACME-1");
+    assert!(stands_in.provenance.degraded(), "it may be wrong");
+    backend.fail(false);
+    let (anew, kept) = (ask().await, ask().await);
+    assert_eq!((anew.provenance.misses, anew.provenance.stale), (1, 0));
+    assert_eq!(kept.provenance.hits, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_under_way_when_something_may_have_changed_is_not_relied_on() {
+    let (backend, read) = ageing(1_000);
+    backend.delay(200 * SECOND / 1_000);
+    let change = async {
+        sleep(100 * SECOND / 1_000).await;
+        read.doubt(Arc::new(|_, _| true)).await;
+    };
+    let (before, ()) = tokio::join!(read.get(&"ACME", vec![1], terms()), change);
+    assert!(before.is_ok());
+    let after = read.get(&"ACME", vec![1], terms()).await.unwrap();
+    assert_eq!((backend.calls(), after.provenance.misses), (2, 1));
+}
+
+/// The page is shown without what nobody knows; who is about to order, or needs all of it, waits on.
+#[tokio::test(start_paused = true)]
+async fn who_looks_around_does_not_wait_long_for_what_nobody_knows() {
+    let (backend, read) = ageing(1_000);
+    read.get(&"ACME", vec![1], terms()).await.unwrap();
+    backend.delay(9 * SECOND);
+    let asked = Instant::now();
+    let looks = async || {
+        let answer = read.get_known(&"ACME", vec![1, 2], terms()).await.unwrap();
+        (asked.elapsed(), answer)
+    };
+    let check_out = Terms {
+        lane: Lane::Checkout,
+        ..terms()
+    };
+    let orders = async || {
+        let answer = read
+            .get_known(&"ACME", vec![1, 2], check_out)
+            .await
+            .unwrap();
+        (asked.elapsed(), answer)
+    };
+    let ((looked, page), (waited, basket)) = tokio::join!(looks(), orders());
+    assert_eq!((looked, page.facts.len()), (5 * SECOND, 1));
+    assert_eq!(
+        (page.provenance.unknown, page.provenance.degraded()),
+        (1, true)
+    );
+    assert!(waited >= 9 * SECOND);
+    assert_eq!(basket.facts.len(), 2);
+    let next = read.get_known(&"ACME", vec![1, 2], terms()).await.unwrap();
+    assert_eq!(
+        (next.facts.len(), backend.calls()),
+        (2, 2),
+        "it was fetched all the same"
+    );
+}

@@ -54,6 +54,7 @@ impl SandboxErpConnector {
             api_key: config.api_key.clone(),
             capabilities: Capabilities {
                 price_source: PriceSource::Schedule,
+                prices_each_quantity: false,
                 create_class: config.create_class,
                 reference_max_length: 20,
                 purchase_order_number_max_length: 35,
@@ -71,6 +72,7 @@ impl SandboxErpConnector {
                     }
                 },
                 keys_per_call: KEYS_PER_CALL,
+                prices_per_call: KEYS_PER_CALL,
             },
         })
     }

@@ -9,7 +9,7 @@ use super::{client::TrytonErpConnector, wire};
 use crate::{
     connector::ConnectorError,
     erp::feed::{FactKind, MasterFeed, Of, Page, Part, Row},
-    intake::feed::{Position, Stamp},
+    intake::feed::Stamp,
     tryton::{Context, Search, values::Instant},
 };
 
@@ -170,10 +170,7 @@ impl MasterFeed for TrytonErpConnector {
         let rows = self.last_modified(source, domain, PAGE, &context).await?;
         let more = u32::try_from(rows.len()).is_ok_and(|read| read >= PAGE);
         let rows = rows.iter().map(|row| Row {
-            at: Position {
-                stamp: row.stamp(),
-                id: row.id.to_string(),
-            },
+            at: row.position(),
             of: (source.of)(row),
         });
         Ok(Page {

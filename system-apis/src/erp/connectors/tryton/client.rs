@@ -1,13 +1,13 @@
 //! The connector: facts here, orders in their own files.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use canonical_model::{
-    AccountId, CompanyId, Currency, ErpOrderNumber, ItemNumber, OrderReference, UnitOfMeasure,
+    AccountId, CompanyId, ErpOrderNumber, OrderReference,
     capabilities::{Amendable, CreateClass, CreditBasis, PriceSource},
     credit::CreditFact,
     erp_invoice::ErpInvoice,
@@ -17,7 +17,6 @@ use canonical_model::{
     stock::StockFact,
 };
 use jiff::Timestamp;
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
@@ -32,11 +31,14 @@ use crate::{
         PriceEntry, StockKey,
     },
     erp::feed::MasterFeed,
-    tryton::{CallError, Context, Search, Tryton, values::Count},
+    tryton::{CallError, Context, Search, Tryton},
 };
 
-/// Keys of a batch: prices may take a call for each quantity that is asked for.
-const KEYS_PER_CALL: usize = 50;
+/// Keys of a batch. What a call costs by itself is much more than what a key adds to it.
+const KEYS_PER_CALL: usize = 100;
+/// Tryton goes through the lines of a list for each price, some 45 ms with 500 lines: two of these batches, side by side, make
+/// a page of 20 as soon as can be, and none of them keeps others waiting for long.
+const PRICES_PER_CALL: usize = 10;
 /// Moves of any state but done and cancelled.
 const OPEN_MOVES: [&str; 3] = ["staging", "draft", "assigned"];
 
@@ -62,7 +64,7 @@ pub(super) fn only_asked<'a>(
 }
 
 /// A domain part that takes records that are not active too, which a search leaves out otherwise.
-fn active_or_not() -> Value {
+pub(super) fn active_or_not() -> Value {
     json!(["active", "in", [true, false]])
 }
 
@@ -84,7 +86,7 @@ impl TrytonErpConnector {
         Ok(self.tryton.context().await?)
     }
 
-    async fn search<R: serde::de::DeserializeOwned>(
+    pub(super) async fn search<R: serde::de::DeserializeOwned>(
         &self,
         model: &str,
         domain: Value,
@@ -107,76 +109,16 @@ impl TrytonErpConnector {
         self.search("party.party", domain, fields, context).await
     }
 
-    /// Products by code.
+    /// Products by code, with these fields of them.
     pub(super) async fn products_by_code(
         &self,
         codes: &BTreeSet<&str>,
+        fields: &[&str],
         context: &Context,
     ) -> Result<Vec<wire::Product>, ConnectorError> {
         let domain = json!([["code", "in", codes], active_or_not()]);
-        self.search("product.product", domain, wire::PRODUCT, context)
+        self.search("product.product", domain, fields, context)
             .await
-    }
-
-    /// From which quantities on an item may cost something else: 0, and the breaks of the list. They are counted in the
-    /// unit of stock.
-    async fn breaks(
-        &self,
-        list: Option<i64>,
-        items: &BTreeSet<&str>,
-        context: &Context,
-    ) -> Result<BTreeMap<String, BTreeSet<Decimal>>, ConnectorError> {
-        let mut breaks: BTreeMap<String, BTreeSet<Decimal>> = items
-            .iter()
-            .map(|item| ((*item).to_owned(), BTreeSet::from([Decimal::ZERO])))
-            .collect();
-        let (Some(list), false) = (list, items.is_empty()) else {
-            return Ok(breaks);
-        };
-        let domain = json!([
-            ["price_list", "=", list],
-            ["quantity", ">", 0],
-            ["OR", ["product.code", "in", items], ["product", "=", null]]
-        ]);
-        let model = "product.price_list.line";
-        let lines: Vec<wire::ListLine> =
-            self.search(model, domain, wire::LIST_LINE, context).await?;
-        for line in lines {
-            let Some(Count(quantity)) = line.quantity else {
-                continue;
-            };
-            let code = line.product.map(|product| product.code.unwrap_or_default());
-            for (item, of_it) in &mut breaks {
-                if code.as_ref().is_none_or(|code| code == item) {
-                    of_it.insert(quantity);
-                }
-            }
-        }
-        Ok(breaks)
-    }
-
-    /// What each quantity costs, with one call for all items of one quantity.
-    async fn priced(
-        &self,
-        wanted: BTreeMap<(i64, Decimal), Vec<&wire::Product>>,
-        context: &Context,
-    ) -> Result<BTreeMap<(String, i64, Decimal), wire::Price>, ConnectorError> {
-        let mut priced = BTreeMap::new();
-        for ((unit, quantity), products) in wanted {
-            let context = context
-                .clone()
-                .with("uom", unit)
-                .with("quantity", json!(Count(quantity)));
-            let ids: Vec<i64> = products.iter().map(|product| product.id).collect();
-            let domain = json!([["id", "in", ids], active_or_not()]);
-            let prices: Vec<wire::Price> = self
-                .search("product.product", domain, wire::PRICE, &context)
-                .await?;
-            for price in prices {
-                priced.insert((price.code.clone(), unit, quantity), price);
-            }
-        }
-        Ok(priced)
     }
 
     /// The rows behind the stock of some items at some sites. What leaves is read before what lies there, and what arrives
@@ -251,59 +193,12 @@ fn named_domain(account: &AccountId, items: &[ItemIdentifier]) -> Value {
     json!([any, active_or_not()])
 }
 
-/// Whose prices are asked, and what answers.
-struct Buyer {
-    list: String,
-    currency: Currency,
-    context: Context,
-}
-
-impl TrytonErpConnector {
-    async fn buyer(
-        &self,
-        account: &AccountId,
-        context: Context,
-    ) -> Result<(Buyer, Option<i64>), ConnectorError> {
-        let code = account.as_str();
-        let parties: Vec<wire::Party> = self.parties(&[code], wire::PARTY, &context).await?;
-        only_asked(
-            parties.iter().map(|party| party.code.as_str()),
-            &HashSet::from([code]),
-        )?;
-        let party = parties.into_iter().next().ok_or(ConnectorError::NotFound)?;
-        let currency = party.customer_currency.as_ref().or(party.currency.as_ref());
-        let currency_code = currency.and_then(|currency| currency.code.as_deref());
-        let currency = currency_code.and_then(Currency::from_code);
-        let currency =
-            currency.ok_or_else(|| ConnectorError::protocol("an account has no currency"))?;
-        let id = self
-            .codes
-            .currency(&self.tryton, &context, currency.code())
-            .await?;
-        let mut context = context.with("customer", party.id).with("currency", id);
-        if let Some(list) = party.sale_price_list {
-            context = context.with("price_list", list);
-        }
-        if party.list.as_ref().is_some_and(|list| list.tax_included) {
-            return Err(ConnectorError::protocol(
-                "the account's price list is of gross prices, which Orderway does not follow: give it a net one",
-            ));
-        }
-        let list = party.list.and_then(|list| list.name);
-        let buyer = Buyer {
-            list: list.unwrap_or_else(|| "list price".to_owned()),
-            currency,
-            context,
-        };
-        Ok((buyer, party.sale_price_list))
-    }
-}
-
 #[async_trait]
 impl ErpConnector for TrytonErpConnector {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             price_source: PriceSource::Resolved,
+            prices_each_quantity: self.settings.formulas_by_quantity,
             create_class: CreateClass::Staged,
             reference_max_length: 20,
             purchase_order_number_max_length: 50,
@@ -318,6 +213,7 @@ impl ErpConnector for TrytonErpConnector {
             // Its amendments of released orders know no day, and stop short of what is being picked.
             amendable: Amendable::UntilRelease,
             keys_per_call: KEYS_PER_CALL,
+            prices_per_call: PRICES_PER_CALL,
         }
     }
 
@@ -427,44 +323,7 @@ impl ErpConnector for TrytonErpConnector {
         asks: &[PriceAsk],
         _as_of: Timestamp,
     ) -> Result<Batch<PriceAsk, Vec<PriceEntry>>, ConnectorError> {
-        let context = self.context(company).await?;
-        let units = self.codes.units(&self.tryton, &context).await?;
-        let (buyer, list) = self.buyer(account, context).await?;
-        let codes: BTreeSet<&str> = asks.iter().map(|ask| ask.item.as_str()).collect();
-        let products = self.products_by_code(&codes, &buyer.context).await?;
-        let whatever = asks.iter().filter(|ask| ask.quantity.is_none());
-        let whatever: BTreeSet<&str> = whatever.map(|ask| ask.item.as_str()).collect();
-        let breaks = self.breaks(list, &whatever, &buyer.context).await?;
-
-        let mut wanted: BTreeMap<(i64, Decimal), Vec<&wire::Product>> = BTreeMap::new();
-        let mut parts: Vec<(&PriceAsk, Vec<Part>)> = Vec::new();
-        let mut batch = Batch::default();
-        for ask in asks {
-            let code = ask.item.as_str();
-            let Some(product) = products
-                .iter()
-                .find(|row| row.code.as_deref() == Some(code))
-            else {
-                continue;
-            };
-            match parts_of(ask, product, &units, breaks.get(code)) {
-                Ok(of_it) => {
-                    for part in &of_it {
-                        let group = wanted.entry((part.unit_id, part.quantity)).or_default();
-                        if !group.iter().any(|known| known.id == product.id) {
-                            group.push(product);
-                        }
-                    }
-                    parts.push((ask, of_it));
-                }
-                Err(reason) => batch.implausible.push(reason),
-            }
-        }
-        let priced = self.priced(wanted, &buyer.context).await?;
-        for (ask, of_it) in parts {
-            batch.take(entries(ask, &of_it, &priced, &buyer).map(|entries| (ask.clone(), entries)));
-        }
-        Ok(batch)
+        self.read_prices(company, account, asks).await
     }
 
     async fn stock(
@@ -574,64 +433,4 @@ impl ErpConnector for TrytonErpConnector {
     ) -> Result<(), ConnectorError> {
         self.cancel(company, number).await
     }
-}
-
-/// A quantity whose price is part of the answer to an ask.
-struct Part {
-    unit_id: i64,
-    unit: UnitOfMeasure,
-    quantity: Decimal,
-}
-
-/// The quantity asked for, or each at which the price may change.
-fn parts_of(
-    ask: &PriceAsk,
-    product: &wire::Product,
-    units: &mapping::Units,
-    breaks: Option<&BTreeSet<Decimal>>,
-) -> Result<Vec<Part>, String> {
-    let Some(asked) = ask.quantity else {
-        let base = units.base(product).map_err(|error| error.to_string())?;
-        let breaks = breaks.into_iter().flatten();
-        return Ok(breaks
-            .map(|quantity| Part {
-                unit_id: base.id,
-                unit: base.code,
-                quantity: *quantity,
-            })
-            .collect());
-    };
-    let unit = units.find(product, asked.unit).ok_or_else(|| {
-        let (item, unit) = (&ask.item, asked.unit.code());
-        format!("{item} is asked for by {unit}, which Tryton does not sell it by")
-    })?;
-    Ok(vec![Part {
-        unit_id: unit.id,
-        unit: unit.code,
-        quantity: asked.value.normalize(),
-    }])
-}
-
-/// The records of an ask; a break that changes nothing is left out.
-fn entries(
-    ask: &PriceAsk,
-    parts: &[Part],
-    priced: &BTreeMap<(String, i64, Decimal), wire::Price>,
-    buyer: &Buyer,
-) -> Result<Vec<PriceEntry>, String> {
-    let item: &ItemNumber = &ask.item;
-    let mut entries: Vec<PriceEntry> = Vec::new();
-    for part in parts {
-        let row = priced.get(&(item.to_string(), part.unit_id, part.quantity));
-        let row = row.ok_or_else(|| format!("Tryton told no price of {item}"))?;
-        let entry = mapping::price(&buyer.list, row, (part.quantity, part.unit), buyer.currency);
-        let Some(entry) = entry.map_err(|error| error.to_string())? else {
-            continue;
-        };
-        let before = entries.last().map(|last| last.record.unit_price);
-        if before != Some(entry.record.unit_price) {
-            entries.push(entry);
-        }
-    }
-    Ok(entries)
 }

@@ -18,6 +18,10 @@ pub struct TrytonErp {
     /// What stands before the number of a delivery address among the identifiers of its party.
     #[serde(default = "usual_ship_to")]
     pub ship_to_prefix: String,
+    /// Whether a price depends on the quantity by more than the lines of the account's list, as with lists that stand on a parent
+    /// list (`product_price_list_parent`) or formulas of a module of its own: then each quantity that is ordered is asked for.
+    #[serde(default)]
+    pub formulas_by_quantity: bool,
     /// How long its search by reference may miss an order after an unknown outcome: as long as the server may still work on a
     /// request whose caller is gone.
     #[serde(default = "usual_quiet_period")]
@@ -37,6 +41,7 @@ impl TrytonErp {
             server,
             parent_relation: usual_parent(),
             ship_to_prefix: usual_ship_to(),
+            formulas_by_quantity: false,
             quiet_period: usual_quiet_period(),
             credit_lag: usual_lag(),
             stock_lag: usual_lag(),

@@ -9,6 +9,7 @@ pub mod config;
 mod invoices;
 mod mapping;
 mod orders;
+mod prices;
 mod wire;
 
 #[cfg(test)]

@@ -75,7 +75,9 @@ impl TrytonErpConnector {
         let ship_to = &order.ship_to;
         let address = mapping::ship_to_address(party, ship_to, &self.settings.ship_to_prefix);
         let items: BTreeSet<&str> = order.lines.iter().map(|line| line.item.as_str()).collect();
-        let products = self.products_by_code(&items, &context).await?;
+        let products = self
+            .products_by_code(&items, wire::PRODUCT, &context)
+            .await?;
         let named = mapping::Named {
             company: context.company(),
             party,

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    intake::feed::Stamp,
+    intake::feed::{Position, Stamp},
     tryton::values::{Amount, Count, Day, Instant, Reference, Seconds},
 };
 
@@ -42,12 +42,27 @@ pub(super) struct Modified {
 }
 
 impl Modified {
-    /// Of the last change to it, or to what belongs to it.
-    pub(super) fn stamp(&self) -> Stamp {
+    fn stamps(&self) -> impl Iterator<Item = i64> {
         let theirs = self.template.iter().chain(&self.addresses);
         let theirs = theirs.map(|one| one.last_modified_at);
-        let newest = theirs.fold(self.last_modified_at, Ord::max);
-        Stamp(newest.0.as_microsecond())
+        std::iter::once(self.last_modified_at)
+            .chain(theirs)
+            .map(|at| at.0.as_microsecond())
+    }
+
+    /// Where the last change to it stands, or to what belongs to it. A change that becomes visible later than one with a
+    /// younger stamp moves none of the newest, but makes the sum of all another.
+    pub(super) fn position(&self) -> Position {
+        let sum: i128 = self.stamps().map(i128::from).sum();
+        Position {
+            stamp: self.stamp(),
+            id: format!("{}/{sum}", self.id),
+        }
+    }
+
+    /// Of the last change to it, or to what belongs to it.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp(self.stamps().max().unwrap_or_default())
     }
 }
 
@@ -73,6 +88,7 @@ pub(super) const PARTY: &[&str] = &[
     "sale_price_list",
     "sale_price_list.name",
     "sale_price_list.tax_included",
+    "sale_price_list.unit",
     "customer_payment_term",
     "customer_tax_rule",
 ];
@@ -106,9 +122,11 @@ pub(super) struct Party {
     pub(super) customer_tax_rule: Option<i64>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct PriceList {
     pub(super) name: Option<String>,
+    /// In which the quantities of its lines are counted: `product_default` or `product_sale`.
+    pub(super) unit: Option<String>,
     /// Whether its prices are gross.
     #[serde(default)]
     pub(super) tax_included: bool,
@@ -177,6 +195,17 @@ pub(super) const PRODUCT: &[&str] = &[
     "template.account_category.customer_taxes_used",
 ];
 
+/// What tells the units of a product.
+pub(super) const SOLD_PRODUCT: &[&str] = &[
+    "code",
+    "active",
+    "salable",
+    "default_uom",
+    "sale_uom",
+    "identifiers.code",
+    "identifiers.type",
+];
+
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Product {
     pub(super) id: i64,
@@ -194,7 +223,7 @@ pub(super) struct Product {
     pub(super) customers: Vec<ProductCustomer>,
     #[serde(rename = "product_suppliers.", default)]
     pub(super) suppliers: Vec<ProductSupplier>,
-    #[serde(rename = "template.")]
+    #[serde(rename = "template.", default)]
     pub(super) template: Template,
 }
 
@@ -224,7 +253,7 @@ pub(super) struct ProductSupplier {
     pub(super) lead_time: Option<Seconds>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Template {
     #[serde(rename = "account_category.")]
     pub(super) account_category: Option<AccountCategory>,

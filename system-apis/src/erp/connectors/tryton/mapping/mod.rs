@@ -22,7 +22,7 @@ pub(super) use facts::{account, credit, gtins, is_named, price, product, ship_to
 pub(super) use invoices::invoice;
 pub(super) use orders::{Named, new_sale, order, order_id, order_number, state};
 pub(super) use stock::{Rows, stock};
-pub(super) use units::Units;
+pub(super) use units::{Unit, Units};
 
 /// Why a record is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

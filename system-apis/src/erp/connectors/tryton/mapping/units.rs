@@ -90,6 +90,17 @@ impl Units {
         unit.ok_or_else(|| of.refuse("default_uom", id, "has no code of Rec 20"))
     }
 
+    /// The unit in which a product is usually sold.
+    pub(in super::super) fn sold_by(&self, product: &wire::Product) -> Result<&Unit, Implausible> {
+        let base = self.base(product)?;
+        let Some(id) = product.sale_uom.filter(|id| *id != base.id) else {
+            return Ok(base);
+        };
+        let unit = self.0.get(&id).filter(|unit| unit.holds(base));
+        let of = Row(product.code.as_deref().unwrap_or_default());
+        unit.ok_or_else(|| of.refuse("sale_uom", id, "is no pack of its base unit"))
+    }
+
     /// The unit of this code, as this product has it.
     pub(in super::super) fn find(
         &self,
