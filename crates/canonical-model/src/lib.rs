@@ -10,6 +10,7 @@
 pub mod account;
 pub mod basket;
 pub mod capabilities;
+pub mod catalog;
 pub mod credit;
 pub mod crm;
 pub mod currency;

@@ -4,6 +4,7 @@ use canonical_model::{
     AccountId, ItemNumber, OrderId, QuoteId, ReservationId,
     account::{Account, Accounts},
     basket::{BasketCheck, BasketRequest},
+    catalog::{CatalogItem, CatalogPage},
     credit::CreditPosition,
     event::EventPage,
     order::{SalesOrder, SalesOrderAccepted, SalesOrderPage, SalesOrderRequest},
@@ -108,6 +109,40 @@ impl ProcessClient {
                 ("limit", limit.as_deref()),
             ],
         );
+        self.get(&path, context).await
+    }
+
+    /// A page of the catalogue, with the account's prices and what is available.
+    pub async fn catalog(
+        &self,
+        context: &CallContext,
+        account: &AccountId,
+        search: Option<&str>,
+        cursor: Option<&str>,
+        limit: Option<u16>,
+    ) -> Answer<CatalogPage> {
+        let limit = limit.map(|limit| limit.to_string());
+        let path = with_query(
+            "/v1/catalog",
+            &[
+                ("account", Some(account.as_str())),
+                ("search", search),
+                ("cursor", cursor),
+                ("limit", limit.as_deref()),
+            ],
+        );
+        self.get(&path, context).await
+    }
+
+    /// One product of it.
+    pub async fn catalog_item(
+        &self,
+        context: &CallContext,
+        account: &AccountId,
+        item: &ItemNumber,
+    ) -> Answer<CatalogItem> {
+        let path = format!("/v1/catalog/{}", encode(item.as_str()));
+        let path = with_query(&path, &[("account", Some(account.as_str()))]);
         self.get(&path, context).await
     }
 

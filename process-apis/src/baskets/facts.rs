@@ -21,7 +21,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use service_runtime::{clock::Clock, config::HumanDuration, problem::Problem};
 
 use super::{
-    ledgers, shape,
+    ledgers,
+    line::product_has,
+    shape,
     standing::{KindStanding, Limit, Standing},
 };
 use crate::{
@@ -397,7 +399,7 @@ fn identifiers(line: &BasketLine) -> impl Iterator<Item = &ItemIdentifier> {
     line.identifiers.iter()
 }
 
-/// How much of each product the lines ask for; a line of an unknown product asks for nothing.
+/// How much of each product the lines ask for; a line of an unknown product, or in a unit that it does not have, asks for nothing.
 fn wanted_quantities(request: &BasketRequest, products: &[KnownProduct]) -> Vec<WantedQuantity> {
     let by_number: HashMap<&ItemIdentifier, &Product> = products
         .iter()
@@ -411,6 +413,9 @@ fn wanted_quantities(request: &BasketRequest, products: &[KnownProduct]) -> Vec<
             continue;
         };
         let unit = line.unit.unwrap_or(product.sales_unit);
+        if !product_has(product, unit) {
+            continue;
+        }
         let quantity = Quantity::new(line.quantity, unit);
         if seen.insert((&product.item, quantity)) {
             wanted.push(WantedQuantity {

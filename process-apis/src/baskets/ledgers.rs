@@ -10,7 +10,7 @@ use canonical_model::{
     credit::{CreditFact, CreditQuery},
     stock::{StockFact, StockQuery},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     facts::{GatherError, Sources},
@@ -122,16 +122,20 @@ impl Question<'_> {
             .iter()
             .map(|snapshot| snapshot.key.clone())
             .collect();
-        let known: BTreeMap<StockKey, _> = by_key(store.stock(&keys, None).await?);
+        let known = store.stock(&keys, None).await?;
+        let as_of: BTreeMap<&StockKey, Timestamp> =
+            known.iter().map(|row| (&row.key, row.as_of)).collect();
         // What the ledger has already costs a read and no write.
         let newer: Vec<StockSnapshot> = snapshots
             .into_iter()
             .filter(|snapshot| {
-                known
-                    .get(&snapshot.key)
-                    .is_none_or(|row| row.as_of < snapshot.as_of)
+                let kept = as_of.get(&snapshot.key);
+                kept.is_none_or(|kept| *kept < snapshot.as_of)
             })
             .collect();
+        if newer.is_empty() && own.is_none() {
+            return Ok(known);
+        }
         if !newer.is_empty() {
             let installed = store.install_stock(newer);
             crash_points::STOCK_INSTALL.run(installed).await?;

@@ -175,7 +175,8 @@ fn quantity_problem(
     None
 }
 
-fn product_has(product: &Product, unit: UnitOfMeasure) -> bool {
+/// Whether a product is counted or sold in this unit.
+pub(super) fn product_has(product: &Product, unit: UnitOfMeasure) -> bool {
     unit == product.base_unit
         || product
             .conversions

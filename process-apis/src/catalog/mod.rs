@@ -1,5 +1,6 @@
 //! Accounts and products, passed on from the system of record within the caller's scope.
 
+mod page;
 mod routes;
 
 use canonical_model::{

@@ -6,6 +6,7 @@ use axum::extract::State;
 use canonical_model::{
     AccountId, ItemNumber,
     account::{Account, AccountQuery, Accounts},
+    catalog::{CatalogItem, CatalogPage},
     product::{BrowseProductQuery, Product, ProductMatches, ProductPage, ProductSearch},
 };
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use service_runtime::{
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{by_number, check_items, matches};
+use super::{by_number, check_items, matches, page};
 use crate::{
     baskets::{
         facts::{self, Sources},
@@ -40,6 +41,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(search_products))
         .routes(routes!(query_products))
         .routes(routes!(get_product))
+        .routes(routes!(browse_catalog))
+        .routes(routes!(get_catalog_item))
         .routes(routes!(list_systems))
         .routes(routes!(hold_breaker, release_breaker))
 }
@@ -110,19 +113,101 @@ async fn search_products(
     if let Some(account) = &search.account {
         caller.require_account(account.as_str())?;
     }
-    if search
-        .limit
-        .is_some_and(|limit| !(1..=MAX_LIMIT).contains(&u32::from(limit)))
-    {
-        let detail = format!("Ask for 1 to {MAX_LIMIT} items.");
-        return Err(Problem::validation(vec![FieldError::new(
-            "?limit",
-            "out-of-range",
-            detail,
-        )]));
-    }
+    check_limit(&search)?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
     Ok(Json(system.products_search(&call, &search).await?))
+}
+
+/// A page of the catalogue, with the account's prices and what is available. One call for what a page shows.
+#[utoipa::path(get, path = "/v1/catalog", operation_id = "browse_catalog", tag = "products",
+    params(ProductSearch),
+    responses((status = 200, description = "The products, by number", body = CatalogPage),
+              (status = "default", description = "A problem", body = Problem)))]
+async fn browse_catalog(
+    State(sources): State<Sources>,
+    caller: Caller,
+    Query(search): Query<ProductSearch>,
+) -> Result<Json<CatalogPage>, Problem> {
+    may_browse(&caller)?;
+    check_limit(&search)?;
+    let number = account_asked(&caller, search.account.clone())?;
+    let call = Call::for_caller(&caller, Lane::Browse)?;
+    let search = ProductSearch {
+        account: Some(number.clone()),
+        ..search
+    };
+    let (buyer, found) = tokio::join!(
+        page::buyer(&sources, &call, &number),
+        sources.system.products_search(&call, &search),
+    );
+    let (buyer, found) = (buyer?, found?);
+    let items = page::of_products(&sources, &call, &buyer, found.items).await?;
+    let next = found.next;
+    Ok(Json(CatalogPage { items, next }))
+}
+
+/// A product, with the account's price and what is available.
+#[utoipa::path(get, path = "/v1/catalog/{item}", operation_id = "get_catalog_item", tag = "products",
+    params(("item" = String, Path, description = "The seller's number", example = "SKU-0001"), Buyer),
+    responses((status = 200, description = "The product", body = CatalogItem),
+              (status = "default", description = "A problem", body = Problem)))]
+async fn get_catalog_item(
+    State(sources): State<Sources>,
+    caller: Caller,
+    Path(item): Path<ItemNumber>,
+    Query(buyer): Query<Buyer>,
+) -> Result<Json<CatalogItem>, Problem> {
+    may_browse(&caller)?;
+    let number = account_asked(&caller, buyer.account)?;
+    let call = Call::for_caller(&caller, Lane::Browse)?;
+    let items = [item];
+    let (buyer, found) = tokio::join!(
+        page::buyer(&sources, &call, &number),
+        by_number(&sources, &call, &number, &items),
+    );
+    let found = page::of_products(&sources, &call, &buyer?, found?).await?;
+    found
+        .into_iter()
+        .next()
+        .map(Json)
+        .ok_or_else(Problem::not_found)
+}
+
+fn may_browse(caller: &Caller) -> Result<(), Problem> {
+    caller.require("catalog:read")?;
+    caller.require("prices:read")
+}
+
+fn check_limit(search: &ProductSearch) -> Result<(), Problem> {
+    let sound = |limit| (1..=MAX_LIMIT).contains(&u32::from(limit));
+    if search.limit.is_none_or(sound) {
+        return Ok(());
+    }
+    let detail = format!("Ask for 1 to {MAX_LIMIT} items.");
+    Err(Problem::validation(vec![FieldError::new(
+        "?limit",
+        "out-of-range",
+        detail,
+    )]))
+}
+
+/// The account that is named, or the caller's only one; one that it may not see is as one that does not exist.
+fn account_asked(caller: &Caller, named: Option<AccountId>) -> Result<AccountId, Problem> {
+    let only = || {
+        caller
+            .accounts
+            .single()
+            .and_then(|text| AccountId::new(text).ok())
+    };
+    let account = named.or_else(only).ok_or_else(|| {
+        Problem::validation(vec![FieldError::new(
+            "?account",
+            "missing",
+            "Say for which account.",
+        )])
+    })?;
+    caller.require_account(account.as_str())?;
+    Ok(account)
 }
 
 /// Some products at once.
@@ -164,20 +249,7 @@ async fn get_product(
     Query(buyer): Query<Buyer>,
 ) -> Result<Json<Product>, Problem> {
     caller.require("catalog:read")?;
-    let only = || {
-        caller
-            .accounts
-            .single()
-            .and_then(|text| AccountId::new(text).ok())
-    };
-    let account = buyer.account.or_else(only).ok_or_else(|| {
-        Problem::validation(vec![FieldError::new(
-            "?account",
-            "missing",
-            "Say for which account.",
-        )])
-    })?;
-    caller.require_account(account.as_str())?;
+    let account = account_asked(&caller, buyer.account)?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
     let found = by_number(&sources, &call, &account, &[item]).await?;
     found

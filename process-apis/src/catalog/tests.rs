@@ -5,7 +5,12 @@ use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
-use canonical_model::{price::BrowsePrices, promise::Availabilities, quote::Quote};
+use canonical_model::{
+    catalog::{CatalogItem, CatalogPage},
+    price::BrowsePrices,
+    promise::Availabilities,
+    quote::Quote,
+};
 use rstest::rstest;
 use rust_decimal::dec;
 use serde_json::{Value, json};
@@ -89,6 +94,8 @@ fn lines() -> Value {
 #[case("GET", "/v1/accounts/{}/credit", None)]
 #[case("GET", "/v1/products?account={}", None)]
 #[case("GET", "/v1/products/SKU-1?account={}", None)]
+#[case("GET", "/v1/catalog?account={}", None)]
+#[case("GET", "/v1/catalog/SKU-1?account={}", None)]
 #[case("POST", "/v1/products/query", Some(json!({ "items": ["SKU-1"] })))]
 #[case("POST", "/v1/prices/query", Some(json!({ "items": ["SKU-1"] })))]
 #[case("POST", "/v1/availability/query", Some(json!({ "items": ["SKU-1"] })))]
@@ -122,6 +129,8 @@ async fn a_foreign_account_is_as_one_that_does_not_exist(
 #[case("GET", "/v1/accounts")]
 #[case("GET", "/v1/accounts/A/credit")]
 #[case("GET", "/v1/products")]
+#[case("GET", "/v1/catalog")]
+#[case("GET", "/v1/catalog/SKU-1")]
 #[case("GET", "/v1/systems")]
 #[case("DELETE", "/v1/systems/main/operations/prices/breaker")]
 #[tokio::test]
@@ -144,6 +153,60 @@ async fn only_who_sees_all_accounts_may_hold_a_breaker() {
     let refused = call(&buyer, ("PUT", path), Some(&order), None).await;
     assert_eq!(refused.0, StatusCode::FORBIDDEN);
     assert!(seller.system.world().calls.is_empty());
+}
+
+/// The same as prices and stock asked for by themselves, for one question to the source each.
+#[tokio::test]
+async fn a_page_of_the_catalog_has_what_prices_and_availability_say() {
+    let seller = Seller::open();
+    let router = routes(&seller, &["A"], &SCOPES);
+    let get = async |path: &str| call(&router, ("GET", path), None, None).await;
+    let (status, _, page) = get("/v1/catalog").await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let calls = seller.system.world().calls.clone();
+    let mut asked = calls.clone();
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(
+        asked.len(),
+        calls.len(),
+        "nothing is asked twice: {calls:?}"
+    );
+    let page: CatalogPage = serde_json::from_value(page).unwrap();
+    let items: Vec<&str> = page
+        .items
+        .iter()
+        .map(|item| item.product.item.as_str())
+        .collect();
+    let query = json!({ "account": "A", "items": items });
+    let ask = async |path: &str| call(&router, ("POST", path), Some(&query), None).await.2;
+    let prices: BrowsePrices = serde_json::from_value(ask("/v1/prices/query").await).unwrap();
+    let stock = ask("/v1/availability/query").await;
+    let stock: Availabilities = serde_json::from_value(stock).unwrap();
+    let shown = page.items.iter();
+    assert_eq!(
+        shown
+            .clone()
+            .filter_map(|item| item.price.clone())
+            .collect::<Vec<_>>(),
+        prices.prices
+    );
+    assert_eq!(
+        shown
+            .filter_map(|item| item.availability.clone())
+            .collect::<Vec<_>>(),
+        stock.items[..2]
+    );
+    // Nobody knows the stock of the third, which is something else than none.
+    assert_eq!(stock.items[2].as_of, None);
+    let (_, _, one) = get("/v1/catalog/SKU-2").await;
+    let one: CatalogItem = serde_json::from_value(one).unwrap();
+    let same = page
+        .items
+        .iter()
+        .find(|item| item.product.item.as_str() == "SKU-2");
+    assert_eq!(Some(&one), same);
+    assert_eq!(get("/v1/catalog/NOPE").await.0, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

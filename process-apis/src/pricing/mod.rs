@@ -2,10 +2,12 @@
 //! while browsing.
 
 mod breaks;
+mod page;
 pub mod promotion;
 mod ratio;
 pub mod resolve;
 mod routes;
 
+pub(crate) use page::of_page;
 pub use ratio::Ratio;
 pub use routes::router;

@@ -1,16 +1,13 @@
 //! `/v1/prices/query`: prices with their breaks, for browsing.
 
 use axum::extract::State;
-use canonical_model::{
-    price::{BrowsePrice, BrowsePriceQuery, BrowsePrices},
-    product::Product,
-};
+use canonical_model::price::{BrowsePriceQuery, BrowsePrices};
 use service_runtime::{context::Caller, extract::Json, problem::Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::breaks::browse;
+use super::page::of_page;
 use crate::{
-    baskets::facts::{Purpose, Sources, account, prices},
+    baskets::facts::{Purpose, Sources, account},
     catalog::{by_number, check_items},
     clients::{Call, Lane},
     state::AppState,
@@ -48,37 +45,7 @@ async fn query_prices(
         return Err(Problem::not_found());
     }
     let products = by_number(&sources, &call, &query.account, &query.items).await?;
-    let known = prices(
-        &sources,
-        &call,
-        (&query.account, ship_to),
-        &query.items,
-        &[],
-        ages.price,
-    )
-    .await?;
-    let on = sources.clock.today(&sources.policies.default_site.zone());
-    let schedule_of = |product: &Product| {
-        let mut schedules = known.facts.iter();
-        schedules.find(|schedule| schedule.item == product.item)
-    };
-    let priced = products.iter().filter_map(|product| {
-        let price = browse(
-            &buyer,
-            product,
-            schedule_of(product)?,
-            &sources.policies.promotions,
-            on,
-        )?;
-        Some(BrowsePrice {
-            degraded: known.degraded,
-            ..price
-        })
-    });
-    let unknown = |product: &&Product| known.degraded && schedule_of(product).is_none();
-    let on_request = products.iter().filter(unknown);
-    Ok(Json(BrowsePrices {
-        prices: priced.collect(),
-        on_request: on_request.map(|product| product.item.clone()).collect(),
-    }))
+    Ok(Json(
+        of_page(&sources, &call, &buyer, ship_to, &products).await?,
+    ))
 }

@@ -30,10 +30,20 @@ pub(super) async fn query(
 ) -> Result<Availabilities, Problem> {
     known_address(sources, call, query).await?;
     let products = by_number(sources, call, &query.account, &query.items).await?;
+    let items = of_page(sources, call, &products).await?;
+    Ok(Availabilities { items })
+}
+
+/// What is available of these products, in their order.
+pub(crate) async fn of_page(
+    sources: &Sources,
+    call: &Call,
+    products: &[Product],
+) -> Result<Vec<Availability>, Problem> {
     let Answered {
         facts: stock,
         degraded,
-    } = stock(sources, call, &products).await?;
+    } = stock(sources, call, products).await?;
     let now = sources.clock.now();
     let items = products.iter().map(|product| {
         let rows = stock.iter().filter(|row| row.item == product.item);
@@ -42,9 +52,7 @@ pub(super) async fn query(
             ..availability(product, rows.collect(), &sources.policies, now)
         }
     });
-    Ok(Availabilities {
-        items: items.collect(),
-    })
+    Ok(items.collect())
 }
 
 async fn known_address(

@@ -7,4 +7,5 @@ pub mod reservations;
 mod routes;
 pub mod sourcing;
 
+pub(crate) use availability::of_page;
 pub use routes::router;

@@ -1,8 +1,9 @@
 //! Products, put together with the account's price and the stock.
 
-use std::collections::{HashMap, HashSet};
-
-use canonical_model::{ItemNumber, price as prices, product as canonical, promise};
+use canonical_model::{
+    catalog::{CatalogItem, CatalogPage},
+    price as prices, promise,
+};
 
 use super::price::{promotion, source_of};
 use crate::portal::shape::{
@@ -10,43 +11,17 @@ use crate::portal::shape::{
     product::{Availability, Product, ProductPage},
 };
 
-/// A page, each product with what was found about it.
-pub fn product_page(
-    page: canonical::ProductPage,
-    prices: prices::BrowsePrices,
-    stock: promise::Availabilities,
-) -> ProductPage {
-    let prices::BrowsePrices { prices, on_request } = prices;
-    let mut prices: HashMap<ItemNumber, _> = prices
-        .into_iter()
-        .map(|price| (price.item.clone(), price))
-        .collect();
-    let on_request: HashSet<ItemNumber> = on_request.into_iter().collect();
-    let mut stock: HashMap<ItemNumber, _> = stock
-        .items
-        .into_iter()
-        .map(|stock| (stock.item.clone(), stock))
-        .collect();
-    let item = |found: canonical::Product| {
-        let (price, stock) = (prices.remove(&found.item), stock.remove(&found.item));
-        let price_on_request = on_request.contains(&found.item);
-        Product {
-            price_on_request,
-            ..product(found, price, stock)
-        }
-    };
+/// A page of the catalogue.
+pub fn product_page(page: CatalogPage) -> ProductPage {
     ProductPage {
-        items: page.items.into_iter().map(item).collect(),
+        items: page.items.into_iter().map(product).collect(),
         next: page.next,
     }
 }
 
 /// One product with what was found about it.
-pub fn product(
-    product: canonical::Product,
-    price: Option<prices::BrowsePrice>,
-    stock: Option<promise::Availability>,
-) -> Product {
+pub fn product(found: CatalogItem) -> Product {
+    let product = found.product;
     Product {
         item: product.item,
         buyer_part_number: product.buyer_part_number,
@@ -56,9 +31,9 @@ pub fn product(
         sales_unit: product.sales_unit,
         conversions: product.conversions,
         orderable: product.orderable,
-        price: price.map(my_price),
-        price_on_request: false,
-        availability: stock.map(availability),
+        price: found.price.map(my_price),
+        price_on_request: found.price_on_request,
+        availability: found.availability.map(availability),
     }
 }
 

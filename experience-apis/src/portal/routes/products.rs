@@ -1,13 +1,8 @@
 //! The catalogue at the account's own prices.
 
 use axum::extract::State;
-use canonical_model::{
-    AccountId, ItemNumber,
-    price::{BrowsePriceQuery, BrowsePrices},
-    promise::{Availabilities, AvailabilityQuery},
-};
+use canonical_model::ItemNumber;
 use service_runtime::{
-    context::CallContext,
     extract::{Json, Path, Query},
     problem::{FieldError, Problem},
 };
@@ -15,7 +10,7 @@ use service_runtime::{
 use super::{ActingFor, Refusals, check_limit};
 use crate::{
     admission::{Acting, CatalogRead},
-    clients::process::{CallError, ProcessClient},
+    clients::process::ProcessClient,
     portal::{
         mapping,
         shape::product::{Product, ProductPage, ProductSearch},
@@ -35,19 +30,16 @@ pub(super) async fn list_products(
 ) -> Result<Json<ProductPage>, Problem> {
     check_limit(search.limit)?;
     let words = check_search(search.search.as_deref())?;
-    let (context, account) = (&buyer.context, &buyer.account);
     let page = process
-        .products(
-            context,
-            account,
+        .catalog(
+            &buyer.context,
+            &buyer.account,
             words,
             search.cursor.as_deref(),
             search.limit,
         )
         .await?;
-    let items = page.items.iter().map(|product| product.item.clone());
-    let (prices, stock) = facts(&process, context, account, items.collect()).await?;
-    Ok(Json(mapping::product_page(page, prices, stock)))
+    Ok(Json(mapping::product_page(page)))
 }
 
 /// Reads one product, with the account's price breaks and what is available.
@@ -60,48 +52,8 @@ pub(super) async fn read_product(
     Path(item): Path<ItemNumber>,
 ) -> Result<Json<Product>, Problem> {
     let (context, account) = (&buyer.context, &buyer.account);
-    let product = process.product(context, account, &item).await?;
-    let (prices, stock) = facts(&process, context, account, vec![product.item.clone()]).await?;
-    let on_request = prices.on_request.contains(&product.item);
-    let (price, stock) = (
-        prices.prices.into_iter().next(),
-        stock.items.into_iter().next(),
-    );
-    let mut product = mapping::product(product, price, stock);
-    product.price_on_request = on_request;
-    Ok(Json(product))
-}
-
-/// Prices and stock of a page: one call each, at the same time.
-async fn facts(
-    process: &ProcessClient,
-    context: &CallContext,
-    account: &AccountId,
-    items: Vec<ItemNumber>,
-) -> Result<(BrowsePrices, Availabilities), CallError> {
-    if items.is_empty() {
-        return Ok((
-            BrowsePrices {
-                prices: Vec::new(),
-                on_request: Vec::new(),
-            },
-            Availabilities { items: Vec::new() },
-        ));
-    }
-    let prices = BrowsePriceQuery {
-        account: account.clone(),
-        ship_to: None,
-        items: items.clone(),
-    };
-    let stock = AvailabilityQuery {
-        account: account.clone(),
-        ship_to: None,
-        items,
-    };
-    tokio::try_join!(
-        process.prices(context, &prices),
-        process.availability(context, &stock)
-    )
+    let product = process.catalog_item(context, account, &item).await?;
+    Ok(Json(mapping::product(product)))
 }
 
 fn check_search(search: Option<&str>) -> Result<Option<&str>, Problem> {

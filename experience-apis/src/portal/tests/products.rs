@@ -12,34 +12,29 @@ fn product(item: &str) -> Value {
         "buyer_part_number": "BP-1", "as_of": NOW})
 }
 
-fn prices() -> Value {
-    json!({"prices": [{"item": "SKU-2", "as_of": NOW, "breaks": [{"from_quantity": "1", "level": "contract_sold_to",
-        "unit_price": {"amount": "9.5000", "currency": "USD", "unit": "EA"}}]}]})
-}
-
-fn stock() -> Value {
-    json!({"items": [{"item": "SKU-2", "unit": "EA", "available_now": "7", "as_of": NOW, "replenishment_days": 10,
-        "sites": [{"site": "CHI", "available_now": "7", "later": [{"date": "2026-03-09", "available": "20"}]}]}]})
+/// The second of a page, with price and stock.
+fn priced() -> Value {
+    json!({"product": product("SKU-2"),
+        "price": {"item": "SKU-2", "as_of": NOW, "breaks": [{"from_quantity": "1", "level": "contract_sold_to",
+            "unit_price": {"amount": "9.5000", "currency": "USD", "unit": "EA"}}]},
+        "availability": {"item": "SKU-2", "unit": "EA", "available_now": "7", "as_of": NOW, "replenishment_days": 10,
+            "sites": [{"site": "CHI", "available_now": "7", "later": [{"date": "2026-03-09", "available": "20"}]}]}})
 }
 
 #[tokio::test]
-async fn a_page_comes_with_my_prices_and_what_is_available_for_one_call_each() {
+async fn a_page_comes_with_my_prices_and_what_is_available_for_one_call() {
     let world = world().await;
-    let page = json!({"items": [product("SKU-1"), product("SKU-2")], "next": "abc"});
-    world.stub.answers("GET /v1/products", 200, &page);
-    world.stub.answers("POST /v1/prices/query", 200, &prices());
-    world
-        .stub
-        .answers("POST /v1/availability/query", 200, &stock());
+    let bare = json!({"product": product("SKU-1"), "price_on_request": true});
+    let page = json!({"items": [bare, priced()], "next": "abc"});
+    world.stub.answers("GET /v1/catalog", 200, &page);
     let call = get("/portal/v1/products?search=hex%20bolt&limit=2").by(&acme());
     let answer = world.send(call).await;
     let body = answer.body();
     assert_eq!(answer.status, 200, "{body}");
     assert_eq!(body["next"], "abc");
-    assert!(
-        body["items"][0].get("price").is_none(),
-        "SKU-1 has no price for me"
-    );
+    let first = &body["items"][0];
+    assert!(first.get("price").is_none(), "nobody knows it now");
+    assert_eq!(first["price_on_request"], true);
     let priced = &body["items"][1];
     assert_eq!(
         priced["price"]["breaks"][0]["unit_price"]["amount"],
@@ -51,24 +46,8 @@ async fn a_page_comes_with_my_prices_and_what_is_available_for_one_call_each() {
         "20"
     );
     let seen = world.stub.seen();
-    assert_eq!(seen.len(), 3, "{seen:#?}");
+    assert_eq!(seen.len(), 1, "{seen:#?}");
     assert_eq!(seen[0].query, "account=ACME&search=hex%20bolt&limit=2");
-    let asked = world.stub.seen_call("POST", "/v1/prices/query").body;
-    assert_eq!(
-        asked,
-        json!({"account": "ACME", "items": ["SKU-1", "SKU-2"]})
-    );
-}
-
-#[tokio::test]
-async fn an_empty_page_asks_for_nothing_more() {
-    let world = world().await;
-    world
-        .stub
-        .answers("GET /v1/products", 200, &json!({"items": []}));
-    let answer = world.send(get("/portal/v1/products").by(&acme())).await;
-    assert_eq!(answer.body(), json!({"items": []}));
-    assert_eq!(world.stub.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -76,11 +55,7 @@ async fn one_product_is_found_whatever_its_number_looks_like() {
     let world = world().await;
     world
         .stub
-        .answers("GET /v1/products/SKU%2F2", 200, &product("SKU-2"));
-    world.stub.answers("POST /v1/prices/query", 200, &prices());
-    world
-        .stub
-        .answers("POST /v1/availability/query", 200, &stock());
+        .answers("GET /v1/catalog/SKU%2F2", 200, &priced());
     let answer = world
         .send(get("/portal/v1/products/SKU%2F2").by(&acme()))
         .await;
@@ -121,7 +96,7 @@ async fn a_backend_that_is_away_is_told_in_the_portal_s_words() {
     };
     let problem = Problem::new(below, "erp-us said 429").with_extension("backend", "erp-us");
     let problem = problem.with_retry_after(jiff::SignedDuration::from_secs(7));
-    world.stub.answers_problem("GET /v1/products", &problem);
+    world.stub.answers_problem("GET /v1/catalog", &problem);
     let answer = world.send(get("/portal/v1/products").by(&acme())).await;
     assert_eq!(
         answer.problem(),
