@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::open_loop::{Outcome, Sample};
+use crate::open_loop::{Outcome, Sample, Seen};
 
 /// The value below which so many of a thousand lie, by nearest rank; none of none.
 pub(crate) fn per_mille(sorted: &[Duration], rank: usize) -> Option<Duration> {
@@ -87,12 +87,12 @@ fn others(samples: &[&Sample]) -> String {
     }
 }
 
-/// The ages of the oldest facts of the answers that were looked at.
-pub(crate) fn ages(samples: &[Sample]) -> Vec<Duration> {
+/// What was seen in the answers that were looked at.
+pub(crate) fn seen(samples: &[Sample]) -> Vec<Seen> {
     samples
         .iter()
         .filter_map(|sample| match sample.outcome {
-            Outcome::Answered(age) => age,
+            Outcome::Answered(seen) => seen,
             _ => None,
         })
         .collect()

@@ -21,14 +21,27 @@ pub(crate) struct Pace {
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was answered as asked; with the age of the oldest fact in it, where it was looked at.
-    Answered(Option<Duration>),
+    /// It was answered; with what was seen in it, where it was looked at.
+    Answered(Option<Seen>),
     /// It was answered otherwise: a status, or what else there is to tell.
     Refused(String),
     /// No answer came in time.
     Lost,
     /// Too many were under way.
     NotSent,
+}
+
+/// What an answer says of facts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The age of the oldest fact in it.
+    pub(crate) oldest: Option<Duration>,
+    /// Products in it.
+    pub(crate) products: usize,
+    /// Those of them whose price was not known.
+    pub(crate) unpriced: usize,
+    /// Those of them whose stock was not known.
+    pub(crate) unstocked: usize,
 }
 
 /// One request.

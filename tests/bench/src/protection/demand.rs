@@ -56,6 +56,15 @@ impl Demand {
         }
     }
 
+    /// Every page of every account, one after the other.
+    pub(crate) fn in_turn(number: usize) -> Ask {
+        let pages = PRODUCTS.div_ceil(PAGE);
+        Ask {
+            account: number.checked_div(pages).unwrap_or_default() % ACCOUNTS.len(),
+            what: What::Page(number.checked_rem(pages).unwrap_or_default()),
+        }
+    }
+
     pub(crate) fn ask(&mut self) -> Ask {
         let account = self.skewed(ACCOUNTS.len());
         let what = match self.luck.random_range(0..100) {

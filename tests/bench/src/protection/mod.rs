@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::{demand::Demand, direct::DirectShop, through::Shop};
 use crate::{
     figures,
-    open_loop::{Pace, Sample, drive},
+    open_loop::{Pace, Sample, Seen, drive},
     say,
 };
 
@@ -30,8 +30,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A shop holds no more requests open than this.
 const IN_FLIGHT: usize = 2_000;
-/// One order in so long: Tryton takes half an order a second when it has nothing else to do.
-const AN_ORDER_EVERY: Duration = Duration::from_secs(4);
+/// One order in so long: Tryton takes half an order a second when it has nothing else to do, and those of one account one after
+/// the other.
+const AN_ORDER_EVERY: Duration = Duration::from_secs(8);
+/// Requests a second, and for how long, that warm the caches.
+const WARMED_AT: u32 = 20;
+const WARMED_FOR: Duration = Duration::from_secs(60);
 /// Browsing that wants more than the ERP can give, where nothing is kept: requests a second.
 const TOO_MANY: u32 = 50;
 
@@ -49,10 +53,11 @@ pub(crate) async fn run(rate: u32, lasts: Duration, seed: u64) -> anyhow::Result
     let server = OwnTryton::start(&shared).await?;
     {
         let measured = Measured::start(&server, http.clone(), &[]).await?;
-        for part in ["from empty caches", "warm"] {
-            let title = format!("Through Orderway, {part}: {rate} requests a second");
-            measured.part(&title, pace, seed).await?;
-        }
+        let title = format!("Through Orderway, from empty caches: {rate} requests a second");
+        measured.part(&title, pace, seed).await?;
+        measured.warm(pace).await;
+        let title = format!("Through Orderway, warm: {rate} requests a second");
+        measured.part(&title, pace, seed).await?;
         measured.world.stop().await?;
     }
     {
@@ -146,6 +151,23 @@ impl Measured {
         })
     }
 
+    /// Browses gently until the ERP has told what there is to tell; nothing of it is counted.
+    async fn warm(&self, pace: Pace) {
+        let gentle = Pace {
+            per_second: WARMED_AT,
+            lasts: WARMED_FOR,
+            ..pace
+        };
+        let mut all = (0_usize..).map(Demand::in_turn);
+        let next = || {
+            (
+                "page of 20",
+                all.next().unwrap_or_else(|| Demand::in_turn(0)),
+            )
+        };
+        drive(gentle, next, |ask| self.shop.clone().ask(1, ask)).await;
+    }
+
     /// One part: the demand, and beside it orders.
     async fn part(&self, title: &str, pace: Pace, seed: u64) -> anyhow::Result<()> {
         self.world.estate.erp_proxy.clear_log();
@@ -175,7 +197,11 @@ impl Measured {
 
     /// Ages, and how the caches served.
     fn facts(&self, samples: &[Sample], before: &Kept, after: &Kept) -> String {
-        let [p50, p99, longest] = figures::spread(figures::ages(samples));
+        let seen = figures::seen(samples);
+        let ages = seen.iter().filter_map(|answer| answer.oldest);
+        let [p50, p99, longest] = figures::spread(ages.collect());
+        let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).fold(0, usize::saturating_add);
+        let products = sum(|answer| answer.products);
         let of = |name: &str| {
             let count = |kept: &Kept| kept.get(name).copied().unwrap_or_default();
             count(after).saturating_sub(count(before))
@@ -187,8 +213,11 @@ impl Measured {
             .saturating_add(misses)
             .saturating_add(stale);
         format!(
-            "Oldest fact of an answer: {p50} ms at the median, {p99} ms p99, {longest} ms at most. Facts asked for: {asked}; \
-             answered from what is kept: {} % (of them {renewed} while they were asked for anew), stood in for a failure: {stale}.",
+            "Oldest fact of an answer: {p50} ms at the median, {p99} ms p99, {longest} ms at most. Products shown without their \
+             price: {} %, without their stock: {} %. Facts asked for: {asked}; answered from what is kept: {} % (of them {renewed} \
+             while they were asked for anew), stood in for a failure: {stale}.",
+            figures::percent(sum(|answer| answer.unpriced), products),
+            figures::percent(sum(|answer| answer.unstocked), products),
             figures::percent(hits.saturating_add(renewed), asked)
         )
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use service_runtime::clock::Clock;
 
 use super::demand::{ACCOUNTS, Ask, PAGE, PRODUCTS, What};
-use crate::open_loop::Outcome;
+use crate::open_loop::{Outcome, Seen};
 
 /// One answer in so many is read for the ages of its facts.
 const LOOKED_AT: u64 = 10;
@@ -86,12 +86,13 @@ impl Shop {
                 code.unwrap_or_default()
             )));
         }
-        let age = if number.is_multiple_of(LOOKED_AT) {
-            oldest(&serde_json::from_slice(&body)?, self.0.clock.now())
-        } else {
-            None
-        };
-        Ok(Outcome::Answered(age))
+        let looked_at = number.is_multiple_of(LOOKED_AT);
+        let seen = looked_at
+            .then(|| serde_json::from_slice(&body))
+            .transpose()?;
+        Ok(Outcome::Answered(
+            seen.map(|answer| seen_in(&answer, self.0.clock.now())),
+        ))
     }
 }
 
@@ -112,17 +113,31 @@ fn path_of(cursor: Option<&str>) -> String {
     )
 }
 
-/// How old the oldest fact is that stands anywhere in an answer.
-fn oldest(answer: &Value, now: Timestamp) -> Option<Duration> {
+/// What an answer says of facts, anywhere in it.
+fn seen_in(answer: &Value, now: Timestamp) -> Seen {
     let own = answer.get("as_of").and_then(Value::as_str);
     let own = own.and_then(|text| text.parse::<Timestamp>().ok());
-    let age = own.and_then(|of| Duration::try_from(now.duration_since(of)).ok());
+    let on_request = answer.get("price_on_request").and_then(Value::as_bool);
+    let is_product = on_request.is_some();
+    let own = Seen {
+        oldest: own.and_then(|of| Duration::try_from(now.duration_since(of)).ok()),
+        products: usize::from(is_product),
+        unpriced: usize::from(on_request.unwrap_or_default()),
+        unstocked: usize::from(is_product && answer.get("availability").is_none()),
+    };
     let within: Box<dyn Iterator<Item = &Value>> = match answer {
         Value::Object(fields) => Box::new(fields.values()),
         Value::Array(rows) => Box::new(rows.iter()),
-        _ => return age,
+        _ => return own,
     };
-    within.filter_map(|part| oldest(part, now)).chain(age).max()
+    within
+        .map(|part| seen_in(part, now))
+        .fold(own, |all, part| Seen {
+            oldest: all.oldest.max(part.oldest),
+            products: all.products.saturating_add(part.products),
+            unpriced: all.unpriced.saturating_add(part.unpriced),
+            unstocked: all.unstocked.saturating_add(part.unstocked),
+        })
 }
 
 #[cfg(test)]
@@ -130,11 +145,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_age_is_that_of_the_oldest_fact_anywhere() {
+    fn the_age_is_that_of_the_oldest_fact_and_gaps_are_counted() {
         let now: Timestamp = "2026-11-21T10:01:00Z".parse().unwrap();
-        let answer = json!({"items": [{"price": {"as_of": "2026-11-21T10:00:50Z"}},
-            {"availability": {"as_of": "2026-11-21T10:00:10Z"}}]});
-        assert_eq!(oldest(&answer, now), Some(Duration::from_secs(50)));
-        assert_eq!(oldest(&json!({"items": []}), now), None);
+        let answer = json!({"items": [
+            {"price_on_request": false, "price": {"as_of": "2026-11-21T10:00:50Z"}},
+            {"price_on_request": true, "availability": {"as_of": "2026-11-21T10:00:10Z"}}]});
+        let seen = Seen {
+            oldest: Some(Duration::from_secs(50)),
+            products: 2,
+            unpriced: 1,
+            unstocked: 1,
+        };
+        assert_eq!(seen_in(&answer, now), seen);
+        assert_eq!(seen_in(&json!({"items": []}), now), Seen::default());
     }
 }
