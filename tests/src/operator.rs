@@ -15,8 +15,9 @@ use crate::callers::Answer;
 
 /// The development key between experience-apis and process-apis.
 const KEY: &str = "development-only-experience-to-process-key";
-const SCOPES: [&str; 12] = [
+const SCOPES: [&str; 13] = [
     "accounts:read",
+    "documents:read",
     "orders:read",
     "orders:write",
     "holds:read",
@@ -36,6 +37,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 pub struct Operator {
     http: Client,
     base: String,
+    channel: String,
     signer: ContextSigner,
 }
 
@@ -50,8 +52,15 @@ impl Operator {
         Ok(Self {
             http,
             base: process_url.to_owned(),
+            channel: "ops".to_owned(),
             signer: ContextSigner::new(hop, keys, clock),
         })
+    }
+
+    /// The same person at a desk of this channel, where its documents can be seen.
+    pub fn in_channel(mut self, channel: &str) -> Self {
+        channel.clone_into(&mut self.channel);
+        self
     }
 
     fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
@@ -59,7 +68,7 @@ impl Operator {
             principal: "operator".to_owned(),
             accounts: AccountScope::All,
             company: Some("NWI".to_owned()),
-            channel: "ops".to_owned(),
+            channel: self.channel.clone(),
             scopes: SCOPES.map(str::to_owned).to_vec(),
             correlation_id: "operator".to_owned(),
             deadline: self.signer.clock().now().saturating_add(PATIENCE)?,

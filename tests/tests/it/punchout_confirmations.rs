@@ -13,6 +13,8 @@ use tests::{
 use crate::support::{expect, the_live_one};
 
 const MONDAY: &str = "2026-11-23T10:00:00Z";
+/// What has reached the demonstration's partner.
+const DELIVERED: &str = "/v1/documents?partner=acme-punchout&direction=outbound&state=delivered";
 
 /// A line that never left a shop: at the price of today.
 async fn unlocked(world: &World, item: &str, quantity: &str) -> anyhow::Result<CartItem> {
@@ -70,7 +72,15 @@ async fn a_confirmation_is_sent_until_it_is_answered() -> anyhow::Result<()> {
         dtds.judge(&came[0])?;
     }
 
-    // What was answered is over, however late it is: the next one that comes is another order's.
+    // What was answered is over, once that is written down, however late it is: the next one that comes is another
+    // order's.
+    let clerk = world.operator()?.in_channel("punchout");
+    until("the answer in the books", async || {
+        let delivered = clerk.get(DELIVERED).await?;
+        expect(&delivered, 200);
+        Ok((!delivered.at("/items/0/document_id").is_empty()).then_some(()))
+    })
+    .await?;
     time.advance(SignedDuration::from_hours(2));
     let next = Order::of("4700002", &order_lines);
     assert_eq!(buyer.order("next", &next).await?.code, 200);
