@@ -14,7 +14,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use moka::{future::Cache, ops::compute::Op};
+use moka::{
+    future::Cache,
+    ops::compute::{CompResult, Op},
+};
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -249,12 +252,27 @@ where
 
     /// Remembers that the source did not know the key; what it said of it before is forgotten.
     pub(super) async fn store_absent(&self, key: Scoped<S, K>, started: Started) {
-        let kept = self.entries.get(&key).await;
-        if kept.is_some_and(|fact| fact.started.at > started.at) {
+        let newer_is_kept = |fact: &Fact<V>| fact.started.at > started.at;
+        let entries = self.entries.entry_by_ref(&key);
+        let found = entries.and_compute_with(|kept| {
+            let older = kept.filter(|kept| !newer_is_kept(kept.value()));
+            std::future::ready(older.map_or(Op::Nop, |_| Op::Remove))
+        });
+        if matches!(found.await, CompResult::Unchanged(_)) {
             return;
         }
-        self.entries.invalidate(&key).await;
-        self.absent.insert(key.clone(), started).await;
+        self.absent
+            .entry_by_ref(&key)
+            .and_compute_with(|kept| {
+                let newer = kept.is_some_and(|kept| kept.value().at > started.at);
+                std::future::ready(if newer { Op::Nop } else { Op::Put(started) })
+            })
+            .await;
+        // A newer fact that came between the two found no absence to remove.
+        let meanwhile = self.entries.get(&key).await;
+        if meanwhile.is_some_and(|fact| newer_is_kept(&fact)) {
+            self.absent.invalidate(&key).await;
+        }
         self.look_again(&key, started).await;
     }
 
@@ -365,5 +383,10 @@ mod tests {
             .younger_than(&key, Duration::from_secs(5), false)
             .await;
         assert_eq!(kept.unwrap().value, "new");
+        cache.store_absent(key.clone(), late).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        cache.store_absent(key.clone(), early).await;
+        let known = cache.known(&key).await;
+        assert!(matches!(known, Some(Known::Absent(age)) if age == Duration::from_secs(1)));
     }
 }

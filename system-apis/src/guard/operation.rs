@@ -281,7 +281,9 @@ impl Operation {
             as_of: self.guard.clock().now(),
             at: Instant::now(),
         };
-        let turn = Turn::new(Arc::clone(&self.guard), self.name, lane, time.end, slot);
+        let left = time.end.saturating_duration_since(started.at);
+        let by = started.at + left * WAIT_PERCENT / 100;
+        let turn = Turn::new(Arc::clone(&self.guard), self.name, lane, by, slot);
         let answer = timeout_at(time.end, Arc::clone(&turn).run(call(started)))
             .await
             .unwrap_or_else(|elapsed| {
