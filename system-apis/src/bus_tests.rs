@@ -309,22 +309,34 @@ async fn what_one_tells_the_others_hear_and_it_does_not() {
             }],
         }),
     };
+    // That they share a budget does not say that they hear each other yet.
+    let greeting = Notice::Breaker {
+        system: "greeting".to_owned(),
+        operation: "prices".to_owned(),
+        order: None,
+    };
+    for (one, other) in [(&first, &second), (&second, &first)] {
+        until("they hear each other", || {
+            one.notices.tell(greeting.clone());
+            !other.heard.lock().unwrap().is_empty()
+        })
+        .await;
+    }
+    let heard = |one: &Instance| {
+        let mut heard = one.heard.lock().unwrap().clone();
+        heard.retain(|notice| *notice != greeting);
+        heard
+    };
     first.notices.tell(notice.clone());
-    until("the second hears", || {
-        *second.heard.lock().unwrap() == [notice.clone()]
-    })
-    .await;
+    until("the second hears", || heard(&second) == [notice.clone()]).await;
     let answer = Notice::Breaker {
         system: "main".to_owned(),
         operation: "prices".to_owned(),
         order: None,
     };
     second.notices.tell(answer.clone());
-    until("the first hears", || {
-        *first.heard.lock().unwrap() == [answer.clone()]
-    })
-    .await;
-    assert_eq!(second.heard.lock().unwrap().len(), 1);
+    until("the first hears", || heard(&first) == [answer.clone()]).await;
+    assert_eq!(heard(&second).len(), 1);
 }
 
 #[test]
