@@ -16,7 +16,8 @@ use super::{
     resolve::{Asked, resolve},
 };
 
-/// Resolves the price at every quantity at which one may begin; None where none applies at any.
+/// Resolves the price at every quantity at which one may begin; None where none applies at any. A break that is no exact number
+/// of the sales unit begins at the next quantity that can be said.
 pub(super) fn browse(
     account: &Account,
     product: &Product,
@@ -26,7 +27,7 @@ pub(super) fn browse(
 ) -> Option<BrowsePrice> {
     let unit = product.sales_unit;
     let begins = |record: &canonical_model::price::PriceRecord| {
-        Ratio::between(product, unit, record.unit)?.apply_back(record.break_quantity)
+        Ratio::between(product, unit, record.unit)?.least_back(record.break_quantity)
     };
     let mut points: Vec<Decimal> = schedule.records.iter().filter_map(begins).collect();
     points.sort_unstable();

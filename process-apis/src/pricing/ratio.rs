@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use canonical_model::{UnitOfMeasure, decimal::MAX_FRACTION_DIGITS, product::Product};
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 /// One `from` is `above / below` of `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +48,17 @@ impl Ratio {
         from.checked_mul(self.above)?.checked_div(self.below)
     }
 
-    /// The quantity in `from` that a quantity in `to` is. None where it has too many digits.
-    pub fn apply_back(self, to: Decimal) -> Option<Decimal> {
-        exact(to.checked_mul(self.below)?, self.above)
+    /// The quantity in `from` that a quantity in `to` is, to as many digits as there are, for what is only compared.
+    pub fn nearest_back(self, to: Decimal) -> Option<Decimal> {
+        to.checked_mul(self.below)?.checked_div(self.above)
+    }
+
+    /// The least quantity in `from` that can be said and is at least a quantity in `to`.
+    pub fn least_back(self, to: Decimal) -> Option<Decimal> {
+        let digits = u32::try_from(MAX_FRACTION_DIGITS).ok()?;
+        let up = RoundingStrategy::ToPositiveInfinity;
+        let least = self.nearest_back(to)?.round_dp_with_strategy(digits, up);
+        Some(least.normalize())
     }
 }
 

@@ -179,8 +179,8 @@ fn candidate<'a>(record: &'a PriceRecord, asked: &Asked<'_>) -> Result<Candidate
         amount: ratio.apply(record.unit_price).ok_or_else(inexact)?,
         converted: record.unit != asked.quantity.unit,
         break_quantity: ratio
-            .apply_back(record.break_quantity)
-            .unwrap_or(record.break_quantity),
+            .nearest_back(record.break_quantity)
+            .ok_or_else(|| format!("its break of {} is too large", record.break_quantity))?,
     })
 }
 

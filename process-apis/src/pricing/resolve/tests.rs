@@ -326,3 +326,61 @@ fn browsing_shows_each_break_once() {
         [(dec!(1), dec!(8)), (dec!(10), dec!(7)), (dec!(12), dec!(5))]
     );
 }
+
+/// A product of which a drum holds 7 pieces and a pallet 70.
+fn in_drums() -> Product {
+    let of = |code, numerator| UnitConversion {
+        unit: UnitOfMeasure::from_code(code).unwrap(),
+        numerator,
+        denominator: 1,
+    };
+    Product {
+        sales_unit: UnitOfMeasure::from_code("DR").unwrap(),
+        conversions: vec![of("DR", 7), of("PF", 70)],
+        ..product()
+    }
+}
+
+#[test]
+fn breaks_of_two_units_are_compared_where_one_is_no_exact_number_of_the_unit_ordered() {
+    // From 10 pieces, 1.43 drums, and from half a pallet, 5 drums.
+    let pieces = PriceRecord {
+        break_quantity: dec!(10),
+        ..record("EA", PriceLevel::List, dec!(3))
+    };
+    let pallet = PriceRecord {
+        break_quantity: dec!(0.5),
+        unit: UnitOfMeasure::from_code("PF").unwrap(),
+        ..record("PF", PriceLevel::List, dec!(140))
+    };
+    let (account, product) = (account(), in_drums());
+    let asked = Asked {
+        account: &account,
+        product: &product,
+        quantity: Quantity::new(dec!(6), product.sales_unit),
+        currency: Currency::USD,
+        on: date(2026, 11, 20),
+        promotions: &[],
+    };
+    let prices = schedule(vec![pieces, pallet]);
+    let (found, _) = resolve(None, &asked, None, Some(&prices));
+    assert_eq!(found.unwrap().unit_price.amount, dec!(14));
+}
+
+#[test]
+fn a_break_that_is_no_exact_number_of_the_sales_unit_is_shown_where_it_is_reached() {
+    let pieces = PriceRecord {
+        break_quantity: dec!(10),
+        ..record("EA", PriceLevel::List, dec!(3))
+    };
+    let prices = schedule(vec![pieces]);
+    let on = date(2026, 11, 20);
+    let shown = super::super::breaks::browse(&account(), &in_drums(), &prices, &[], on).unwrap();
+    let [step] = &shown.breaks[..] else {
+        panic!("{shown:?}");
+    };
+    assert_eq!(
+        (step.from_quantity, step.unit_price.amount),
+        (dec!(1.428571429), dec!(21))
+    );
+}
