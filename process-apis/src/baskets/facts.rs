@@ -439,7 +439,8 @@ pub(crate) async fn prices(
 ) -> Result<ledgers::Answered<Vec<PriceSchedule>>, GatherError> {
     let (mut facts, mut degraded) = (Vec::new(), false);
     for items in items.chunks(MAX_KEYS) {
-        let quantities = wanted.iter().filter(|of| items.contains(&of.item));
+        let named: HashSet<&ItemNumber> = items.iter().collect();
+        let quantities = wanted.iter().filter(|of| named.contains(&of.item));
         let query = PriceQuery {
             account: account.clone(),
             ship_to: ship_to.clone(),

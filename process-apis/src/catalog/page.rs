@@ -51,7 +51,7 @@ pub(super) async fn of_products(
         price: prices.remove(&product.item),
         price_on_request: on_request.contains(&product.item),
         // Nothing to be had is something else than nothing known.
-        availability: stock.as_of.is_some().then_some(stock),
+        availability: (stock.as_of.is_some() || !stock.degraded).then_some(stock),
         product,
     };
     Ok(products.into_iter().zip(stock?).map(item).collect())

@@ -195,10 +195,10 @@ async fn a_page_of_the_catalog_has_what_prices_and_availability_say() {
         shown
             .filter_map(|item| item.availability.clone())
             .collect::<Vec<_>>(),
-        stock.items[..2]
+        stock.items
     );
-    // Nobody knows the stock of the third, which is something else than none.
-    assert_eq!(stock.items[2].as_of, None);
+    assert_eq!(stock.items[2].available_now, dec!(0));
+    assert_eq!(stock.items[2].as_of, None, "the source has no stock of it");
     let (_, _, one) = get("/v1/catalog/SKU-2").await;
     let one: CatalogItem = serde_json::from_value(one).unwrap();
     let same = page
@@ -278,6 +278,12 @@ async fn stock_that_nobody_can_tell_is_unknown_and_not_zero() {
     assert_eq!(
         (status, stock["items"][0].get("as_of")),
         (StatusCode::OK, None)
+    );
+    let (status, _, shown) = call(&router, ("GET", "/v1/catalog/SKU-1"), None, None).await;
+    assert_eq!(
+        (status, shown.get("availability")),
+        (StatusCode::OK, None),
+        "{shown}"
     );
 }
 
