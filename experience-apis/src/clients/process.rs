@@ -99,16 +99,7 @@ impl ProcessClient {
         cursor: Option<&str>,
         limit: Option<u16>,
     ) -> Answer<ProductPage> {
-        let limit = limit.map(|limit| limit.to_string());
-        let path = with_query(
-            "/v1/products",
-            &[
-                ("account", Some(account.as_str())),
-                ("search", search),
-                ("cursor", cursor),
-                ("limit", limit.as_deref()),
-            ],
-        );
+        let path = part(("/v1/products", account), search, cursor, limit);
         self.get(&path, context).await
     }
 
@@ -121,16 +112,7 @@ impl ProcessClient {
         cursor: Option<&str>,
         limit: Option<u16>,
     ) -> Answer<CatalogPage> {
-        let limit = limit.map(|limit| limit.to_string());
-        let path = with_query(
-            "/v1/catalog",
-            &[
-                ("account", Some(account.as_str())),
-                ("search", search),
-                ("cursor", cursor),
-                ("limit", limit.as_deref()),
-            ],
-        );
+        let path = part(("/v1/catalog", account), search, cursor, limit);
         self.get(&path, context).await
     }
 
@@ -374,6 +356,25 @@ pub(super) fn encode(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// A part of a list of an account, found by a search.
+fn part(
+    (path, account): (&str, &AccountId),
+    search: Option<&str>,
+    cursor: Option<&str>,
+    limit: Option<u16>,
+) -> String {
+    let limit = limit.map(|limit| limit.to_string());
+    with_query(
+        path,
+        &[
+            ("account", Some(account.as_str())),
+            ("search", search),
+            ("cursor", cursor),
+            ("limit", limit.as_deref()),
+        ],
+    )
 }
 
 pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
