@@ -21,6 +21,9 @@ use service_runtime::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Orderway on one machine: a sandbox ERP, WMS and CRM and the three layers, on loopback.
+///
+/// These options and the files of the configuration folder set it up, and of the environment only `ORDERWAY_TRYTON_DIR`: the
+/// variables that the layers read are for them where they run by themselves.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
