@@ -245,7 +245,7 @@ pub enum HoldCause {
     CreditReview,
     /// The buyer's price differs from the seller's.
     PriceReview,
-    /// It differs from what was quoted or shown: the seller looks at it.
+    /// It needs an approval of the seller, or differs from what was quoted or shown: the seller looks at it.
     OrderReview,
     /// What was promised may no longer be there: the seller looks at it.
     AvailabilityReview,

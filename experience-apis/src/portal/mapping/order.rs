@@ -36,7 +36,7 @@ pub fn hold(reason: &CanonicalReason, since: Option<Timestamp>) -> Hold {
             "The price you stated differs from the seller's. The seller decides; the line shows the seller's price."
         }
         HoldCause::OrderReview => {
-            "The order differs from what was quoted or shown to you. The seller looks at it."
+            "The seller looks at this order before it goes on: it needs an approval there, or differs from what was quoted or shown to you."
         }
         HoldCause::AvailabilityReview => {
             "What was promised may no longer be there. The seller looks at it, and tells you what can be had when."
