@@ -53,7 +53,7 @@ pub struct Capabilities {
     pub amendable: Amendable,
     /// Keys that a batch read may carry.
     pub keys_per_call: usize,
-    /// Items that a batch of prices may carry: fewer, where working out a price takes the ERP long.
+    /// Asks that a batch of prices may carry (an item, or one quantity of it): few, where working out a price takes the ERP long.
     pub prices_per_call: usize,
 }
 

@@ -60,8 +60,9 @@ impl<V> Fact<V> {
         }
     }
 
-    fn doubt(&self) {
-        self.doubted.store(true, Ordering::Release);
+    /// False where it was in doubt before.
+    fn doubt(&self) -> bool {
+        !self.doubted.swap(true, Ordering::AcqRel)
     }
 
     /// How old it is.
@@ -119,7 +120,7 @@ pub(super) struct Served {
 /// What becomes of facts at a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verdict {
-    /// They may have changed: they serve nobody while the source answers, and stand in where it does not.
+    /// They may have changed: they serve nobody while the source answers, and stand in where it does not, for who looks around.
     Doubted,
     /// They have changed: they serve nobody any more.
     Changed,
@@ -243,10 +244,19 @@ where
                 })
             })
             .await;
-        self.absent
-            .entry_by_ref(&key)
+        let absence = self.absent.entry_by_ref(&key);
+        let left = absence
             .and_compute_with(|kept| remove_if_older(kept.map(|kept| *kept.value()), started))
             .await;
+        if matches!(left, CompResult::Unchanged(_)) {
+            // The source has said since that it does not know it.
+            let entries = self.entries.entry_by_ref(&key);
+            let remove = entries.and_compute_with(|kept| {
+                let started_of = kept.map(|kept| kept.value().started);
+                remove_if_older(started_of, started)
+            });
+            remove.await;
+        }
         self.look_again(&key, started).await;
     }
 
@@ -308,11 +318,14 @@ where
         let mut evicted = 0;
         for (key, fact) in &self.entries {
             if matches(&key.scope, &key.key) {
-                match verdict {
-                    Verdict::Changed => self.entries.invalidate(&*key).await,
+                let is_new = match verdict {
+                    Verdict::Changed => {
+                        self.entries.invalidate(&*key).await;
+                        true
+                    }
                     Verdict::Doubted => fact.doubt(),
-                }
-                evicted += 1;
+                };
+                evicted += u64::from(is_new);
             }
         }
         for (key, _) in &self.absent {
@@ -347,7 +360,7 @@ where
     }
 }
 
-fn remove_if_older(kept: Option<Started>, than: Started) -> std::future::Ready<Op<Started>> {
+fn remove_if_older<T>(kept: Option<Started>, than: Started) -> std::future::Ready<Op<T>> {
     std::future::ready(match kept {
         Some(kept) if kept.at <= than.at => Op::Remove,
         _ => Op::Nop,
@@ -388,5 +401,9 @@ mod tests {
         cache.store_absent(key.clone(), early).await;
         let known = cache.known(&key).await;
         assert!(matches!(known, Some(Known::Absent(age)) if age == Duration::from_secs(1)));
+        // A fact of before is not kept behind the absence.
+        cache.store(key.clone(), fact("old", early)).await;
+        let limit = Duration::from_secs(5);
+        assert!(cache.younger_than(&key, limit, true).await.is_none());
     }
 }

@@ -70,6 +70,10 @@ impl Turn {
             return Ok(first);
         }
         let since = Instant::now();
+        // A free place would be given out however late it is.
+        if since >= self.by {
+            return Err(ConnectorError::NoSlot);
+        }
         let further = Claimant {
             operation: self.operation,
             has_begun: true,

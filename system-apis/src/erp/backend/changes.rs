@@ -46,7 +46,8 @@ impl ErpBackend {
         self.feed.as_ref()
     }
 
-    /// Throws out what a change makes wrong. Who asks from now on gets nothing that was asked for before.
+    /// Throws out what a change makes wrong: who asks from now on gets nothing that was asked for before. Where it is not told which
+    /// facts of a kind have changed, all of them are asked for anew.
     pub async fn evict(&self, change: &Change) {
         let of = change.company.clone();
         match &change.facts {

@@ -259,6 +259,12 @@ async fn what_may_have_changed_is_asked_for_anew_and_stands_in_while_the_source_
     let stands_in = ask().await;
     assert_eq!(value(&stands_in, 1), "ACME-1");
     assert!(stands_in.provenance.degraded(), "it may be wrong");
+    let check_out = Terms {
+        lane: Lane::Checkout,
+        ..terms()
+    };
+    let ordered = read.get(&"ACME", vec![1], check_out).await;
+    assert!(ordered.is_err(), "nobody orders by what may be wrong");
     backend.fail(false);
     let (anew, kept) = (ask().await, ask().await);
     assert_eq!((anew.provenance.misses, anew.provenance.stale), (1, 0));

@@ -548,3 +548,19 @@ async fn a_method_that_comes_to_no_further_slot_says_so_and_nothing_is_held_agai
     }
     assert_eq!(operation.breaker_state(), BreakerState::Closed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_method_begins_no_call_in_the_last_quarter_of_its_time_however_free_the_backend_is() {
+    let guard = guard(1_000);
+    let operation = guard.operation("prices", Kind::Read, Duration::from_secs(4));
+    for (first, begins) in [(2_900, true), (3_100, false)] {
+        let method = operation.run(terms(), move |_started| async move {
+            let slot = turn::slot().await?;
+            sleep(Duration::from_millis(first)).await;
+            drop(slot);
+            drop(turn::slot().await?);
+            Ok(())
+        });
+        assert_eq!(method.await.is_ok(), begins, "after {first} ms");
+    }
+}
