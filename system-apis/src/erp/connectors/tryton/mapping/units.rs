@@ -36,7 +36,7 @@ pub(in super::super) struct Unit {
     pub(in super::super) code: UnitOfMeasure,
     /// The decimals that a quantity in it may have.
     pub(in super::super) digits: u32,
-    symbol: String,
+    pub(in super::super) symbol: String,
     category: i64,
     factor: Decimal,
     /// How many base units, above and below the line.
