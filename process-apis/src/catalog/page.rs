@@ -50,7 +50,7 @@ pub(super) async fn of_products(
     let item = |(product, stock): (Product, Availability)| CatalogItem {
         price: prices.remove(&product.item),
         price_on_request: on_request.contains(&product.item),
-        // Nothing to be had is something else than nothing known.
+        // Of what no site knows the days are told in which it can be had; while nobody answers, nothing is.
         availability: (stock.as_of.is_some() || !stock.degraded).then_some(stock),
         product,
     };

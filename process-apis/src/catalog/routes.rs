@@ -30,6 +30,8 @@ use crate::{
     state::AppState,
 };
 
+/// How long the words of a search may be.
+const MAX_SEARCH: usize = 200;
 /// How many accounts one question may name.
 const MAX_ACCOUNTS: usize = 200;
 
@@ -113,7 +115,7 @@ async fn search_products(
     if let Some(account) = &search.account {
         caller.require_account(account.as_str())?;
     }
-    check_limit(&search)?;
+    check_search(&search)?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
     Ok(Json(system.products_search(&call, &search).await?))
 }
@@ -129,7 +131,7 @@ async fn browse_catalog(
     Query(search): Query<ProductSearch>,
 ) -> Result<Json<CatalogPage>, Problem> {
     may_browse(&caller)?;
-    check_limit(&search)?;
+    check_search(&search)?;
     let number = account_asked(&caller, search.account.clone())?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
     let search = ProductSearch {
@@ -178,17 +180,24 @@ fn may_browse(caller: &Caller) -> Result<(), Problem> {
     caller.require("prices:read")
 }
 
-fn check_limit(search: &ProductSearch) -> Result<(), Problem> {
-    let sound = |limit| (1..=MAX_LIMIT).contains(&u32::from(limit));
-    if search.limit.is_none_or(sound) {
+fn check_search(search: &ProductSearch) -> Result<(), Problem> {
+    let mut faults = Vec::new();
+    if let Some(limit) = search.limit
+        && !(1..=MAX_LIMIT).contains(&u32::from(limit))
+    {
+        let detail = format!("Ask for 1 to {MAX_LIMIT} items.");
+        faults.push(FieldError::new("?limit", "out-of-range", detail));
+    }
+    if let Some(words) = &search.search
+        && (words.chars().count() > MAX_SEARCH || words.chars().any(char::is_control))
+    {
+        let detail = format!("Search for at most {MAX_SEARCH} visible characters.");
+        faults.push(FieldError::new("?search", "out-of-range", detail));
+    }
+    if faults.is_empty() {
         return Ok(());
     }
-    let detail = format!("Ask for 1 to {MAX_LIMIT} items.");
-    Err(Problem::validation(vec![FieldError::new(
-        "?limit",
-        "out-of-range",
-        detail,
-    )]))
+    Err(Problem::validation(faults))
 }
 
 /// The account that is named, or the caller's only one; one that it may not see is as one that does not exist.

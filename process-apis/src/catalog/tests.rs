@@ -197,8 +197,7 @@ async fn a_page_of_the_catalog_has_what_prices_and_availability_say() {
             .collect::<Vec<_>>(),
         stock.items
     );
-    assert_eq!(stock.items[2].available_now, dec!(0));
-    assert_eq!(stock.items[2].as_of, None, "the source has no stock of it");
+    assert_eq!(stock.items[2].as_of, None, "no site knows it");
     let (_, _, one) = get("/v1/catalog/SKU-2").await;
     let one: CatalogItem = serde_json::from_value(one).unwrap();
     let same = page
@@ -207,6 +206,25 @@ async fn a_page_of_the_catalog_has_what_prices_and_availability_say() {
         .find(|item| item.product.item.as_str() == "SKU-2");
     assert_eq!(Some(&one), same);
     assert_eq!(get("/v1/catalog/NOPE").await.0, StatusCode::NOT_FOUND);
+}
+
+/// A backend that fails at such a text would be left alone by everybody.
+#[tokio::test]
+async fn a_search_for_what_cannot_be_written_reaches_no_backend() {
+    let seller = Seller::open();
+    let router = routes(&seller, &["A"], &SCOPES);
+    for path in [
+        "/v1/catalog?search=a%00b",
+        "/v1/products?account=A&search=%1b",
+    ] {
+        let (status, _, problem) = call(&router, ("GET", path), None, None).await;
+        assert_eq!(
+            (status, &problem["errors"][0]["pointer"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("?search")),
+            "{path}"
+        );
+    }
+    assert!(seller.system.world().calls.is_empty());
 }
 
 #[tokio::test]

@@ -139,7 +139,8 @@ fn function(params: &Params) -> Result<Function, Problem> {
                 let what = format!("The field SEARCHSTRING may have {MOST_SEARCH} characters.");
                 return Err(wrong(what));
             }
-            Ok(Function::Search(words.to_owned()))
+            let words = words.chars().filter(|c| !c.is_control());
+            Ok(Function::Search(words.collect()))
         }
         "SOURCING" => Err(wrong(
             "FUNCTION=SOURCING is not offered: open the shop without FUNCTION, or search by BACKGROUND_SEARCH.",
