@@ -6,6 +6,7 @@ use canonical_model::{
     decision::{DecisionStep, RejectedAlternative},
     order::{HoldKind, HoldReason},
 };
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use service_runtime::config::{Faults, Validate};
 
@@ -43,6 +44,13 @@ impl Validate for ApprovalRule {
                 || self.from_value.is_some(),
             "accounts",
             "name at least one of accounts, items, countries and from_value: else every order would wait",
+        );
+        faults.check(
+            self.from_value
+                .as_ref()
+                .is_none_or(|from| from.amount > Decimal::ZERO),
+            "from_value.amount",
+            "give an amount above zero: else every order would wait",
         );
         let code = |code: &String| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase());
         faults.check(

@@ -3,7 +3,10 @@
 //! `config/policies/default.toml` names every key with its default. Unknown keys are refused, and all faults are told
 //! at once.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
 
 use canonical_model::{SiteId, UnitOfMeasure, decimal};
 use jiff::{
@@ -411,8 +414,14 @@ impl Validate for Policies {
         faults.within("reservation", &self.reservation);
         faults.within("outage", &self.outage);
         promotion::validate(&self.promotions, faults);
+        let mut names = HashSet::new();
         for (index, rule) in self.approval.iter().enumerate() {
             faults.within(&format!("approval.{index}"), rule);
+            faults.check(
+                names.insert(&rule.name),
+                &format!("approval.{index}.name"),
+                "another rule has this name: nobody could tell which of them holds an order",
+            );
         }
     }
 }
@@ -575,9 +584,16 @@ mod tests {
         write("name = \"all\"");
         let faults = Policies::load(Some(dir.path())).unwrap_err().to_string();
         assert!(faults.contains("every order would wait"), "{faults}");
-        write("name = \"large\"\nfrom_value = { amount = \"20000\", currency = \"USD\" }");
+        write("name = \"none\"\nfrom_value = { amount = \"0.00\", currency = \"USD\" }");
+        let faults = Policies::load(Some(dir.path())).unwrap_err().to_string();
+        assert!(faults.contains("above zero"), "{faults}");
+        let large = "name = \"large\"\nfrom_value = { amount = \"20000\", currency = \"USD\" }";
+        write(large);
         let policies = Policies::load(Some(dir.path())).unwrap();
         assert_eq!(policies.approval.len(), 1);
+        write(&format!("{large}\n[[approval]]\n{large}"));
+        let faults = Policies::load(Some(dir.path())).unwrap_err().to_string();
+        assert!(faults.contains("approval.1.name"), "{faults}");
     }
 
     #[test]
