@@ -70,7 +70,8 @@ fn stripped(mut problem: Problem) -> Problem {
     problem
 }
 
-fn unavailable(after: Option<SignedDuration>) -> Problem {
+/// The seller's systems cannot say it now.
+pub(crate) fn unavailable(after: Option<SignedDuration>) -> Problem {
     let detail = "The seller's systems do not answer at the moment; try again after the time in Retry-After.";
     Problem::new(codes::TEMPORARILY_UNAVAILABLE, detail)
         .with_retry_after(after.unwrap_or(SignedDuration::from_secs(2)))

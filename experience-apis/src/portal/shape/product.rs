@@ -62,7 +62,7 @@ pub struct Product {
     pub conversions: Vec<UnitConversion>,
     /// Whether it can still be ordered.
     pub orderable: bool,
-    /// The account's price; absent = it has none for this product.
+    /// The account's price; absent = it has none, or none is known now (`price_on_request`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub price: Option<MyPrice>,

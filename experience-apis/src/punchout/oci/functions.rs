@@ -24,7 +24,7 @@ use super::{
     page,
 };
 use crate::{
-    error::codes::REFUSED,
+    error::{codes::REFUSED, unavailable},
     punchout::{
         context,
         visit::{LeavingCart, Mode, Protocol, Stage, Visit},
@@ -145,7 +145,12 @@ pub(super) async fn search(
                 .map(|product| product.item.clone())
                 .collect(),
         };
-        prices = state.process.prices(&context, &query).await?.prices;
+        let known = state.process.prices(&context, &query).await?;
+        // What is left out of an answer is not there, for the buyer's system.
+        if !known.on_request.is_empty() {
+            return Err(unavailable(None));
+        }
+        prices = known.prices;
     }
     let charset = charset_of(&call.visit, oci);
     let manner = manner(profile, oci, charset);

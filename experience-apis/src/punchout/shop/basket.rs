@@ -1,6 +1,6 @@
 //! What the layer below knows of the products on a page and of the cart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use canonical_model::{
     AccountId, ItemNumber,
@@ -26,7 +26,16 @@ const AT_ONCE: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) prices: Option<HashMap<ItemNumber, BrowsePrice>>,
+    /// Products whose prices were not told in time.
+    pub(super) on_request: HashSet<ItemNumber>,
     pub(super) stock: Option<HashMap<ItemNumber, Availability>>,
+}
+
+impl Facts {
+    /// Whether the price of a product that has none here is merely not known.
+    pub(super) fn lacks_price_of(&self, item: &ItemNumber) -> bool {
+        self.prices.is_none() || self.on_request.contains(item)
+    }
 }
 
 impl Visitor {
@@ -55,10 +64,12 @@ impl Visitor {
             process.prices(&context, &prices),
             process.availability(&context, &stock)
         );
-        let prices = known("prices", prices).map(|found| found.prices);
+        let prices = known("prices", prices);
         let stock = known("stock", stock).map(|found| found.items);
+        let waited_for = prices.iter().flat_map(|found| &found.on_request);
         Facts {
-            prices: prices.map(|all| by_item(all, |price| &price.item)),
+            on_request: waited_for.cloned().collect(),
+            prices: prices.map(|found| by_item(found.prices, |price| &price.item)),
             stock: stock.map(|all| by_item(all, |stock| &stock.item)),
         }
     }

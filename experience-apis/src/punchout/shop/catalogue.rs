@@ -47,6 +47,8 @@ struct Row {
     buyer_part_number: Option<String>,
     unit: String,
     price: Option<String>,
+    /// What stands there without one.
+    no_price: &'static str,
     steps: Vec<String>,
     supply: Option<(&'static str, String)>,
     orderable: bool,
@@ -69,8 +71,8 @@ pub(super) async fn show_catalogue(visitor: Visitor, RawQuery(query): RawQuery) 
 }
 
 async fn catalogue(visitor: &Visitor, asked: &Fields) -> Result<Answer, Refusal> {
-    let words: String = asked.get("q").unwrap_or_default().trim().to_owned();
-    let words: String = words.chars().take(MOST_WORDS).collect();
+    let words = asked.get("q").unwrap_or_default().trim().chars();
+    let words: String = words.filter(|c| !c.is_control()).take(MOST_WORDS).collect();
     let cursor = asked.get("cursor").filter(|cursor| !cursor.is_empty());
     let search = Some(words.as_str()).filter(|words| !words.is_empty());
     let context = visitor.context();
@@ -132,6 +134,11 @@ fn row(visitor: &Visitor, product: Product, facts: &Facts) -> Row {
             words::encode(product.item.as_str())
         )),
         price: breaks.first().map(said),
+        no_price: if facts.lacks_price_of(&product.item) {
+            "not known"
+        } else {
+            "no price"
+        },
         steps: further.collect(),
         supply: stock.map(|stock| {
             let (supply, text) = words::supply(stock);
@@ -154,6 +161,9 @@ pub(super) fn notices(facts: &Facts, asked: bool, now: Timestamp) -> Vec<String>
     match &facts.prices {
         None => notices.push("Prices are not available at the moment. They will be on your cart before it is returned.".to_owned()),
         Some(prices) => {
+            if !facts.on_request.is_empty() {
+                notices.push("Some prices are not available at the moment. They will be on your cart before it is returned.".to_owned());
+            }
             let oldest = prices.values().map(|price| price.as_of).min();
             if let Some(age) = oldest.and_then(|oldest| words::age(oldest, now)) {
                 notices.push(format!("Prices are as they were {age} ago: the system that has them does not answer at the moment."));

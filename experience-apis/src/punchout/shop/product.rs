@@ -24,6 +24,8 @@ struct ProductPage {
     /// What quantities are priced in.
     sales_unit: String,
     prices: Vec<(String, String)>,
+    /// Whether it has a price that is not known.
+    lacks_price: bool,
     supply: Option<(&'static str, String)>,
     dates: Vec<(String, String)>,
     units: Vec<UnitChoice>,
@@ -86,6 +88,7 @@ pub(super) async fn page(
 ) -> Result<Answer, Refusal> {
     let found = visitor.facts(vec![product.item.clone()]).await;
     let notices = notices(&found, true, visitor.state.clock.now());
+    let lacks_price = found.lacks_price_of(&product.item);
     let prices = found.prices.unwrap_or_default().remove(&product.item);
     let stock = found.stock.unwrap_or_default().remove(&product.item);
     let status = if typed.fault.is_some() {
@@ -108,6 +111,7 @@ pub(super) async fn page(
             };
             price.breaks.iter().map(step).collect()
         }),
+        lacks_price,
         supply: stock.as_ref().map(|stock| {
             let (supply, text) = words::supply(stock);
             (supply.class(), text)

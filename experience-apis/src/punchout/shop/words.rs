@@ -146,6 +146,9 @@ pub(super) fn supply(stock: &Availability) -> (Supply, String) {
         let quantity = number(stock.available_now);
         return (Supply::Now, format!("{quantity} {} in stock", stock.unit));
     }
+    if stock.as_of.is_none() && stock.degraded {
+        return (Supply::None, "not known at the moment".to_owned());
+    }
     let soonest = by_date(stock).into_iter().next();
     match (soonest, stock.replenishment_days, stock.as_of) {
         (Some((day, quantity)), _, _) => {

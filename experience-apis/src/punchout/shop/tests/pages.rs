@@ -107,6 +107,10 @@ async fn old_facts_tell_their_age_and_missing_ones_that_they_are_missing() {
     missing.says("Prices are not available at the moment");
     missing.says("not known at the moment");
     missing.says("Hex bolt");
+    *world.stub.down.lock().unwrap() = vec!["late prices"];
+    let late = world.get(&base).await;
+    late.says("Some prices are not available at the moment");
+    late.says("not known");
     world.stub.down.lock().unwrap().push("products");
     let none = world.get(&base).await;
     assert_eq!(none.status, StatusCode::SERVICE_UNAVAILABLE);

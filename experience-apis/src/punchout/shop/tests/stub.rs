@@ -230,6 +230,9 @@ async fn prices(State(stub): Shared, Json(query): Json<BrowsePriceQuery>) -> Res
     let as_of = stub.as_of.lock().unwrap().clone();
     let step = |from: &str, price: &str| json!({"from_quantity": from, "unit_price": {"amount": price, "currency": "USD", "unit": "EA"}, "level": "contract_sold_to"});
     let price = |item| json!({"item": item, "as_of": as_of, "breaks": [step("1", "10.0000"), step("100", "8.7500")]});
+    if stub.is_down("late prices") {
+        return Json(json!({"prices": [], "on_request": query.items})).into_response();
+    }
     let prices: Vec<Value> = query.items.iter().map(price).collect();
     Json(json!({"prices": prices})).into_response()
 }
