@@ -11,7 +11,7 @@ use service_runtime::{
 use system_apis::{Deps, LAYER, build, config::Config, router};
 use tokio_util::sync::CancellationToken;
 
-/// A quarter of an answer went into the usual one (docs/performance.md).
+/// A quarter of the CPU time of an answer went into the system's (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

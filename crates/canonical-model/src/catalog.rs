@@ -16,7 +16,7 @@ pub struct CatalogItem {
     /// Whether no price is known now because the source does not answer.
     #[serde(default)]
     pub price_on_request: bool,
-    /// What is available; absent = its stock is not known, since the source does not answer.
+    /// What is available; absent = the source does not answer, and nothing is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability: Option<Availability>,
 }

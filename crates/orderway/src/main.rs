@@ -16,7 +16,7 @@ use service_runtime::{
     server,
 };
 
-/// A quarter of an answer went into the usual one (docs/performance.md).
+/// A quarter of the CPU time of an answer went into the system's (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -129,7 +129,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         clock: clock.clone(),
     })
     .await
-    .context("if a port is taken, is another Orderway running? Try --port-offset 4000")?;
+    .context("it does not start; where a port is in use, by another Orderway perhaps, give --port-offset 4000")?;
 
     let http = backend_client(&BackendClientConfig::default())?;
     let procurement = Procurement::start(

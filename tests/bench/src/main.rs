@@ -11,7 +11,7 @@ use std::{io::Write as _, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-/// A quarter of an answer went into the usual one (docs/performance.md).
+/// A quarter of the CPU time of an answer went into the system's (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

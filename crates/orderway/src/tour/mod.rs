@@ -65,7 +65,10 @@ async fn booked(estate: &Estate, number: &str) -> anyhow::Result<BookedOrder> {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    anyhow::bail!("the ERP has no order {number} in work")
+    anyhow::bail!(
+        "the ERP has no order {number} in work: look why it is held (GET /v1/holds of process-apis). In Tryton earlier tours may \
+         have used up the account's credit: tests/backends/tryton up --fresh"
+    )
 }
 
 /// Says what to open and what to try, before it waits to be told to stop.
