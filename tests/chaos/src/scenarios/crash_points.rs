@@ -305,9 +305,11 @@ impl Estate {
     }
 
     /// An action that passed a point may have done so for what an earlier one had left to do, and what goes wrong for it
-    /// may strike what is left of another: then the next one does, and each has a second turn.
+    /// may strike what is left of another: then the next one does, and each has a second turn. In the end all others are
+    /// tried, one of which had left it.
     async fn crash_under_any(&mut self, point: &Point, actions: &[Action]) -> anyhow::Result<bool> {
-        for action in actions.iter().chain(actions) {
+        let others = Action::ALL.iter().filter(|other| !actions.contains(other));
+        for action in actions.iter().chain(actions).chain(others) {
             let crashed = self.crash(point, *action).await;
             if crashed.with_context(|| format!("under {action:?}"))? {
                 return Ok(true);
