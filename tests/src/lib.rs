@@ -12,6 +12,7 @@ pub mod own_tryton;
 mod polling;
 #[cfg(feature = "world")]
 pub mod postgres;
+pub mod processes;
 pub mod punchout;
 mod receiver;
 mod source;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A deadline of liveness: what has not come by then never comes.
-const LONGEST: Duration = Duration::from_secs(60);
+/// A deadline of liveness: what has not come by then never comes. A busy Tryton alone takes the better part of a minute for an order.
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// Looks again until there is something, and gives it; an error names what did not come.
 pub async fn until<T>(

@@ -9,13 +9,10 @@ use std::{
 use async_nats::jetstream::{self, Context};
 use rustix::process::Signal;
 use serde_json::Value;
+use tests::processes::{Kept, Program};
 use tokio::time::Instant;
 
-use crate::{
-    events,
-    process::{Kept, Program},
-    run::Run,
-};
+use crate::{events, run::Run};
 
 const STREAM: &str = "ORDERWAY";
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);

@@ -323,7 +323,7 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// One group of callers for each instance.
     pub(crate) async fn of(estate: &Estate) -> anyhow::Result<Self> {
-        let process = &estate.layer(crate::binaries::Binary::Process)?.url;
+        let process = &estate.layer(tests::processes::Binary::Process)?.url;
         let mut callers = Vec::new();
         for url in estate.experience_urls() {
             callers.push(Callers::of(estate, &url, process).await?);

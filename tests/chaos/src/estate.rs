@@ -2,31 +2,26 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context as _;
-use rand::Rng as _;
 use reqwest::Client;
 use sandbox::CreateClass;
 use service_runtime::http_client::{BackendClientConfig, backend_client};
-use tests::punchout::Site;
+use tests::{
+    processes::{Binaries, Binary, Kept, Ports, Program, settings, until_up},
+    punchout::Site,
+};
 
 use crate::{
-    binaries::{Binaries, Binary},
     bus::Bus,
     cluster::Cluster,
     outside::{Outside, Proxy},
-    process::{Kept, Program},
 };
 
-/// Ports below those that the system gives to outgoing calls: one of a layer that is down stays free.
-const PORTS: std::ops::Range<u16> = 10_000..30_000;
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PUNCHOUT_SECRET: &str = "northwind-to-acme-demo";
 
 /// What an estate is made of.
@@ -372,41 +367,18 @@ impl Estate {
             let profile = tests::punchout::demonstration(&self.site)?;
             std::fs::write(punchout.join("acme-punchout.toml"), profile)?;
         }
-        let issuer = &self.outside.issuer;
-        let mut own: Vec<(String, String)> = [
-            ("DEVELOPMENT", "true".to_owned()),
-            ("PROCESS__BASE_URL", below.to_owned()),
-            (
-                "CONTEXT__PROCESS_KEY",
-                "development-only-experience-to-process-key".to_owned(),
-            ),
-            ("EDI__PARTNERS_DIR", text(&partners)?),
-            ("PUNCHOUT__PARTNERS_DIR", text(&punchout)?),
-            ("PUNCHOUT__PUBLIC_URL", url.to_owned()),
-            (
-                "PUNCHOUT__LINK_KEY",
-                "development-only-key-of-punchout-links".to_owned(),
-            ),
-            (
-                "PUNCHOUT__SECRETS__ACME_PUNCHOUT",
-                PUNCHOUT_SECRET.to_owned(),
-            ),
-            (
-                "ISSUERS",
-                format!(
-                    "[{{ issuer = \"{issuer}\", audience = \"orderway\", algorithm = \"ES256\", \
-                     keys = {{ jwks_url = \"{issuer}/jwks.json\" }} }}]"
+        let mut own = settings::of_experience(url, below, &self.outside.issuer);
+        own.extend(settings::of_layer(
+            "EXPERIENCE",
+            [
+                ("EDI__PARTNERS_DIR", text(&partners)?),
+                ("PUNCHOUT__PARTNERS_DIR", text(&punchout)?),
+                (
+                    "PUNCHOUT__SECRETS__ACME_PUNCHOUT",
+                    PUNCHOUT_SECRET.to_owned(),
                 ),
-            ),
-        ]
-        .map(|(name, value)| (format!("ORDERWAY_EXPERIENCE__{name}"), value))
-        .into();
-        for limit in ["CREDENTIAL", "ACCOUNT"] {
-            for bound in ["PER_SECOND", "BURST"] {
-                let name = format!("ORDERWAY_EXPERIENCE__LIMITS__{limit}__{bound}");
-                own.push((name, "100000".to_owned()));
-            }
-        }
+            ],
+        ));
         Ok(own)
     }
 
@@ -567,46 +539,4 @@ fn start_sandbox(
         wms_proxy: Proxy::new(http.clone(), wms_proxy_url, wms_control),
     };
     Ok((kept, outside))
-}
-
-async fn until_up(http: &Client, url: &str) -> anyhow::Result<()> {
-    let looking = async {
-        loop {
-            let request = http.get(url).timeout(Duration::from_secs(2));
-            if request
-                .send()
-                .await
-                .is_ok_and(|answer| answer.status().is_success())
-            {
-                return;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    let waited = tokio::time::timeout(READY_WITHIN, looking).await;
-    waited.with_context(|| format!("{url} did not answer"))
-}
-
-/// Ports of this estate.
-#[derive(Debug, Default)]
-struct Ports {
-    taken: Vec<u16>,
-}
-
-impl Ports {
-    fn take(&mut self) -> anyhow::Result<u16> {
-        for _ in 0..1_000 {
-            let port = rand::rng().random_range(PORTS);
-            let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-            if is_free && !self.taken.contains(&port) {
-                self.taken.push(port);
-                return Ok(port);
-            }
-        }
-        anyhow::bail!("no port of {PORTS:?} is free")
-    }
-
-    fn url(&mut self) -> anyhow::Result<String> {
-        Ok(format!("http://127.0.0.1:{}", self.take()?))
-    }
 }

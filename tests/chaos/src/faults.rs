@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ::tests::processes::Binary;
 use jiff::Timestamp;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use rustix::process::Signal;
@@ -12,7 +13,6 @@ use service_runtime::clock::Clock;
 
 use crate::{
     ack_log::Course,
-    binaries::Binary,
     estate::Estate,
     outside::{ErpStatus, Records},
 };

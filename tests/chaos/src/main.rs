@@ -5,7 +5,6 @@
 
 mod ack_log;
 mod actions;
-mod binaries;
 mod bus;
 mod callers;
 mod cluster;
@@ -20,7 +19,6 @@ mod load;
 mod multiply;
 mod orders;
 mod outside;
-mod process;
 mod report;
 mod run;
 mod scenarios;
@@ -34,14 +32,17 @@ use clap::{Parser, ValueEnum as _};
 use futures_util::future;
 use rand::Rng as _;
 use sandbox::CreateClass;
+use tests::processes::{Binaries, Build};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    binaries::Binaries,
     estate::StorePlace,
     report::Report,
     scenarios::{Options, Scenario},
 };
+
+/// The layers are killed there.
+const CRASH_POINTS: [&str; 2] = ["process-apis/crash-points", "system-apis/crash-points"];
 
 /// Kills and misleads a running estate, and judges from outside what became of its orders.
 #[derive(Debug, Parser)]
@@ -111,7 +112,14 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 async fn all(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let binaries = Binaries::get(arguments.binaries.as_deref()).await?;
+    let binaries = Binaries::get(
+        arguments.binaries.as_deref(),
+        Build {
+            profile: None,
+            features: &CRASH_POINTS,
+        },
+    )
+    .await?;
     let options = options(&arguments)?;
     let parts = match arguments.what.as_str() {
         "short" => suites::short(&options),

@@ -11,19 +11,18 @@ use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use sandbox::CreateClass;
 use serde_json::{Value, json};
 use service_runtime::clock::Clock;
+use tests::processes::{Binaries, last_lines};
 use tests::texts;
 use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
     ack_log::AckLog,
-    binaries::Binaries,
     callers::{Crowd, USERS},
     estate::{Estate, Plan},
     events,
     judge::{Case, Judgment, Key, judge},
     orders::{PLENTIFUL, SCARCE, SCARCE_LEAD_DAYS, SITE},
     outside::{Outside, Records},
-    process::last_lines,
     report::Report,
 };
 

@@ -3,9 +3,9 @@
 
 use futures_util::future::join_all;
 use sandbox::CreateClass;
+use tests::processes::Binaries;
 
 use crate::{
-    binaries::Binaries,
     estate::StorePlace,
     report::Report,
     scenarios::{Options, Scenario},

@@ -15,11 +15,11 @@ use std::{
 use anyhow::Context as _;
 use futures_util::future::{try_join, try_join_all};
 use rand::{SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use tests::processes::{Binaries, Binary};
 use tokio::{process::Command, time::Instant};
 
 use crate::{
     actions::Action,
-    binaries::{Binaries, Binary},
     estate::{Layer, Plan, StorePlace},
     floor::Floor,
     judge::Judgment,

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
+use tests::processes::Binaries;
 
 use crate::{
-    binaries::Binaries,
     callers::{Request, Said},
     estate::Plan,
     orders::{Channel, Mix, PlannedOrder, planned},

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use sandbox::CreateClass;
+use tests::processes::Binaries;
 use tokio::time::Instant;
 
 use crate::{
     ack_log::Course,
-    binaries::Binaries,
     estate::{Plan, word},
     faults::{LATEST_DELIVERY, Rhythm, backends, hits, strike},
     floor::Floor,

@@ -14,9 +14,10 @@ mod syscalls;
 use std::path::PathBuf;
 
 use sandbox::CreateClass;
+use tests::processes::Binaries;
 use tokio::time::Instant;
 
-use crate::{binaries::Binaries, estate::StorePlace, report::Report};
+use crate::{estate::StorePlace, report::Report};
 
 /// What can be chosen.
 #[derive(Debug, Clone)]

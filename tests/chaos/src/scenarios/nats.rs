@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use rustix::process::Signal;
+use tests::processes::{Binaries, Binary};
 use tokio::time::Instant;
 
 use crate::{
-    binaries::{Binaries, Binary},
     estate::Plan,
     floor::Floor,
     load::Load,

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use reqwest::Method;
 use sandbox::fault::{CallRecord, Fault, FaultPlan, FaultRule};
 use serde_json::json;
+use tests::processes::Binaries;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ack_log::Course,
-    binaries::Binaries,
     callers::USERS,
     estate::Plan,
     load::{Load, until_settled},

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use tests::processes::Binaries;
 use tokio::time::Instant;
 
 use crate::{
-    binaries::Binaries,
     estate::{Plan, StorePlace},
     floor::Floor,
     load::Load,

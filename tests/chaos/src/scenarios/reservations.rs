@@ -12,12 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::processes::{Binaries, Binary};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     actions::persist,
-    binaries::{Binaries, Binary},
     callers::USERS,
     estate::{Plan, StorePlace},
     events,

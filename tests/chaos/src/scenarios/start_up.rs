@@ -19,11 +19,11 @@ use sandbox::{
     CreateClass,
     fault::{Fault, FaultPlan, FaultRule},
 };
+use tests::processes::{Binaries, Binary};
 use tokio::{process::Command, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    binaries::{Binaries, Binary},
     estate::{Layer, Plan, StorePlace},
     judge::{Case, Judgment, judge},
     load::{Load, until_settled},

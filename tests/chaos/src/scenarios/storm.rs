@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use sandbox::fault::{CallRecord, FaultPlan, Outcome, RateLimit};
+use tests::processes::Binaries;
 
 use crate::{
-    binaries::Binaries,
     estate::Plan,
     load::Load,
     orders::{Mix, planned},

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::json;
+use tests::processes::{Binaries, Binary};
 use tokio::{process::Command, time::Instant};
 
 use crate::{
-    binaries::{Binaries, Binary},
     callers::Said,
     estate::{Layer, Plan, StorePlace},
     floor::Floor,

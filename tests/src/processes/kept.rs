@@ -18,15 +18,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How a program is started.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
+pub struct Program {
     /// What it is called in reports.
-    pub(crate) name: String,
+    pub name: String,
     /// The program and its arguments.
-    pub(crate) command: Vec<PathBuf>,
+    pub command: Vec<PathBuf>,
     /// Its environment, laid over ours; nothing of ours that begins with `ORDERWAY_` gets through.
-    pub(crate) environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
     /// Where its output goes.
-    pub(crate) log: PathBuf,
+    pub log: PathBuf,
 }
 
 #[derive(Debug)]
@@ -43,14 +43,14 @@ struct State {
 
 /// A process that is kept up; dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub struct Kept {
     state: Arc<Mutex<State>>,
     keeper: JoinHandle<()>,
 }
 
 impl Kept {
     /// Starts it, and again whenever it has died.
-    pub(crate) fn start(program: Program) -> Self {
+    pub fn start(program: Program) -> Self {
         let state = Arc::new(Mutex::new(State {
             program,
             pid: None,
@@ -68,32 +68,32 @@ impl Kept {
     }
 
     /// What it is called.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         self.state().program.name.clone()
     }
 
     /// Where its output goes.
-    pub(crate) fn log(&self) -> PathBuf {
+    pub fn log(&self) -> PathBuf {
         self.state().program.log.clone()
     }
 
     /// Its number, while it runs.
-    pub(crate) fn pid(&self) -> Option<Pid> {
+    pub fn pid(&self) -> Option<Pid> {
         self.state().pid
     }
 
     /// How often it was started.
-    pub(crate) fn starts(&self) -> u64 {
+    pub fn starts(&self) -> u64 {
         self.state().starts
     }
 
     /// Its ends so far.
-    pub(crate) fn exits(&self) -> Vec<ExitStatus> {
+    pub fn exits(&self) -> Vec<ExitStatus> {
         self.state().exits.clone()
     }
 
     /// A setting of its environment from the next start on.
-    pub(crate) fn set_environment(&self, name: &str, value: Option<&str>) {
+    pub fn set_environment(&self, name: &str, value: Option<&str>) {
         let mut state = self.state();
         let environment = &mut state.program.environment;
         match value {
@@ -103,14 +103,14 @@ impl Kept {
     }
 
     /// Sends a signal; false where it does not run.
-    pub(crate) fn signal(&self, signal: Signal) -> bool {
+    pub fn signal(&self, signal: Signal) -> bool {
         let pid = self.pid();
         pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
     }
 
     /// Kills it and waits until it has been started again, with the environment that it has now. One that is just being
     /// started may have begun with the one before: it is killed too.
-    pub(crate) async fn restart(&self) -> anyhow::Result<()> {
+    pub async fn restart(&self) -> anyhow::Result<()> {
         loop {
             if let Some(before) = self.kill() {
                 return self.until_started(before).await;
@@ -140,7 +140,7 @@ impl Kept {
     }
 
     /// Ends it by a signal, and leaves it down.
-    pub(crate) async fn put_down(&self, signal: Signal) {
+    pub async fn put_down(&self, signal: Signal) {
         self.state().is_down = true;
         self.signal(signal);
         while self.pid().is_some() {
@@ -149,19 +149,19 @@ impl Kept {
     }
 
     /// Starts it again where it was left down.
-    pub(crate) async fn put_up(&self) -> anyhow::Result<()> {
+    pub async fn put_up(&self) -> anyhow::Result<()> {
         let before = self.starts();
         self.state().is_down = false;
         self.until_started(before).await
     }
 
     /// What kept it from starting.
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<String> {
         self.state().failure.clone()
     }
 
     /// Waits until it has died `count` times in all; false where it has not by then.
-    pub(crate) async fn died(&self, count: usize, within: Duration) -> bool {
+    pub async fn died(&self, count: usize, within: Duration) -> bool {
         let dying = async {
             while self.state().exits.len() < count {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -171,7 +171,7 @@ impl Kept {
     }
 
     /// Its resident memory, in KiB.
-    pub(crate) fn resident_kib(&self) -> Option<u64> {
+    pub fn resident_kib(&self) -> Option<u64> {
         let pid = self.pid()?.as_raw_nonzero();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let line = status
@@ -181,7 +181,7 @@ impl Kept {
     }
 
     /// The processor time that it has used since it was last started, in ticks of 10 ms.
-    pub(crate) fn processor_ticks(&self) -> Option<u64> {
+    pub fn processor_ticks(&self) -> Option<u64> {
         let pid = self.pid()?.as_raw_nonzero();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // After the name, which may hold anything: user and system time are the 12th and 13th.
@@ -193,7 +193,7 @@ impl Kept {
     }
 
     /// The last lines of its output.
-    pub(crate) fn last_lines(&self, count: usize) -> Vec<String> {
+    pub fn last_lines(&self, count: usize) -> Vec<String> {
         last_lines(&self.log(), count)
     }
 }
@@ -269,7 +269,7 @@ fn start(program: &Program) -> anyhow::Result<tokio::process::Child> {
 }
 
 /// The last lines of a file.
-pub(crate) fn last_lines(file: &Path, count: usize) -> Vec<String> {
+pub fn last_lines(file: &Path, count: usize) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let mut lines: Vec<String> = text.lines().rev().take(count).map(str::to_owned).collect();
     lines.reverse();

@@ -1,5 +1,4 @@
-//! The binaries under test: built with the profile that this program was built with, with their crash points, and
-//! linked aside, so that another build does not change them under a run.
+//! The programs of the estate, built by cargo and copied aside, so that another build does not change them under a run.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +12,7 @@ use tokio::process::Command;
 
 /// A program of the estate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Binary {
+pub enum Binary {
     /// The outside world.
     Sandbox,
     /// `system-apis`.
@@ -28,7 +27,7 @@ impl Binary {
     const ALL: [Self; 4] = [Self::Sandbox, Self::System, Self::Process, Self::Experience];
 
     /// The package, which the binary is named after.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Sandbox => "sandbox",
             Self::System => "system-apis",
@@ -40,9 +39,18 @@ impl Binary {
 
 /// Where the binaries are; they go with it.
 #[derive(Debug)]
-pub(crate) struct Binaries {
+pub struct Binaries {
     places: BTreeMap<Binary, PathBuf>,
     _folder: tempfile::TempDir,
+}
+
+/// How they are built.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Build<'a> {
+    /// A profile of the workspace; None = the one that this very program was built with.
+    pub profile: Option<&'a str>,
+    /// Features, as `package/feature`.
+    pub features: &'a [&'a str],
 }
 
 /// What cargo says of a thing that it built.
@@ -54,12 +62,12 @@ struct Built {
 
 impl Binaries {
     /// Builds them, or takes those of a folder where one is named.
-    pub(crate) async fn get(ready: Option<&Path>) -> anyhow::Result<Self> {
+    pub async fn get(ready: Option<&Path>, how: Build<'_>) -> anyhow::Result<Self> {
         let found = match ready {
             Some(folder) => Binary::ALL
                 .map(|binary| (binary, folder.join(binary.name())))
                 .to_vec(),
-            None => build().await?,
+            None => build(how).await?,
         };
         let folder = tempfile::tempdir()?;
         let mut places = BTreeMap::new();
@@ -75,8 +83,13 @@ impl Binaries {
         })
     }
 
+    /// The folder that cargo builds in.
+    pub fn target(&self) -> anyhow::Result<PathBuf> {
+        Ok(own_build()?.1)
+    }
+
     /// Where one is.
-    pub(crate) fn path(&self, binary: Binary) -> anyhow::Result<&Path> {
+    pub fn path(&self, binary: Binary) -> anyhow::Result<&Path> {
         let path = self.places.get(&binary).map(PathBuf::as_path);
         path.with_context(|| format!("cargo built no {}", binary.name()))
     }
@@ -96,19 +109,21 @@ fn own_build() -> anyhow::Result<(String, PathBuf)> {
     Ok((profile, target.to_owned()))
 }
 
-async fn build() -> anyhow::Result<Vec<(Binary, PathBuf)>> {
-    let (profile, target) = own_build()?;
+async fn build(how: Build<'_>) -> anyhow::Result<Vec<(Binary, PathBuf)>> {
+    let (own_profile, target) = own_build()?;
+    let profile = how.profile.unwrap_or(&own_profile);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(tests::root()).arg("build");
+    command.current_dir(crate::root()).arg("build");
     for binary in Binary::ALL {
         command.args(["--package", binary.name()]);
     }
+    for feature in how.features {
+        command.args(["--features", feature]);
+    }
     command
-        .args(["--features", "process-apis/crash-points"])
-        .args(["--features", "system-apis/crash-points"])
         .args(["--locked", "--message-format", "json-render-diagnostics"])
-        .args(["--profile", &profile])
+        .args(["--profile", profile])
         .arg("--target-dir")
         .arg(target)
         .kill_on_drop(true)
