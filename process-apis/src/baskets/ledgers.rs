@@ -117,21 +117,16 @@ impl Question<'_> {
         own: Option<Owner>,
     ) -> Result<Vec<StockPosition>, GatherError> {
         let store = &self.sources.store;
-        let snapshots: Vec<StockSnapshot> = facts.iter().map(|fact| self.snapshot(fact)).collect();
-        let keys: Vec<StockKey> = snapshots
-            .iter()
-            .map(|snapshot| snapshot.key.clone())
-            .collect();
+        let keys: Vec<StockKey> = facts.iter().map(key_of).collect();
         let known = store.stock(&keys, None).await?;
         let as_of: BTreeMap<&StockKey, Timestamp> =
             known.iter().map(|row| (&row.key, row.as_of)).collect();
         // What the ledger has already costs a read and no write.
-        let newer: Vec<StockSnapshot> = snapshots
-            .into_iter()
-            .filter(|snapshot| {
-                let kept = as_of.get(&snapshot.key);
-                kept.is_none_or(|kept| *kept < snapshot.as_of)
-            })
+        let newer: Vec<StockSnapshot> = facts
+            .iter()
+            .zip(&keys)
+            .filter(|(fact, key)| as_of.get(key).is_none_or(|kept| *kept < fact.as_of))
+            .map(|(fact, _)| self.snapshot(fact))
             .collect();
         if newer.is_empty() && own.is_none() {
             return Ok(known);
@@ -241,6 +236,10 @@ impl Question<'_> {
             lag: milliseconds(self.capabilities.credit_lag_ms),
         }
     }
+}
+
+fn key_of(fact: &StockFact) -> StockKey {
+    StockKey::new(fact.company.clone(), fact.item.clone(), fact.site.clone())
 }
 
 /// The account and all above it, nearest first.

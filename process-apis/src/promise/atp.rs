@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     policy::PromisePolicy,
-    store::{StockKey, StockPosition, StockSnapshot},
+    store::{Steps, StockKey, StockPosition, StockSnapshot},
 };
 
 /// `CATP` for each period, from what there is at the start and what comes and goes in each period. Not floored.
@@ -72,20 +72,18 @@ pub fn snapshot(
     let start = [fact.allocated, fact.quarantined, fact.safety_stock]
         .into_iter()
         .fold(fact.on_hand, Decimal::saturating_sub);
-    let mut available = cumulative(start, &supply, &demand);
+    let available = cumulative(start, &supply, &demand);
     let oversold = available
         .iter()
         .any(|value| value.is_sign_negative() && !value.is_zero());
-    for value in &mut available {
-        *value = (*value).max(Decimal::ZERO);
-    }
+    let available = available.into_iter().map(|value| value.max(Decimal::ZERO));
     let key = StockKey::new(fact.company.clone(), fact.item.clone(), fact.site.clone());
     (
         StockSnapshot {
             key,
             as_of: fact.as_of,
             first_day,
-            available,
+            available: available.collect(),
             lag,
         },
         oversold,
@@ -137,17 +135,17 @@ impl FreeStock {
         Self::by_bucket(position, position.free_or_reserved())
     }
 
-    fn by_bucket(position: &StockPosition, mut row: Vec<Decimal>) -> Self {
-        look_ahead(&mut row);
+    fn by_bucket(position: &StockPosition, mut free: Steps) -> Self {
+        free.look_ahead();
         let mut steps: Vec<FreeStep> = Vec::new();
-        for (after, value) in row.iter().enumerate() {
-            let free = (*value).max(Decimal::ZERO);
+        for (after, value) in free.changes() {
+            let free = value.max(Decimal::ZERO);
             if steps.last().is_none_or(|last| last.free != free) {
                 steps.push(FreeStep { after, free });
             }
         }
         // The last bucket is all beyond the horizon; nothing is promised from it.
-        let days = i64::try_from(row.len().saturating_sub(2)).unwrap_or(0);
+        let days = i64::try_from(free.days().saturating_sub(2)).unwrap_or(0);
         Self {
             item: position.key.item.clone(),
             site: position.key.site.clone(),
@@ -268,7 +266,11 @@ mod tests {
     fn stock_is_net_of_what_is_given_kept_or_not_for_sale() {
         let (snapshot, oversold) = of(&fact());
         assert_eq!(
-            (snapshot.available.len(), snapshot.available[0], oversold),
+            (
+                snapshot.available.days(),
+                snapshot.available.at(0),
+                oversold
+            ),
             (12, dec!(70), false)
         );
         // 03:00 in UTC is still the day before at the site.
@@ -285,9 +287,9 @@ mod tests {
             receipt(date(2027, 11, 24), dec!(1000), true),
         ];
         let (snapshot, _) = of(&fact);
-        assert_eq!(snapshot.available[4], dec!(70));
-        assert_eq!(snapshot.available[5], dec!(100));
-        assert_eq!(snapshot.available[11], dec!(100));
+        assert_eq!(snapshot.available.at(4), dec!(70));
+        assert_eq!(snapshot.available.at(5), dec!(100));
+        assert_eq!(snapshot.available.at(11), dec!(100));
     }
 
     #[test]
@@ -303,7 +305,7 @@ mod tests {
                 quantity: dec!(5),
             },
         ];
-        assert_eq!(of(&fact).0.available[0], dec!(45));
+        assert_eq!(of(&fact).0.available.at(0), dec!(45));
     }
 
     #[test]
@@ -314,7 +316,7 @@ mod tests {
             quantity: dec!(71),
         }];
         let (snapshot, oversold) = of(&fact);
-        assert!(oversold && snapshot.available.iter().all(Decimal::is_zero));
+        assert!(oversold && snapshot.available.by_day().iter().all(Decimal::is_zero));
     }
 
     fn free(available: &[i64], claimed: &[i64]) -> FreeStock {
@@ -326,9 +328,9 @@ mod tests {
             ),
             as_of: "2026-11-20T12:00:00Z".parse().unwrap(),
             first_day: date(2026, 11, 20),
-            available: row(available),
-            claimed: row(claimed),
-            own: Vec::new(),
+            available: row(available).into_iter().collect(),
+            claimed: row(claimed).into_iter().collect(),
+            own: Steps::default(),
         })
     }
 

@@ -4,6 +4,8 @@ use canonical_model::{AccountId, CompanyId, Currency, ItemNumber, SiteId};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use rust_decimal::Decimal;
 
+use super::steps::Steps;
+
 /// Whose stock: one row of the ledger.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -26,8 +28,8 @@ pub struct StockSnapshot {
     pub as_of: Timestamp,
     /// The day of the first bucket, by the site's calendar.
     pub first_day: Date,
-    /// Cumulative availability with look-ahead, one a day; the last bucket is all beyond the horizon.
-    pub available: Vec<Decimal>,
+    /// Cumulative availability with look-ahead, by day; the last bucket is all beyond the horizon.
+    pub available: Steps,
     /// How long after its confirmation a movement may still be missing in the source's figures.
     pub lag: SignedDuration,
 }
@@ -42,12 +44,12 @@ pub struct StockPosition {
     /// The day of the first bucket.
     pub first_day: Date,
     /// Cumulative availability of the fact.
-    pub available: Vec<Decimal>,
+    pub available: Steps,
     /// What our claims take of each bucket.
-    pub claimed: Vec<Decimal>,
+    pub claimed: Steps,
     /// What of that the owner holds for whom the row was read; nothing where it was read for nobody.
     #[serde(skip)]
-    pub own: Vec<Decimal>,
+    pub own: Steps,
 }
 
 /// Whose credit: one level of a hierarchy.
@@ -148,46 +150,28 @@ fn split<T>(as_of: Timestamp, lag: SignedDuration, live: Vec<LiveClaim<T>>) -> (
     (counting, covered)
 }
 
-fn or_none(row: &[Decimal]) -> impl Iterator<Item = Decimal> {
-    row.iter().copied().chain(std::iter::repeat(Decimal::ZERO))
-}
-
-fn add_from(first: Option<usize>, buckets: &mut [Decimal], quantity: Decimal) {
-    let Some(first) = first else { return };
-    for bucket in buckets.iter_mut().skip(first) {
-        *bucket = bucket.saturating_add(quantity);
-    }
-}
-
 impl StockPosition {
     /// What is left in each bucket, with what the owner holds; negative where claims exceed what a newer fact offers.
-    pub fn free(&self) -> Vec<Decimal> {
-        let buckets = self.buckets();
-        buckets
-            .map(|(left, own)| left.saturating_add(own))
-            .collect()
+    pub fn free(&self) -> Steps {
+        self.left(|left, own| left.saturating_add(own))
     }
 
     /// The same of a reservation that becomes an order: what it holds is its owner's also where the row is short. A row
     /// is while the source counts an order that still is a claim of ours (DESIGN section 6), and where a figure has fallen
     /// since: the warehouse tells then what cannot be had, as of every order.
-    pub fn free_or_reserved(&self) -> Vec<Decimal> {
-        let buckets = self.buckets();
-        buckets
-            .map(|(left, own)| left.max(Decimal::ZERO).saturating_add(own))
-            .collect()
+    pub fn free_or_reserved(&self) -> Steps {
+        self.left(|left, own| left.max(Decimal::ZERO).saturating_add(own))
     }
 
-    /// What all claims leave of each bucket, and what the owner's take of it.
-    fn buckets(&self) -> impl Iterator<Item = (Decimal, Decimal)> {
-        let taken = or_none(&self.claimed).zip(or_none(&self.own));
-        let pairs = self.available.iter().zip(taken);
-        pairs.map(|(available, (claimed, own))| (available.saturating_sub(claimed), own))
+    /// What comes of each bucket, from what all claims leave of it and what the owner's take of it.
+    fn left(&self, of: impl Fn(Decimal, Decimal) -> Decimal) -> Steps {
+        let free = |available: Decimal, claimed, own| of(available.saturating_sub(claimed), own);
+        self.available.with(&self.claimed, &self.own, free)
     }
 
     /// The bucket of a day: before the first it is the first, beyond the last it is the last. None = no bucket at all.
     pub fn bucket(&self, day: Date) -> Option<usize> {
-        let last = self.available.len().checked_sub(1)?;
+        let last = self.available.days().checked_sub(1)?;
         let days = (day - self.first_day).get_days();
         Some(usize::try_from(days).unwrap_or(0).min(last))
     }
@@ -199,24 +183,28 @@ impl StockPosition {
         let Some(first) = self.bucket(day) else {
             return false;
         };
-        let most = self.available.iter().zip(&before.claimed);
-        let most = most.map(|(available, claimed)| available.max(claimed));
-        let mut buckets = most.zip(&self.claimed).skip(first);
-        quantity > Decimal::ZERO
-            && buckets.all(|(most, claimed)| claimed.saturating_add(quantity) <= *most)
+        let most =
+            |available: Decimal, claimed, before| available.max(before).saturating_sub(claimed);
+        let mut left = self.available.with(&self.claimed, &before.claimed, most);
+        left.look_ahead();
+        quantity > Decimal::ZERO && quantity <= left.at(first)
     }
 
     /// Takes the quantity out of every bucket from the day on; a negative one gives it back.
     pub(super) fn take(&mut self, day: Date, quantity: Decimal) {
-        let first = self.bucket(day);
-        add_from(first, &mut self.claimed, quantity);
+        if let Some(first) = self.bucket(day) {
+            self.claimed.add_from(first, quantity);
+        }
     }
 
     /// Tells what the owner for whom it is read holds of it.
     pub(super) fn hold(&mut self, day: Date, quantity: Decimal) {
-        let first = self.bucket(day);
-        self.own.resize(self.available.len(), Decimal::ZERO);
-        add_from(first, &mut self.own, quantity);
+        if self.own.days() == 0 {
+            self.own = Steps::level(Decimal::ZERO, self.available.days());
+        }
+        if let Some(first) = self.bucket(day) {
+            self.own.add_from(first, quantity);
+        }
     }
 
     /// The row after a fact; None = the fact is not newer and changes nothing. Claims move with their days: one whose
@@ -235,8 +223,8 @@ impl StockPosition {
             as_of: fact.as_of,
             first_day: fact.first_day,
             available: fact.available.clone(),
-            claimed: vec![Decimal::ZERO; fact.available.len()],
-            own: Vec::new(),
+            claimed: Steps::level(Decimal::ZERO, fact.available.days()),
+            own: Steps::default(),
         };
         for claim in counting {
             row.take(claim.day, claim.quantity);
@@ -303,7 +291,7 @@ mod tests {
             .unwrap()
     }
 
-    fn decimals(values: &[i64]) -> Vec<Decimal> {
+    fn decimals(values: &[i64]) -> Steps {
         values.iter().map(|value| Decimal::from(*value)).collect()
     }
 

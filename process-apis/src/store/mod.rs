@@ -18,6 +18,7 @@ mod news;
 pub mod postgres;
 mod retention;
 pub mod sqlite;
+mod steps;
 mod subscription;
 #[cfg(test)]
 mod suite;
@@ -49,6 +50,7 @@ pub use ledger::{CreditKey, CreditLevel, CreditLevelFact, StockKey, StockPositio
 pub use moving::{Moved, move_store};
 pub use news::{CursorMove, DISMISSED_NEWS_KEPT, ParkChange, ParkStage, ParkStageWord, ParkedNews};
 pub use retention::{Kept, Outdated};
+pub use steps::Steps;
 pub use subscription::{
     DEAD_LETTERS_KEPT, DeliveryDetail, DeliveryFilter, DeliveryRow, DeliveryState,
     LeasedSubscription, SealedSecret, SubscriptionChange, SubscriptionFilter, SubscriptionHealth,

@@ -60,7 +60,7 @@ pub(super) enum Kind {
     Id,
     /// Bytes.
     Bytes,
-    /// Decimals; a JSON list in the file.
+    /// Decimals, one a day; a JSON list of runs of days in the file.
     Decimals,
     /// Words; a JSON list, or nothing, in the file.
     Words,

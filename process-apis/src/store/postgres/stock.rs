@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{PgPool, Row as _, postgres::PgRow};
 
 use super::{
-    super::{Owner, StockKey, StockMovement, StockPosition, StockSnapshot, StoreError},
+    super::{Owner, Steps, StockKey, StockMovement, StockPosition, StockSnapshot, StoreError},
     value::{Columns as _, duration, failed, nanoseconds, word},
 };
 
@@ -66,7 +66,7 @@ fn given_fact(fact: &StockSnapshot) -> Value {
         "as_of": nanoseconds(fact.as_of),
         "lag": duration(fact.lag),
         "first_day": fact.first_day,
-        "available": fact.available,
+        "available": fact.available.by_day(),
     })
 }
 
@@ -118,12 +118,16 @@ fn read_position(row: &PgRow) -> Result<StockPosition, StoreError> {
         row.parsed("item")?,
         row.parsed("site")?,
     );
+    let by_day = |column: &str| -> Result<Steps, StoreError> {
+        let days: Vec<Decimal> = row.try_get(column)?;
+        Ok(days.into_iter().collect())
+    };
     Ok(StockPosition {
         key: StockKey::new(company, item, site),
         as_of: row.at("as_of")?,
         first_day: row.parsed("first_day")?,
-        available: row.try_get("available")?,
-        claimed: row.try_get("claimed")?,
-        own: Vec::new(),
+        available: by_day("available")?,
+        claimed: by_day("claimed")?,
+        own: Steps::default(),
     })
 }

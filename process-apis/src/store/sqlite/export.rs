@@ -8,7 +8,10 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    super::moving::{Digest, Kind, Table},
+    super::{
+        moving::{Digest, Kind, Table},
+        steps::Steps,
+    },
     backup,
     open::{self, InstanceLock, Place},
 };
@@ -117,8 +120,8 @@ fn write(value: ValueRef<'_>, kind: Kind, line: &mut Vec<u8>) -> anyhow::Result<
             line.extend_from_slice(plain(number).as_bytes());
         }
         (ValueRef::Text(text), Kind::Decimals) => {
-            let numbers: Vec<Decimal> = serde_json::from_slice(text)?;
-            list(numbers.into_iter().map(plain), line);
+            let days: Steps = serde_json::from_slice(text)?;
+            list(days.by_day().into_iter().map(plain), line);
         }
         (ValueRef::Text([]), Kind::Words) => list(std::iter::empty(), line),
         (ValueRef::Text(text), Kind::Words) => {
@@ -207,6 +210,11 @@ mod tests {
                 ValueRef::Text(b"[\"1.5\",\"-2\"]"),
                 Kind::Decimals,
                 "{1.5,-2}",
+            ),
+            (
+                ValueRef::Text(b"[[\"1.5\",2],[\"-2\",1]]"),
+                Kind::Decimals,
+                "{1.5,1.5,-2}",
             ),
             (ValueRef::Text(b"[]"), Kind::Decimals, "{}"),
             (ValueRef::Text(b""), Kind::Words, "{}"),

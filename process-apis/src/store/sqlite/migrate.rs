@@ -96,6 +96,12 @@ const MIGRATIONS: &[Migration] = &[
         11,
         include_str!("../../../migrations/sqlite/0012_parked_open.sql"),
     ),
+    step(
+        14,
+        "stock_steps",
+        14,
+        include_str!("../../../migrations/sqlite/0014_stock_steps.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

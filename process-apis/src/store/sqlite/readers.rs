@@ -30,6 +30,7 @@ impl Readers {
         Ok(Self(sender))
     }
 
+    /// Runs the read on one state of the file, whatever is written meanwhile: its statements share a lock, and its cost.
     pub(super) async fn run<T, F>(&self, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -38,12 +39,21 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let job: Read = Box::new(move |connection| {
             // Whoever asked may have gone.
-            drop(reply.send(read(connection)));
+            drop(reply.send(on_one_state(connection, read)));
         });
         let closed = || broken("the store is closed");
         self.0.send(job).await.map_err(|_gone| closed())?;
         answer.await.map_err(|_gone| closed())?
     }
+}
+
+fn on_one_state<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    // Ended by being dropped: there is nothing to commit.
+    let _state = connection.unchecked_transaction()?;
+    read(connection)
 }
 
 fn serve(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     super::{
-        Owner, StockClaim, StockKey, StockMovement, StockPosition, StockSnapshot, StoreError,
+        Owner, Steps, StockClaim, StockKey, StockMovement, StockPosition, StockSnapshot,
+        StoreError,
         ledger::{DayQuantity, LiveClaim, covers},
     },
     value::{At, Id, Json, Lag, Text, Word, broken},
@@ -260,7 +261,7 @@ fn read_position(row: &Row<'_>, key: &StockKey) -> rusqlite::Result<StockPositio
         first_day,
         available,
         claimed,
-        own: Vec::new(),
+        own: Steps::default(),
     })
 }
 

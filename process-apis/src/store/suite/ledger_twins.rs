@@ -78,7 +78,7 @@ fn stock_fact() -> impl Strategy<Value = StockSnapshot> {
             key,
             as_of: at(second),
             first_day: day(first),
-            available,
+            available: available.into_iter().collect(),
             lag: SignedDuration::from_secs(lag),
         })
 }
@@ -170,7 +170,7 @@ async fn apply(store: &Shared, step: Step) -> String {
     match step {
         Step::InstallStock(facts) => {
             let positions = store.install_stock(facts).await.unwrap();
-            positions.into_iter().map(told_position).collect()
+            positions.iter().map(told_position).collect()
         }
         Step::InstallCredit(facts) => {
             let levels = store.install_credit(facts).await.unwrap();
@@ -195,11 +195,13 @@ async fn apply(store: &Shared, step: Step) -> String {
 }
 
 /// 1.50 and 1.5 are one number.
-fn told_position(mut position: super::super::StockPosition) -> String {
-    for number in position.available.iter_mut().chain(&mut position.claimed) {
-        number.normalize_assign();
-    }
-    format!("{position:?}\n")
+fn told_position(position: &super::super::StockPosition) -> String {
+    let [available, claimed] = [&position.available, &position.claimed].map(|row| {
+        let days = row.by_day();
+        days.iter().map(Decimal::normalize).collect::<Vec<_>>()
+    });
+    let (key, as_of, first_day) = (&position.key, position.as_of, position.first_day);
+    format!("{key:?} {as_of} {first_day} {available:?} {claimed:?}\n")
 }
 
 fn told_level(mut level: super::super::CreditLevel) -> String {
@@ -247,7 +249,7 @@ async fn all(store: &Shared, owners: &[Option<Owner>]) -> String {
     .to_vec();
     for except in owners {
         let positions = store.stock(&keys, *except).await.unwrap();
-        told.extend(positions.into_iter().map(told_position));
+        told.extend(positions.iter().map(told_position));
     }
     let levels = ["P", "unknown", "A", "B"].map(|number| CreditKey {
         company: super::company(),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        Commit, CreditClaim, CreditKey, CreditLevelFact, CreditMovement, Owner, StockClaim,
+        Commit, CreditClaim, CreditKey, CreditLevelFact, CreditMovement, Owner, Steps, StockClaim,
         StockKey, StockMovement, StockSnapshot, StoreError,
     },
     Shared, account, at, company, empty, order, owner,
@@ -20,7 +20,7 @@ fn day(number: i8) -> Date {
         .unwrap()
 }
 
-fn decimals(values: &[i64]) -> Vec<Decimal> {
+fn decimals(values: &[i64]) -> Steps {
     values.iter().map(|value| Decimal::from(*value)).collect()
 }
 
@@ -43,7 +43,7 @@ async fn install(store: &Shared, second: i64, available: &[i64]) {
     store.install_stock(vec![snapshot]).await.unwrap();
 }
 
-async fn free(store: &Shared) -> Vec<Decimal> {
+async fn free(store: &Shared) -> Steps {
     store.stock(&[stock_key()], None).await.unwrap()[0].free()
 }
 
@@ -143,7 +143,7 @@ pub(in super::super) async fn a_claim_on_a_future_receipt(store: Shared) {
     assert!(take(&store, claim(owner(5), 6, 10)).await);
     let without = store.stock(&[stock_key()], Some(owner(1))).await.unwrap();
     assert_eq!(
-        without[0].free()[7],
+        without[0].free().at(7),
         Decimal::from(40),
         "its own claim counts for its owner"
     );

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     super::{
         Commit, CreditClaim, CreditKey, CreditLevelFact, CreditMovement, DocumentChange,
-        DocumentLease, DocumentWork, NewSession, SessionChange, StockClaim, StockKey,
+        DocumentLease, DocumentWork, NewSession, SessionChange, Steps, StockClaim, StockKey,
         StockMovement, StockSnapshot, StoreError,
     },
     Shared, account, answer, at, company,
@@ -44,7 +44,7 @@ pub(in super::super) fn fact(item: u32, second: i64, available: i64) -> StockSna
         key: stock_key(item),
         as_of: at(second),
         first_day: DAY,
-        available: vec![Decimal::from(available); 2],
+        available: Steps::level(Decimal::from(available), 2),
         lag: SignedDuration::ZERO,
     }
 }
@@ -89,7 +89,7 @@ pub(in super::super) async fn so_many_units_go_to_so_many_claims(stores: &[Share
     for (item, position) in (0..).zip(stores[0].stock(&keys, None).await.unwrap()) {
         let taken = outcomes.iter().flatten().flatten();
         let taken = taken.filter(|of| **of == item).count();
-        assert_eq!(position.claimed, vec![Decimal::from(taken); 2]);
+        assert_eq!(position.claimed, Steps::level(Decimal::from(taken), 2));
         assert!(taken <= 30, "{taken} of 30 units of item {item}");
     }
     let short = outcomes.iter().filter(|outcome| outcome.is_none()).count();

@@ -1,0 +1,2 @@
+-- Rows of the stock ledger are written as runs of days from here on, `[["100", 91]]` in place of a quantity for each day. Both are
+-- read, and a row changes when it is next written: there is nothing to do here but to keep an older release from the file.
