@@ -69,23 +69,21 @@ impl Claims {
         Ok(())
     }
 
-    pub(super) fn into_principal(self) -> Principal {
-        let credential = self
-            .client_id
-            .or(self.azp)
-            .unwrap_or_else(|| self.sub.clone());
+    pub(super) fn principal(&self) -> Principal {
+        let named = self.client_id.as_ref().or(self.azp.as_ref());
+        let credential = named.unwrap_or(&self.sub);
         Principal {
             // Two issuers may both have a user 7: the issuer is part of the credential.
             credential_id: format!("{}#{credential}", self.iss),
             expires_at: Timestamp::from_second(self.exp).unwrap_or(Timestamp::MIN),
-            accounts: AccountScope::List(self.accounts),
-            company: self.company,
+            accounts: AccountScope::List(self.accounts.clone()),
+            company: self.company.clone(),
             scopes: self
                 .scope
                 .split_ascii_whitespace()
                 .map(str::to_owned)
                 .collect(),
-            subject: self.sub,
+            subject: self.sub.clone(),
         }
     }
 }

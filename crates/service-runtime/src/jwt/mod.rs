@@ -4,6 +4,7 @@
 mod axum_layer;
 mod claims;
 mod keys;
+mod verified;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::problem::{Problem, codes};
 use claims::Claims;
 use keys::{Issuer, KeyLookup};
+use verified::Verified;
 
 const MAX_TOKEN: usize = 8 * 1024;
 const MAX_KID: usize = 128;
@@ -83,6 +85,7 @@ pub struct TokenVerifier(Arc<Inner>);
 
 struct Inner {
     issuers: HashMap<String, Arc<Issuer>>,
+    verified: Verified,
     clock: Clock,
 }
 
@@ -101,7 +104,12 @@ impl TokenVerifier {
             .into_iter()
             .map(build)
             .collect::<Result<_, JwksError>>()?;
-        Ok(Self(Arc::new(Inner { issuers, clock })))
+        let verified = Verified::new();
+        Ok(Self(Arc::new(Inner {
+            issuers,
+            verified,
+            clock,
+        })))
     }
 
     /// Who the token speaks for.
@@ -121,9 +129,16 @@ impl TokenVerifier {
             KeyLookup::Unknown => return Err(TokenError::UnknownKey),
             KeyLookup::NoKeys => return Err(TokenError::NoKeys),
         };
-        let claims = verified_claims(token, &key, &issuer.config)?;
-        claims.check(self.0.clock.wall())?;
-        Ok(claims.into_principal())
+        let now = self.0.clock.wall();
+        if let Some(claims) = self.0.verified.get(token, &key).await {
+            claims.check(now)?;
+            return Ok(claims.principal());
+        }
+        let claims = Arc::new(verified_claims(token, &key, &issuer.config)?);
+        claims.check(now)?;
+        let verified = &self.0.verified;
+        verified.insert(token, key, Arc::clone(&claims)).await;
+        Ok(claims.principal())
     }
 
     /// Refreshes all key sets now and then every ten minutes, until told to stop.

@@ -103,6 +103,30 @@ async fn keys_rotate_without_a_refused_token() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_taken_is_refused_when_it_ends_and_when_its_key_is_another() {
+    let (verifier, fetcher, clock) = fetching(Some(keyset(&[&OURS])));
+    let token = OURS.sign(&header(), &claims());
+    let first = verifier.verify(&token).await.unwrap();
+    assert_eq!(verifier.verify(&token).await.unwrap(), first);
+
+    // The same name, another key.
+    *fetcher.document.lock().unwrap() = Some(keyset(&[&FOREIGN]));
+    verifier.refresh().await;
+    let taken_back = verifier.verify(&token).await.unwrap_err();
+    assert!(matches!(taken_back, TokenError::Invalid(_)), "{taken_back}");
+
+    *fetcher.document.lock().unwrap() = Some(keyset(&[&OURS]));
+    verifier.refresh().await;
+    assert_eq!(verifier.verify(&token).await.unwrap(), first);
+    clock.advance(SignedDuration::from_secs(700));
+    let ended = verifier.verify(&token).await.unwrap_err();
+    assert!(
+        matches!(ended, TokenError::Claims("it has expired")),
+        "{ended}"
+    );
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_away_is_believed_for_a_day() {
     let (verifier, fetcher, clock) = fetching(Some(keyset(&[&OURS])));
     verifier
