@@ -1,11 +1,15 @@
 //! [`SystemApis`] over HTTP: paths, lane and deadline of each call, and what an error means for the caller.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::http::{HeaderName, Method};
 use canonical_model::{
-    ErpOrderNumber, OrderReference, ShipmentNumber, SiteId,
+    CompanyId, ErpOrderNumber, OrderReference, ShipmentNumber, SiteId,
     account::{AccountQuery, Accounts},
     capabilities::Capabilities,
     credit::{CreditFacts, CreditQuery},
@@ -22,14 +26,21 @@ use service_runtime::{
     problem::Problem,
 };
 
-use super::system::{Call, SystemApis, SystemError};
+use tokio::time::Instant;
+
+use super::system::{Call, Lane, SystemApis, SystemError};
 
 const LANE: HeaderName = HeaderName::from_static("orderway-lane");
+
+/// Who looks around is told what a source can do as of so long ago. Whether it takes orders may change at any time: what decides on
+/// them asks anew.
+const CAPABILITIES_FOR: Duration = Duration::from_secs(1);
 
 /// The client of `system-apis`.
 #[derive(Debug, Clone)]
 pub struct SystemClient {
     hop: HopClient,
+    capabilities: Arc<Mutex<HashMap<CompanyId, (Instant, Capabilities)>>>,
 }
 
 /// Whether a call changes something: only then can its outcome be unknown.
@@ -41,8 +52,19 @@ enum Kind {
 
 impl SystemClient {
     /// Over this hop.
-    pub const fn new(hop: HopClient) -> Self {
-        Self { hop }
+    pub fn new(hop: HopClient) -> Self {
+        Self {
+            hop,
+            capabilities: Arc::default(),
+        }
+    }
+
+    fn known_capabilities(&self) -> MutexGuard<'_, HashMap<CompanyId, (Instant, Capabilities)>> {
+        let known = self.capabilities.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        // What is old goes, so that there are no more than companies that were just asked for.
+        known.retain(|_, (asked, _)| asked.elapsed() < CAPABILITIES_FOR);
+        known
     }
 
     fn request(&self, method: Method, call: &Call, path: &str) -> HopRequest {
@@ -204,7 +226,16 @@ fn search_path(search: &ProductSearch) -> String {
 #[async_trait]
 impl SystemApis for SystemClient {
     async fn capabilities(&self, call: &Call) -> Result<Capabilities, SystemError> {
-        self.get(call, "/capabilities").await
+        if call.lane == Lane::Browse
+            && let Some((_, known)) = self.known_capabilities().get(&call.company)
+        {
+            return Ok(known.clone());
+        }
+        let asked = Instant::now();
+        let told: Capabilities = self.get(call, "/capabilities").await?;
+        self.known_capabilities()
+            .insert(call.company.clone(), (asked, told.clone()));
+        Ok(told)
     }
 
     async fn accounts(&self, call: &Call, query: &AccountQuery) -> Result<Accounts, SystemError> {
@@ -377,10 +408,24 @@ impl SystemApis for SystemClient {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
     use rstest::rstest;
-    use service_runtime::problem::{ErrorCode, FieldError};
+    use service_runtime::{
+        clock::Clock,
+        config::Secret,
+        context::{ContextKeys, ContextSigner, Hop, LayerIdentity},
+        http_client::HopConfig,
+        problem::{ErrorCode, FieldError},
+    };
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::{
+        baskets::testing::{call_for, noon},
+        clients::fake::World,
+    };
 
     fn problem(code: &'static str, status: u16) -> HopError {
         let code = ErrorCode {
@@ -468,6 +513,37 @@ mod tests {
         let ours = FieldError::new("/items", "wrong-type", "A list.");
         assert_eq!(super::unusable(&refused(&ours)), None);
         assert_eq!(super::unusable(&problem("backend-unavailable", 503)), None);
+    }
+
+    #[tokio::test]
+    async fn who_looks_around_asks_once_a_second_what_a_source_can_do_and_an_order_each_time() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&asked);
+        let below = Router::new().fallback(move || async move {
+            counting.fetch_add(1, Ordering::SeqCst);
+            axum::Json(World::default().capabilities)
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, below).await });
+        let keys = ContextKeys::new(&Secret::from("k".repeat(32)), None).unwrap();
+        let hop = Hop {
+            from: LayerIdentity::ProcessApis,
+            to: LayerIdentity::SystemApis,
+        };
+        let signer = ContextSigner::new(hop, keys, Clock::fixed(noon()).0);
+        let client = SystemClient::new(HopClient::new(HopConfig::new(url), signer));
+        let of = |lane| Call {
+            lane,
+            ..call_for(&["ACME"])
+        };
+        let mut seen = Vec::new();
+        for lane in [Lane::Browse, Lane::Browse, Lane::Order, Lane::Bulk] {
+            client.capabilities(&of(lane)).await.unwrap();
+            seen.push(asked.load(Ordering::SeqCst));
+        }
+        assert_eq!(seen, [1, 1, 2, 3]);
+        serving.abort();
     }
 
     #[test]

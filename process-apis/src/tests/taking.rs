@@ -54,7 +54,7 @@ async fn the_same_order_many_times_at_once_is_one_order_in_the_erp() {
         assert_eq!(layer.erp.calls("create_order"), 1);
         let position = layer.state.store.stock(&[stock_key()], None).await.unwrap();
         assert_eq!(
-            position[0].claimed[0],
+            position[0].claimed.at(0),
             5.into(),
             "its stock is claimed once"
         );
@@ -255,11 +255,12 @@ async fn what_is_refused_writes_nothing_and_says_where_it_is_wrong() {
         .unwrap();
     assert!(events.is_empty());
     let stock = layer.state.store.stock(&[stock_key()], None).await.unwrap();
-    assert!(
-        stock
+    assert!(stock.iter().all(|row| {
+        row.claimed
+            .by_day()
             .iter()
-            .all(|row| row.claimed.iter().all(rust_decimal::Decimal::is_zero))
-    );
+            .all(rust_decimal::Decimal::is_zero)
+    }));
     assert_eq!(
         layer.place("k", &order("PO-1", "SKU-1", "5")).await.status,
         202,
@@ -456,7 +457,7 @@ async fn an_order_has_what_was_reserved_for_it_while_another_counts_twice() {
     );
     let position = layer.state.store.stock(&[stock_key()], None).await.unwrap();
     assert_eq!(
-        (position[0].available[0], position[0].claimed[0]),
+        (position[0].available.at(0), position[0].claimed.at(0)),
         (40.into(), 100.into())
     );
     let more = layer.place("k3", &order("PO-3", "SKU-1", "1")).await;
