@@ -1,6 +1,12 @@
 //! Identifiers: short texts that other systems gave (checked for length and for what is not seen) and our own UUIDs.
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use std::{fmt, marker::PhantomData, str::FromStr};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, Visitor},
+};
+use smol_str::SmolStr;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,6 +19,10 @@ pub struct InvalidId {
 }
 
 fn check(name: &'static str, max: usize, text: &str) -> Result<(), InvalidId> {
+    // Nearly all are of these characters alone, each a byte.
+    if text.len() <= max && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
     let sound = !text.is_empty()
         && text.chars().count() <= max
         && text.trim() == text
@@ -41,20 +51,35 @@ fn is_unseen(c: char) -> bool {
     )
 }
 
+/// Reads an identifier from text without a copy of its own: most are short enough to stand where they are used.
+struct TextId<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = InvalidId>> Visitor<'_> for TextId<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $label:literal, $max:tt) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
         #[serde(transparent)]
         #[schema(value_type = String, min_length = 1, max_length = $max)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Takes the text if it is a sound identifier.
-            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
-                let text = text.into();
-                check($label, $max, &text)?;
-                Ok(Self(text))
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+                let text = text.as_ref();
+                check($label, $max, text)?;
+                Ok(Self(SmolStr::new(text)))
             }
 
             /// The identifier as it was given.
@@ -65,19 +90,19 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
+                deserializer.deserialize_str(TextId(PhantomData))
             }
         }
 
-        impl std::str::FromStr for $name {
+        impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 Self::new(text)
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
             }
         }
@@ -99,15 +124,15 @@ macro_rules! uuid_id {
             }
         }
 
-        impl std::str::FromStr for $name {
+        impl FromStr for $name {
             type Err = uuid::Error;
             fn from_str(text: &str) -> Result<Self, uuid::Error> {
                 Uuid::parse_str(text).map(Self)
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
             }
         }
@@ -188,7 +213,7 @@ impl OrderReference {
             let index = usize::try_from((low >> shift) & 31).unwrap_or_default();
             text.push(ALPHABET.get(index).copied().map_or('0', char::from));
         }
-        Self(text)
+        Self(text.into())
     }
 }
 

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use super::{
     promotion::Promotion,
     ratio::Ratio,
-    resolve::{Asked, resolve},
+    resolve::{Asked, price},
 };
 
 /// Resolves the price at every quantity at which one may begin; None where none applies at any. A break that is no exact number
@@ -42,7 +42,7 @@ pub(super) fn browse(
             on,
             promotions,
         };
-        let Some(found) = resolve(None, &asked, None, Some(schedule)).0 else {
+        let Some(found) = price(&asked, schedule) else {
             continue;
         };
         let PriceBasis::Record {

@@ -81,18 +81,10 @@ pub fn resolve(
     lock: Option<&LockedPrice>,
     schedule: Option<&PriceSchedule>,
 ) -> (Option<Resolved>, Vec<DecisionStep>) {
-    let records = schedule
-        .map(|schedule| schedule.records.as_slice())
-        .unwrap_or_default();
-    let mut rejected = Vec::new();
-    let mut candidates = Vec::new();
-    for record in records {
-        match candidate(record, asked) {
-            Ok(candidate) => candidates.push(candidate),
-            Err(reason) => rejected.push(alternative(record, reason)),
-        }
-    }
-    candidates.sort_by(|left, right| rank(left, right));
+    let (candidates, unfit) = sorted(asked, schedule);
+    let of_unfit =
+        |(record, why): (&PriceRecord, Unfit)| alternative(record, why.told(record, asked));
+    let mut rejected: Vec<RejectedAlternative> = unfit.into_iter().map(of_unfit).collect();
     let locked = lock.and_then(|lock| use_lock(lock, asked, &mut rejected));
     let (lower, promotion_step) = match (&locked, candidates.split_first()) {
         (Some(_), _) => promote(line, asked, Standing::Locked),
@@ -131,6 +123,33 @@ pub fn resolve(
     (lower.or(chosen), steps)
 }
 
+/// The same price, where no quote locks one, for who asks for many and records none.
+pub fn price(asked: &Asked<'_>, schedule: &PriceSchedule) -> Option<Resolved> {
+    let (candidates, _) = sorted(asked, Some(schedule));
+    let (winner, others) = candidates.split_first()?;
+    let (lower, _) = promote(None, asked, Standing::Record(winner, others));
+    Some(lower.unwrap_or_else(|| resolved(winner, asked)))
+}
+
+/// The records that apply, the one that wins first, and those that do not.
+fn sorted<'a>(
+    asked: &Asked<'_>,
+    schedule: Option<&'a PriceSchedule>,
+) -> (Vec<Candidate<'a>>, Vec<(&'a PriceRecord, Unfit)>) {
+    let records = schedule
+        .map(|schedule| schedule.records.as_slice())
+        .unwrap_or_default();
+    let (mut candidates, mut unfit) = (Vec::new(), Vec::new());
+    for record in records {
+        match candidate(record, asked) {
+            Ok(candidate) => candidates.push(candidate),
+            Err(why) => unfit.push((record, why)),
+        }
+    }
+    candidates.sort_by(|left, right| rank(left, right));
+    (candidates, unfit)
+}
+
 /// At most [`MAX_REJECTED`], and how many more there were.
 pub fn bounded(mut rejected: Vec<RejectedAlternative>) -> Vec<RejectedAlternative> {
     let more = rejected.len().saturating_sub(MAX_REJECTED);
@@ -144,43 +163,66 @@ pub fn bounded(mut rejected: Vec<RejectedAlternative>) -> Vec<RejectedAlternativ
     rejected
 }
 
-fn candidate<'a>(record: &'a PriceRecord, asked: &Asked<'_>) -> Result<Candidate<'a>, String> {
+/// Why a record does not apply.
+#[derive(Debug, Clone, Copy)]
+enum Unfit {
+    NotPositive,
+    Currency,
+    NotYet,
+    NoLonger,
+    Unit,
+    Break,
+    Inexact,
+    BreakTooLarge,
+}
+
+impl Unfit {
+    fn told(self, record: &PriceRecord, asked: &Asked<'_>) -> String {
+        let unit = record.unit;
+        match self {
+            Self::NotPositive => "its price is not more than zero".to_owned(),
+            Self::Currency => format!("it is in {}", record.currency.code()),
+            Self::NotYet => "it is not valid yet".to_owned(),
+            Self::NoLonger => "it is no longer valid".to_owned(),
+            Self::Unit => format!("it is per {unit}, a unit the item does not have"),
+            Self::Break => format!("it begins at {} {unit}", record.break_quantity),
+            Self::Inexact => format!(
+                "its price per {unit} is no exact price per {}",
+                asked.quantity.unit
+            ),
+            Self::BreakTooLarge => format!("its break of {} is too large", record.break_quantity),
+        }
+    }
+}
+
+fn candidate<'a>(record: &'a PriceRecord, asked: &Asked<'_>) -> Result<Candidate<'a>, Unfit> {
     if record.unit_price <= Decimal::ZERO {
-        return Err("its price is not more than zero".to_owned());
+        return Err(Unfit::NotPositive);
     }
     if record.currency != asked.currency {
-        return Err(format!("it is in {}", record.currency.code()));
+        return Err(Unfit::Currency);
     }
     if record.valid_from.is_some_and(|from| asked.on < from) {
-        return Err("it is not valid yet".to_owned());
+        return Err(Unfit::NotYet);
     }
     if record.valid_to.is_some_and(|to| asked.on >= to) {
-        return Err("it is no longer valid".to_owned());
+        return Err(Unfit::NoLonger);
     }
-    let ratio = Ratio::between(asked.product, asked.quantity.unit, record.unit)
-        .ok_or_else(|| format!("it is per {}, a unit the item does not have", record.unit))?;
+    let ratio = Ratio::between(asked.product, asked.quantity.unit, record.unit);
+    let ratio = ratio.ok_or(Unfit::Unit)?;
     if !matches!(
         ratio.compare(asked.quantity.value, record.break_quantity),
         Some(Ordering::Greater | Ordering::Equal)
     ) {
-        return Err(format!(
-            "it begins at {} {}",
-            record.break_quantity, record.unit
-        ));
+        return Err(Unfit::Break);
     }
-    let inexact = || {
-        format!(
-            "its price per {} is no exact price per {}",
-            record.unit, asked.quantity.unit
-        )
-    };
     Ok(Candidate {
         record,
-        amount: ratio.apply(record.unit_price).ok_or_else(inexact)?,
+        amount: ratio.apply(record.unit_price).ok_or(Unfit::Inexact)?,
         converted: record.unit != asked.quantity.unit,
         break_quantity: ratio
             .nearest_back(record.break_quantity)
-            .ok_or_else(|| format!("its break of {} is too large", record.break_quantity))?,
+            .ok_or(Unfit::BreakTooLarge)?,
     })
 }
 
