@@ -316,7 +316,7 @@ fn wrong(
                 .to_owned();
             return fault(ElementError::InvalidCharacter, what);
         }
-        Kind::Text if text.chars().any(char::is_control) => {
+        Kind::Text if holds_control(text) => {
             return fault(
                 ElementError::InvalidCharacter,
                 "holds a control character".to_owned(),
@@ -328,6 +328,7 @@ fn wrong(
             let padding = text.bytes().take_while(|byte| *byte == b'0').count();
             digits.saturating_sub(padding).max(rule.min)
         }
+        Kind::Text if text.is_ascii() => text.len(),
         Kind::Text => text.chars().count(),
     };
     if length > rule.max {
@@ -343,6 +344,11 @@ fn wrong(
     } else {
         None
     }
+}
+
+fn holds_control(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !text.bytes().all(plain) && text.chars().any(char::is_control)
 }
 
 /// Qualifier without value, or value without qualifier: one such pair says nothing. The line stays readable by

@@ -29,7 +29,7 @@ impl<'r> Segment<'r> {
     /// Element `at` (1 is the first, as in PO101) without surrounding blanks; empty when it is absent.
     #[must_use]
     pub fn element(&self, at: usize) -> &'r str {
-        self.parts.get(at).map_or("", |text| text.trim())
+        self.parts.get(at).map_or("", |text| trimmed(text))
     }
 
     /// As [`Self::element`], but `None` when there is nothing.
@@ -42,6 +42,14 @@ impl<'r> Segment<'r> {
     #[must_use]
     pub fn element_count(&self) -> usize {
         self.parts.len().saturating_sub(1)
+    }
+}
+
+/// Without blanks at either end; mostly there are none, which two bytes tell.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 

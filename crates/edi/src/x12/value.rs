@@ -13,6 +13,9 @@ pub fn decimal(text: &str) -> Option<Decimal> {
         return None;
     }
     let whole = whole.trim_start_matches('0');
+    if let Some(short) = short_decimal(text.starts_with('-'), whole, fraction) {
+        return Some(short);
+    }
     let sign = if text.starts_with('-') { "-" } else { "" };
     let point = if fraction.is_empty() { "" } else { "." };
     Decimal::from_str_exact(&format!("{sign}0{whole}{point}{fraction}"))
@@ -25,6 +28,21 @@ pub fn decimal(text: &str) -> Option<Decimal> {
                 value
             }
         })
+}
+
+/// A number of as many digits as surely fit 64 bits, which nearly all are.
+fn short_decimal(negative: bool, whole: &str, fraction: &str) -> Option<Decimal> {
+    const SURE: usize = 18;
+    if whole.len().saturating_add(fraction.len()) > SURE {
+        return None;
+    }
+    let scale = u32::try_from(fraction.len()).ok()?;
+    let digits = whole.bytes().chain(fraction.bytes());
+    let value = digits.fold(0_i64, |value, digit| {
+        let digit = i64::from(digit.saturating_sub(b'0'));
+        value.saturating_mul(10).saturating_add(digit)
+    });
+    Some(Decimal::new(if negative { -value } else { value }, scale))
 }
 
 /// A count, padded or not: 000012 is 12.
@@ -43,13 +61,13 @@ pub fn date(text: &str) -> Option<Date> {
     if !is_digits(text) {
         return None;
     }
-    let full = match text.len() {
-        8 => text.to_owned(),
-        6 if text >= "700000" => format!("19{text}"),
-        6 => format!("20{text}"),
+    let number: u32 = text.parse().ok()?;
+    let number = match text.len() {
+        8 => number,
+        6 if number >= 700_000 => number.saturating_add(19_000_000),
+        6 => number.saturating_add(20_000_000),
         _ => return None,
     };
-    let number: u32 = full.parse().ok()?;
     let year = i16::try_from(number.checked_div(10_000)?).ok()?;
     let month = i8::try_from(number.checked_div(100)?.checked_rem(100)?).ok()?;
     let day = i8::try_from(number.checked_rem(100)?).ok()?;

@@ -78,6 +78,8 @@ pub struct Writer {
     segments: usize,
     set_number: u32,
     group_number: u32,
+    /// Whether dates have four-digit years in this release.
+    long_dates: bool,
 }
 
 impl Writer {
@@ -102,6 +104,7 @@ impl Writer {
             segments: 0,
             set_number: envelope.set_control_number,
             group_number: envelope.group_control_number,
+            long_dates: value::has_long_dates(&envelope.version),
         };
         writer.header(envelope)?;
         Ok(writer)
@@ -264,15 +267,27 @@ impl Writer {
     /// A date as this interchange's release writes it.
     #[must_use]
     pub fn date(&self, date: Date) -> String {
-        let format = if value::has_long_dates(&self.envelope.version) {
-            "%Y%m%d"
+        let (year, month, day) = (date.year(), date.month(), date.day());
+        if self.long_dates {
+            format!("{year:04}{month:02}{day:02}")
         } else {
-            "%y%m%d"
-        };
-        date.strftime(format).to_string()
+            let year = year.rem_euclid(100);
+            format!("{year:02}{month:02}{day:02}")
+        }
     }
 
     fn check(&self, segment: &str, at: usize, value: &str) -> Result<(), WriteError> {
+        let delimiters = &self.delimiters;
+        let structures = |byte: u8| {
+            byte == delimiters.element
+                || byte == delimiters.component
+                || byte == delimiters.segment
+                || delimiters.repetition == Some(byte)
+        };
+        let plain = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !structures(byte);
+        if value.bytes().all(plain) {
+            return Ok(());
+        }
         match value
             .chars()
             .find(|c| self.delimiters.holds(*c) || c.is_control())
