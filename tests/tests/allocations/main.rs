@@ -6,6 +6,7 @@ mod paths;
 
 use std::{collections::BTreeMap, fs, hint::black_box, path::PathBuf};
 
+use allocation_counter::AllocationInfo;
 use serde::{Deserialize, Serialize};
 
 /// By how much a figure may be off. The counts are exact for one build; dependencies move them a little.
@@ -27,6 +28,10 @@ impl Figure {
         let taken = allocation_counter::measure(|| {
             black_box(path());
         });
+        Self::taken(&taken)
+    }
+
+    fn taken(taken: &AllocationInfo) -> Self {
         Self {
             allocations: taken.count_total,
             bytes: taken.bytes_total,

@@ -1,12 +1,14 @@
 //! The pure paths, each on one input of the size that buyers send.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, hint::black_box, sync::Arc};
 
+use anyhow::Context as _;
 use canonical_model::{
     Currency, Quantity, UnitOfMeasure, account::Account, order::SalesOrder, price::PriceSchedule,
     product::Product, stock::StockFact,
 };
 use edi::x12::{self, ReadOptions, purchase_order};
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use process_apis::{
     orders::{
@@ -16,9 +18,10 @@ use process_apis::{
     policy::PromisePolicy,
     pricing::resolve::{Asked, resolve},
     promise::atp::{FreeStock, snapshot},
-    store::StockPosition,
+    store::{Steps, StockPosition},
 };
 use rust_decimal::{Decimal, dec};
+use sandbox::{Sandbox, SandboxConfig, Seed};
 use serde_json::{Value, json};
 use service_runtime::{
     clock::Clock,
@@ -26,7 +29,10 @@ use service_runtime::{
     context::{
         AccountScope, CallContext, ContextKeys, ContextSigner, ContextVerifier, Hop, LayerIdentity,
     },
+    http_client::{BackendClientConfig, backend_client},
+    jwt::{Algorithm, HttpJwksFetcher, IssuerConfig, IssuerKeys, TokenVerifier},
 };
+use tokio::runtime::Builder;
 
 use super::Figure;
 
@@ -42,6 +48,8 @@ pub(crate) fn measured() -> anyhow::Result<BTreeMap<String, Figure>> {
         ("decide", decision()?),
         ("edi_read", edi_read()?),
         ("context_check", context_check()?),
+        ("token_check", token_check(false)?),
+        ("token_check_again", token_check(true)?),
         ("canonical_json", canonical_json()?),
     ];
     Ok(paths.map(|(name, figure)| (name.to_owned(), figure)).into())
@@ -104,9 +112,9 @@ fn available_to_promise() -> anyhow::Result<Figure> {
             key: row.key,
             as_of: row.as_of,
             first_day: row.first_day,
-            claimed: vec![Decimal::ONE; row.available.len()],
+            claimed: Steps::level(Decimal::ONE, row.available.days()),
             available: row.available,
-            own: Vec::new(),
+            own: Steps::default(),
         };
         FreeStock::of(&position)
     };
@@ -212,6 +220,40 @@ fn context_check() -> anyhow::Result<Figure> {
     let verifier = ContextVerifier::new(LayerIdentity::ProcessApis, callers, clock);
     anyhow::ensure!(verifier.verify(&token).is_ok());
     Ok(Figure::of(|| verifier.verify(&token)))
+}
+
+/// A bearer token: one that was never seen, or one that was.
+fn token_check(again: bool) -> anyhow::Result<Figure> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let clock = sandbox::Clock::system();
+    let config = SandboxConfig::new(Seed::default_world(clock.today()));
+    let sandbox = runtime.block_on(Sandbox::start(config))?;
+    let forge = sandbox.issuer.forge();
+    let issuer = IssuerConfig {
+        issuer: sandbox.issuer_url(),
+        audience: "orderway".to_owned(),
+        algorithm: Algorithm::Es256,
+        keys: IssuerKeys::Jwks(serde_json::to_string(&forge.jwks()?)?),
+    };
+    let http = backend_client(&BackendClientConfig::default())?;
+    let verifier = || {
+        let fetcher = HttpJwksFetcher::new(http.clone());
+        TokenVerifier::new(vec![issuer.clone()], Arc::new(fetcher), Clock::system())
+    };
+    let token = forge.token("acme-buyer")?;
+    let known = verifier()?;
+    anyhow::ensure!(runtime.block_on(known.verify(&token)).is_ok());
+    // What remembers tokens tidies up now and then: the least of several runs is without that.
+    let figures = (0..8).map(|_| {
+        let new = if again { None } else { verifier().ok() };
+        let verifier = new.as_ref().unwrap_or(&known);
+        let taken = allocation_counter::measure(|| {
+            black_box(verifier.verify(&token).now_or_never());
+        });
+        Figure::taken(&taken)
+    });
+    let least = figures.min_by_key(|figure| figure.allocations);
+    least.context("it is measured several times")
 }
 
 /// An order to the bytes between layers, and back.
