@@ -1,8 +1,8 @@
 //! Many samples in few figures.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{fmt, time::Duration};
 
-use crate::open_loop::{Outcome, Sample, Seen};
+use serde::Serialize;
 
 /// The value below which so many of a thousand lie, by nearest rank; none of none.
 pub(crate) fn per_mille(sorted: &[Duration], rank: usize) -> Option<Duration> {
@@ -10,92 +10,73 @@ pub(crate) fn per_mille(sorted: &[Duration], rank: usize) -> Option<Duration> {
     sorted.get(place.saturating_sub(1)).copied()
 }
 
-/// Milliseconds with one place, as a table has them.
-pub(crate) fn milliseconds(time: Option<Duration>) -> String {
-    time.map_or_else(
-        || "–".to_owned(),
-        |time| {
-            let tenths = time.as_micros().saturating_add(50) / 100;
-            format!("{}.{}", tenths / 10, tenths % 10)
-        },
-    )
+/// A figure of several rounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Spread {
+    pub(crate) median: u64,
+    pub(crate) least: u64,
+    pub(crate) most: u64,
 }
 
-/// A part of a whole in percent with one place.
-pub(crate) fn percent(part: usize, whole: usize) -> String {
-    if whole == 0 {
-        return "–".to_owned();
+impl Spread {
+    /// Of these; the lower of two in the middle. All 0 of none.
+    pub(crate) fn of(figures: impl Iterator<Item = u64>) -> Self {
+        let mut sorted: Vec<u64> = figures.collect();
+        sorted.sort_unstable();
+        let middle = sorted.len().saturating_sub(1) / 2;
+        Self {
+            median: sorted.get(middle).copied().unwrap_or_default(),
+            least: sorted.first().copied().unwrap_or_default(),
+            most: sorted.last().copied().unwrap_or_default(),
+        }
     }
-    let tenths = part.saturating_mul(1000) / whole;
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// Median, the 99th of a hundred, and the longest, in milliseconds.
-pub(crate) fn spread(mut times: Vec<Duration>) -> [String; 3] {
-    times.sort_unstable();
-    [500, 990, 1000].map(|rank| milliseconds(per_mille(&times, rank)))
+/// How one figure stands to another, in hundredths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
+pub(crate) struct Ratio(u64);
+
+impl Ratio {
+    /// One to the other, rounded; none where there is no other.
+    pub(crate) fn of(one: u64, other: u64) -> Option<Self> {
+        let scaled = u128::from(one).saturating_mul(100);
+        let half = u128::from(other / 2);
+        let hundredths = scaled.saturating_add(half).checked_div(u128::from(other))?;
+        Some(Self(u64::try_from(hundredths).unwrap_or(u64::MAX)))
+    }
+
+    /// So many hundredths.
+    pub(crate) const fn hundredths(hundredths: u64) -> Self {
+        Self(hundredths)
+    }
 }
 
-/// A line of a table for each kind, and one for all: asked, answered, percentiles of those that were answered, and what became
-/// of the others.
-pub(crate) fn by_kind(samples: &[Sample]) -> String {
-    let mut table = String::from(
-        "| kind | asked | answered | p50 ms | p99 ms | longest ms | not answered |\n|---|---|---|---|---|---|---|\n",
-    );
-    let mut kinds: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
-    for sample in samples {
-        kinds.entry(sample.kind).or_default().push(sample);
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
     }
-    kinds.insert("all", samples.iter().collect());
-    for (kind, samples) in kinds {
-        let answered = samples
-            .iter()
-            .filter(|sample| matches!(sample.outcome, Outcome::Answered(_)))
-            .map(|sample| sample.took);
-        let answered: Vec<Duration> = answered.collect();
-        let (asked, count) = (samples.len(), answered.len());
-        let [p50, p99, longest] = spread(answered);
-        let others = others(&samples);
-        table.push_str(&format!(
-            "| {kind} | {asked} | {count} ({} %) | {p50} | {p99} | {longest} | {others} |\n",
-            percent(count, asked)
-        ));
-    }
-    table
 }
 
-fn others(samples: &[&Sample]) -> String {
-    let mut others: BTreeMap<String, u32> = BTreeMap::new();
-    for sample in samples {
-        let other = match &sample.outcome {
-            Outcome::Answered(_) => continue,
-            Outcome::Refused(why) => why.clone(),
-            Outcome::Lost => "no answer in time".to_owned(),
-            Outcome::NotSent => "not sent".to_owned(),
-        };
-        let count = others.entry(other).or_default();
-        *count = count.saturating_add(1);
+impl From<Ratio> for String {
+    fn from(ratio: Ratio) -> Self {
+        ratio.to_string()
     }
-    let told: Vec<String> = others
-        .into_iter()
-        .map(|(other, count)| format!("{count} {other}"))
-        .collect();
-    if told.is_empty() {
-        "–".to_owned()
+}
+
+/// Nanoseconds as microseconds: with one place below a hundred.
+pub(crate) fn micros(nanos: u64) -> String {
+    let tenths = nanos.saturating_add(50) / 100;
+    if tenths < 1_000 {
+        format!("{}.{}", tenths / 10, tenths % 10)
     } else {
-        told.join(", ")
+        (tenths.saturating_add(5) / 10).to_string()
     }
 }
 
-/// What was seen in the answers that were looked at.
-pub(crate) fn seen(samples: &[Sample]) -> Vec<Seen> {
-    samples
-        .iter()
-        .filter_map(|sample| match sample.outcome {
-            Outcome::Answered(seen) => seen,
-            _ => None,
-        })
-        .collect()
+/// KiB as MiB.
+pub(crate) fn mebibytes(kib: u64) -> String {
+    (kib.saturating_add(512) / 1_024).to_string()
 }
 
 #[cfg(test)]
@@ -109,7 +90,19 @@ mod tests {
         assert_eq!(per_mille(&times, 990), Some(Duration::from_millis(198)));
         assert_eq!(per_mille(&times, 1000), Some(Duration::from_millis(200)));
         assert_eq!(per_mille(&[], 500), None);
-        assert_eq!(milliseconds(Some(Duration::from_micros(1_234))), "1.2");
-        assert_eq!(percent(1, 8), "12.5");
+        assert_eq!(micros(9_849), "9.8");
+        assert_eq!(micros(123_400), "123");
+    }
+
+    #[test]
+    fn ratios_are_exact_to_the_hundredth_and_of_nothing_there_is_none() {
+        assert_eq!(Ratio::of(150, 100), Some(Ratio::hundredths(150)));
+        assert_eq!(
+            Ratio::of(2, 3).map(|ratio| ratio.to_string()),
+            Some("0.67".to_owned())
+        );
+        assert_eq!(Ratio::of(1, 0), None);
+        let spread = Spread::of([5, 1, 9].into_iter());
+        assert_eq!((spread.median, spread.least, spread.most), (5, 1, 9));
     }
 }

@@ -1,30 +1,71 @@
-//! Measurements: what a backend is spared, and what its buyers see meanwhile. docs/performance.md holds the last of each.
+//! Measurements, all on loopback: Orderway as it is run, beside limits and other software, under the same load in the same minutes.
+//! docs/performance.md says what is measured and how; docs/performance/ holds the last run of each workload.
 //!
-//! `cargo run --release -p bench -- protection` needs a running Tryton (`tests/backends/tryton up`). Nothing leaves loopback, and
-//! nothing here says good or bad: that is for whoever reads the figures.
+//! `cargo run --release -p bench -- W1 --peers`; `-- quick` shows W1 to W4 in five minutes.
 
+mod contest;
+mod estate;
 mod figures;
-mod open_loop;
+mod floors;
+mod load;
+mod machine;
+mod peers;
+#[cfg(feature = "tryton")]
 mod protection;
+mod report;
+mod tree;
+mod workloads;
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
+use tests::processes::{Binaries, Build};
+use tokio::runtime::Builder;
 
-/// A quarter of the CPU time of an answer went into the system's (docs/performance.md).
+use crate::{
+    floors::Floor,
+    workloads::{Options, Workload},
+};
+
+/// As the layers have it: a quarter of the CPU time of an answer went into the system's (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures a running Orderway.
+/// Measures Orderway.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
+    /// What is measured.
+    #[arg(required = true)]
+    workloads: Vec<Workload>,
+    /// Beside the limits, other software: installed by its name from its registry where it is not there.
+    #[arg(long)]
+    peers: bool,
+    /// How often each contestant has its turn.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
+    rounds: u8,
+    /// How many seconds a turn lasts.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Keeps the run in docs/performance.
+    #[arg(long)]
+    json: bool,
+    /// A folder with Orderway's programs, built already; without it they are built with profile `dist`.
+    #[arg(long, global = true)]
+    binaries: Option<PathBuf>,
+    /// Where peers are installed; without it a folder beside what cargo builds.
+    #[arg(long)]
+    cache: Option<PathBuf>,
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// What a real ERP sees of a busy shop: through Orderway, and without it.
+    /// W1 to W4 beside their limits, once and briefly: five minutes.
+    Quick,
+    /// What a real ERP sees of a busy shop: through Orderway, and without it (needs tests/backends/tryton up).
+    #[cfg(feature = "tryton")]
     Protection {
         /// Requests a second, whatever becomes of those before.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
@@ -36,17 +77,85 @@ enum What {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// X12, read in a process of its own; the workload starts it.
+    #[command(hide = true)]
+    Edi {
+        #[command(subcommand)]
+        task: workloads::edi::Task,
+    },
+    /// A limit as a process of its own; the workloads start it.
+    #[command(hide = true)]
+    Floor {
+        #[command(subcommand)]
+        floor: Floor,
+    },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Arguments::parse().what {
-        What::Protection {
+fn main() -> anyhow::Result<()> {
+    let mut arguments = Arguments::parse();
+    match arguments.what.take() {
+        #[cfg(feature = "tryton")]
+        Some(What::Protection {
             rate,
             seconds,
             seed,
-        } => Box::pin(protection::run(rate, Duration::from_secs(seconds), seed)).await,
+        }) => {
+            let lasts = Duration::from_secs(seconds);
+            Builder::new_multi_thread()
+                .enable_all()
+                .build()?
+                .block_on(protection::run(rate, lasts, seed))
+        }
+        Some(What::Edi { task }) => workloads::edi::work(task),
+        Some(What::Floor { floor }) => on_one_thread(floors::serve(floor)),
+        Some(What::Quick) => {
+            arguments.workloads = Workload::QUICK.into();
+            arguments.rounds = 1;
+            arguments.seconds = 3;
+            on_one_thread(measure(arguments))
+        }
+        None => on_one_thread(measure(arguments)),
     }
+}
+
+/// The load has a core of its own, and so has each floor: more threads would only hand work to each other.
+fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(Box::pin(work))
+}
+
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
+    let how = Build {
+        profile: Some("dist"),
+        features: &[],
+    };
+    let built = match &arguments.binaries {
+        None => "Orderway's programs are built with profile dist",
+        Some(_) => "Orderway's programs are some that were built before, by whatever profile",
+    };
+    let binaries = Binaries::get(arguments.binaries.as_deref(), how).await?;
+    machine::take_the_load_side()?;
+    let cache = match arguments.cache {
+        Some(cache) => cache,
+        None => binaries.target()?.join("peers"),
+    };
+    let options = Options {
+        peers: arguments.peers,
+        rounds: arguments.rounds.into(),
+        lasts: Duration::from_secs(arguments.seconds),
+        cache,
+    };
+    for workload in arguments.workloads {
+        let mut report = workloads::run(workload, &binaries, &options).await?;
+        report.settings.insert(0, built.to_owned());
+        report.print()?;
+        if arguments.json {
+            say(&format!("kept in {}", report.keep()?.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

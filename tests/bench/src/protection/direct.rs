@@ -13,7 +13,7 @@ use reqwest::Client;
 use serde_json::{Map, Value, json};
 
 use super::demand::{ACCOUNTS, Ask, PAGE, PRODUCTS, What};
-use crate::open_loop::Outcome;
+use super::open_loop::Outcome;
 
 /// A shop without Orderway.
 #[derive(Debug, Clone)]

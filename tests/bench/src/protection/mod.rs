@@ -6,7 +6,9 @@
 
 mod demand;
 mod direct;
+mod open_loop;
 mod orders;
+mod tables;
 mod through;
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
@@ -19,12 +21,13 @@ use serde_json::Value;
 use tests::{Operator, Setup, World, own_tryton::OwnTryton};
 use uuid::Uuid;
 
-use self::{demand::Demand, direct::DirectShop, through::Shop};
-use crate::{
-    figures,
+use self::{
+    demand::Demand,
+    direct::DirectShop,
     open_loop::{Pace, Sample, Seen, drive},
-    say,
+    through::Shop,
 };
+use crate::say;
 
 /// As long as a browser waits for its page.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,7 +94,7 @@ pub(crate) async fn run(rate: u32, lasts: Duration, seed: u64) -> anyhow::Result
     let samples = drive(pace, next, |ask| shop.clone().ask(ask)).await;
     say(&format!(
         "\n## The same demand on Tryton directly, without orders\n\n{}",
-        figures::by_kind(&samples)
+        tables::by_kind(&samples)
     ))
 }
 
@@ -188,7 +191,7 @@ impl Measured {
         let (samples, placed, waited) = tokio::join!(browsing, ordering, watching);
         let after = self.kept().await?;
         say(&format!("\n## {title}\n"))?;
-        say(&figures::by_kind(&samples))?;
+        say(&tables::by_kind(&samples))?;
         say(&self.facts(&samples, &before, &after))?;
         say(&self.calls(pace.lasts))?;
         say(&orders::told(&placed?))?;
@@ -197,9 +200,9 @@ impl Measured {
 
     /// Ages, and how the caches served.
     fn facts(&self, samples: &[Sample], before: &Kept, after: &Kept) -> String {
-        let seen = figures::seen(samples);
+        let seen = tables::seen(samples);
         let ages = seen.iter().filter_map(|answer| answer.oldest);
-        let [p50, p99, longest] = figures::spread(ages.collect());
+        let [p50, p99, longest] = tables::spread(ages.collect());
         let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).fold(0, usize::saturating_add);
         let products = sum(|answer| answer.products);
         let of = |name: &str| {
@@ -216,9 +219,9 @@ impl Measured {
             "Oldest fact of an answer: {p50} ms at the median, {p99} ms p99, {longest} ms at most. Products shown without their \
              price: {} %, without their stock: {} %. Facts asked for: {asked}; answered from what is kept: {} % (of them {renewed} \
              while they were asked for anew), stood in for a failure: {stale}.",
-            figures::percent(sum(|answer| answer.unpriced), products),
-            figures::percent(sum(|answer| answer.unstocked), products),
-            figures::percent(hits.saturating_add(renewed), asked)
+            tables::percent(sum(|answer| answer.unpriced), products),
+            tables::percent(sum(|answer| answer.unstocked), products),
+            tables::percent(hits.saturating_add(renewed), asked)
         )
     }
 
@@ -246,7 +249,7 @@ impl Measured {
         let took = log
             .iter()
             .map(|call| Duration::from_millis(call.duration_ms));
-        let [p50, p99, longest] = figures::spread(took.collect());
+        let [p50, p99, longest] = tables::spread(took.collect());
         format!(
             "Tryton saw {} calls in {} s, at most {most} in any second (its budget: 10); they took {p50} ms at the median, {p99} ms \
              p99, {longest} ms at most. Most of them: {}.",

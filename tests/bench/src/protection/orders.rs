@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 
+use super::tables;
 use super::through::{Shop, lines_of};
-use crate::figures;
 
 /// Who orders: the account of the seed with the highest credit limit. Runs use it up: `tests/backends/tryton up --fresh`.
 const BUYER: usize = 0;
@@ -88,8 +88,8 @@ async fn one(shop: &Shop, name: &str, due: Instant) -> anyhow::Result<Placed> {
 
 /// What they say.
 pub(crate) fn told(placed: &[Placed]) -> String {
-    let [taken, _, taken_last] = figures::spread(placed.iter().map(|one| one.taken).collect());
-    let [work, _, work_last] = figures::spread(placed.iter().map(|one| one.in_work).collect());
+    let [taken, _, taken_last] = tables::spread(placed.iter().map(|one| one.taken).collect());
+    let [work, _, work_last] = tables::spread(placed.iter().map(|one| one.in_work).collect());
     format!(
         "{} orders of two lines: taken for good after {taken} ms at the median, {taken_last} ms at most; in work in Tryton after \
          {work} ms at the median, {work_last} ms at most.",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use service_runtime::clock::Clock;
 
 use super::demand::{ACCOUNTS, Ask, PAGE, PRODUCTS, What};
-use crate::open_loop::{Outcome, Seen};
+use super::open_loop::{Outcome, Seen};
 
 /// One answer in so many is read for the ages of its facts.
 const LOOKED_AT: u64 = 10;

@@ -1,0 +1,272 @@
+//! Orderway as it is run: its three programs above a sandbox, pinned where they are measured.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use reqwest::Client;
+use sandbox::fault::{FaultPlan, LogPage};
+use serde_json::{Value, json};
+use tests::processes::{Binaries, Binary, Kept, Ports, Program, settings, until_up};
+
+use crate::{contest::pids, machine::Side};
+
+/// What it runs with beside the committed configuration.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plan {
+    /// Settings laid over all others.
+    pub(crate) settings: Vec<(String, String)>,
+    /// Items of the sandbox; 0 = 200.
+    pub(crate) items: u32,
+    /// Whether `system-apis` calls the ERP through the proxy that can slow it.
+    pub(crate) through_proxy: bool,
+    /// A database in place of a file.
+    pub(crate) database: Option<String>,
+}
+
+impl Plan {
+    /// Lays a setting over the files.
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.settings.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Budgets that are never what is measured.
+    pub(crate) fn far_budgets(mut self) -> Self {
+        for backend in ["ERP__MAIN", "WMS__WAREHOUSE", "CRM__CUSTOMERS"] {
+            let name = format!("ORDERWAY_SYSTEM__{backend}__BUDGET");
+            self = self
+                .with(&format!("{name}__CALLS_PER_SECOND"), 5_000)
+                .with(&format!("{name}__IN_FLIGHT"), 64);
+        }
+        self
+    }
+}
+
+/// What runs.
+pub(crate) struct Estate {
+    pub(crate) http: Client,
+    /// Where each layer listens.
+    pub(crate) system: String,
+    pub(crate) process: String,
+    pub(crate) experience: String,
+    pub(crate) erp: String,
+    wms: String,
+    issuer: String,
+    erp_proxy_control: String,
+    /// From the backends up.
+    pub(crate) layers: Vec<Kept>,
+    _sandbox: Kept,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Estate {
+    /// Starts everything, and waits until it is ready.
+    pub(crate) async fn start(binaries: &Binaries, plan: &Plan) -> anyhow::Result<Self> {
+        let http = Client::builder().no_proxy().build()?;
+        let mut ports = Ports::default();
+        let folder = tempfile::tempdir()?;
+        let [system, process, experience] = [ports.url()?, ports.url()?, ports.url()?];
+        let mut command = Side::Load.pinned(binaries.path(Binary::Sandbox)?);
+        let mut option = |name: &str, value: String| {
+            command.push(name.into());
+            command.push(value.into());
+        };
+        let mut urls = BTreeMap::new();
+        for name in [
+            "erp",
+            "wms",
+            "crm",
+            "issuer",
+            "erp-proxy",
+            "wms-proxy",
+            "crm-proxy",
+            "erp-proxy-control",
+            "wms-proxy-control",
+            "crm-proxy-control",
+        ] {
+            let port = ports.take()?;
+            option(&format!("--{name}-port"), port.to_string());
+            urls.insert(name, format!("http://127.0.0.1:{port}"));
+        }
+        option("--items", plan.items.max(200).to_string());
+        option("--wms-news-url", format!("{system}/v1/webhooks/warehouse"));
+        let url = |name: &str| urls.get(name).cloned().unwrap_or_default();
+        let sandbox = Kept::start(Program {
+            name: "sandbox".to_owned(),
+            command,
+            environment: BTreeMap::new(),
+            log: folder.path().join("sandbox.log"),
+        });
+        until_up(&http, &format!("{}/erp/control/calls", url("erp"))).await?;
+        let mut estate = Self {
+            http,
+            system,
+            process,
+            experience,
+            erp: url("erp"),
+            wms: url("wms"),
+            issuer: url("issuer"),
+            erp_proxy_control: url("erp-proxy-control"),
+            layers: Vec::new(),
+            _sandbox: sandbox,
+            folder,
+        };
+        let erp = url(if plan.through_proxy {
+            "erp-proxy"
+        } else {
+            "erp"
+        });
+        estate.start_layers(binaries, plan, &erp, &url("crm"))?;
+        estate.ready().await?;
+        Ok(estate)
+    }
+
+    fn start_layers(
+        &mut self,
+        binaries: &Binaries,
+        plan: &Plan,
+        erp: &str,
+        crm: &str,
+    ) -> anyhow::Result<()> {
+        let store = self.folder.path().join("process-apis.sqlite");
+        let store = match &plan.database {
+            Some(url) => ("STORE__URL", url.clone()),
+            None => ("STORE__PATH", store.to_string_lossy().into_owned()),
+        };
+        let system = settings::of_layer(
+            "SYSTEM",
+            [
+                ("PROCESS__BASE_URL", self.process.clone()),
+                ("ERP__MAIN__CONNECTOR__BASE_URL", erp.to_owned()),
+                ("WMS__WAREHOUSE__CONNECTOR__BASE_URL", self.wms.clone()),
+                ("CRM__CUSTOMERS__CONNECTOR__BASE_URL", crm.to_owned()),
+            ],
+        );
+        let process = settings::of_layer(
+            "PROCESS",
+            [("SYSTEM__BASE_URL", self.system.clone()), store],
+        );
+        let experience = settings::of_experience(&self.experience, &self.process, &self.issuer);
+        let partners = tests::root().join("config/partners");
+        let partners = partners.to_string_lossy().into_owned();
+        let experience = experience
+            .into_iter()
+            .chain(settings::of_layer(
+                "EXPERIENCE",
+                [("EDI__PARTNERS_DIR", partners)],
+            ))
+            .collect();
+        for (binary, layer, url, own) in [
+            (Binary::System, "SYSTEM", self.system.clone(), system),
+            (Binary::Process, "PROCESS", self.process.clone(), process),
+            (
+                Binary::Experience,
+                "EXPERIENCE",
+                self.experience.clone(),
+                experience,
+            ),
+        ] {
+            let listen = url.trim_start_matches("http://").to_owned();
+            let mut environment: BTreeMap<String, String> = own.into_iter().collect();
+            environment.insert(format!("ORDERWAY_{layer}__LISTEN"), listen);
+            environment.extend(plan.settings.iter().cloned());
+            let mut command = Side::Measured.pinned(binaries.path(binary)?);
+            command.push("--config-dir".into());
+            command.push(tests::root().join("config"));
+            self.layers.push(Kept::start(Program {
+                name: binary.name().to_owned(),
+                command,
+                environment,
+                log: self.folder.path().join(format!("{}.log", binary.name())),
+            }));
+        }
+        Ok(())
+    }
+
+    /// Waits until every layer is ready.
+    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
+        for (layer, url) in self
+            .layers
+            .iter()
+            .zip([&self.system, &self.process, &self.experience])
+        {
+            if let Err(error) = until_up(&self.http, &format!("{url}/readyz")).await {
+                let said = layer.last_lines(20).join("\n");
+                return Err(error.context(format!("{} is not ready\n{said}", layer.name())));
+            }
+        }
+        Ok(())
+    }
+
+    /// The processes of the three layers.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        pids(&self.layers)
+    }
+
+    /// The process of `process-apis` alone.
+    pub(crate) fn process_pid(&self) -> Vec<u32> {
+        self.layers.get(1..2).map(pids).unwrap_or_default()
+    }
+
+    /// A token of the sandbox's issuer, good for a quarter of an hour.
+    pub(crate) async fn token(&self, client: &str) -> anyhow::Result<String> {
+        let secret = format!("{client}-secret");
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client),
+            ("client_secret", secret.as_str()),
+        ];
+        let url = format!("{}/token", self.issuer);
+        let answer = self.http.post(url).form(&form).send().await?;
+        let answer: Value = answer.error_for_status()?.json().await?;
+        let token = answer.get("access_token").and_then(Value::as_str);
+        Ok(token.context("no token")?.to_owned())
+    }
+
+    /// What the proxy before the ERP does from now on.
+    pub(crate) async fn erp_does(&self, plan: &FaultPlan) -> anyhow::Result<()> {
+        let url = format!("{}/__fault/rules", self.erp_proxy_control);
+        let answer = self.http.put(url).json(plan).send().await?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
+    /// Milliseconds at which calls reached the proxy before the ERP.
+    pub(crate) async fn erp_calls(&self) -> anyhow::Result<Vec<u64>> {
+        let mut calls: Vec<u64> = Vec::new();
+        let mut since = 0;
+        loop {
+            let url = format!("{}/__fault/log?since={since}", self.erp_proxy_control);
+            let page: LogPage = self.http.get(url).send().await?.json().await?;
+            let Some(last) = page.entries.last() else {
+                return Ok(calls);
+            };
+            since = last.sequence;
+            calls.extend(page.entries.iter().map(|call| call.at_ms));
+        }
+    }
+
+    /// Nobody is short of credit, and of nothing there is too little.
+    pub(crate) async fn plenty(&self, items: &[String]) -> anyhow::Result<()> {
+        for account in ["ACME", "ACME-WEST", "BOREALIS"] {
+            let url = format!("{}/erp/control/accounts/{account}", self.erp);
+            self.put(&url, &json!({"credit_limit": null})).await?;
+        }
+        for item in items {
+            let on_hand = "1000000000";
+            let body = json!({"item": item, "site": "EAST", "on_hand": on_hand, "safety": "0", "reserved": "0"});
+            self.put(&format!("{}/erp/control/stock", self.erp), &body)
+                .await?;
+            let body = json!({"skuCode": item, "siteCode": "EAST", "qtyOnHand": on_hand});
+            self.put(&format!("{}/wms/control/stock", self.wms), &body)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, url: &str, body: &Value) -> anyhow::Result<()> {
+        let answer = self.http.put(url).json(body).send().await?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+}
