@@ -20,6 +20,7 @@ pub mod document;
 pub mod erp_invoice;
 pub mod erp_order;
 pub mod event;
+pub mod facts;
 pub mod fulfilment;
 pub mod ids;
 pub mod intake;

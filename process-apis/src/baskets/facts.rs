@@ -9,13 +9,13 @@ use std::{
 use axum::extract::FromRef;
 use canonical_model::{
     AccountId, ItemNumber, Quantity, ShipToId, SiteId,
-    account::{Account, AccountQuery, ShipTo},
+    account::{Account, AccountQuery, Accounts, ShipTo},
     basket::{BasketLine, BasketRequest},
     capabilities::Capabilities,
     item::ItemIdentifier,
     order::SalesOrderRequest,
-    price::{PriceQuery, PriceSchedule, WantedQuantity},
-    product::{Product, ProductQuery},
+    price::{PriceQuery, PriceSchedule, PriceSchedules, WantedQuantity},
+    product::{Product, ProductMatches, ProductQuery},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use service_runtime::{clock::Clock, config::HumanDuration, problem::Problem};
@@ -27,7 +27,7 @@ use super::{
     standing::{KindStanding, Limit, Standing},
 };
 use crate::{
-    clients::{Call, SystemApis, SystemError},
+    clients::{Call, Questions, SystemApis, SystemError},
     error::store_problem,
     policy::{FactAges, Policies},
     promise::{atp::FreeStock, reservations::StoredReservation},
@@ -254,16 +254,22 @@ pub(crate) async fn gather_for(
     shape::check(request, &sources.policies)
         .map_err(|faults| GatherError::Malformed(Problem::validation(faults)))?;
     let ages = purpose.ages(&sources.policies);
-    let (account, capabilities, products, quotes, reservation) = tokio::join!(
-        account(sources, call, &request.account, ages.account),
-        sources.system.capabilities(call),
-        products(sources, call, request, ages.account),
+    let questions = Questions {
+        capabilities: true,
+        accounts: Some(account_query(&request.account, ages.account)),
+        products: product_queries(request, ages.account),
+        ..Questions::default()
+    };
+    let asked_products = questions.products.clone();
+    let (came, quotes, reservation) = tokio::join!(
+        sources.system.ask(call, questions),
         quotes(sources, call, request),
         reservation(sources, call, request),
     );
-    let account = account?;
-    let (capabilities, products, quotes, reservation) =
-        (capabilities?, products?, quotes?, reservation?);
+    let account = account_told(call, &request.account, came.accounts.answer())?;
+    let capabilities = came.capabilities.answer()?;
+    let products = products_told(asked_products, came.products)?;
+    let (quotes, reservation) = (quotes?, reservation?);
     let items: BTreeSet<ItemNumber> = products
         .iter()
         .map(|known| known.product.item.clone())
@@ -285,19 +291,20 @@ pub(crate) async fn gather_for(
         capabilities: &capabilities,
     };
     let wanted = wanted_quantities(request, &products);
-    let (prices, stock, credit) = tokio::join!(
-        prices(
-            sources,
-            call,
-            (&request.account, ship_to),
-            &items,
-            &wanted,
-            ages.price
-        ),
-        question.stock(&items, own, ages.stock),
-        question.credit(&account, ages.credit),
+    let of = (&request.account, ship_to);
+    let questions = Questions {
+        prices: price_queries(of, &items, &wanted, ages.price),
+        stock: ledgers::stock_queries(&items, ages.stock),
+        credit: Some(ledgers::credit_query(&account, ages.credit)),
+        ..Questions::default()
+    };
+    let came = sources.system.ask(call, questions).await;
+    let prices = prices_told(sources, call, &request.account, came.prices, ages.price)?;
+    let (stock, credit) = tokio::join!(
+        question.stock_told(&items, came.stock, own, ages.stock),
+        question.credit_told(&account, came.credit.answer()),
     );
-    let (prices, stock, credit) = (prices?, stock?, credit?);
+    let (stock, credit) = (stock?, credit?);
     let standing = Standing {
         price: KindStanding::new(ages.price, prices.degraded),
         stock: KindStanding::new(ages.stock, stock.degraded),
@@ -332,18 +339,27 @@ pub(crate) async fn account(
     account: &AccountId,
     limit: Limit,
 ) -> Result<Account, GatherError> {
-    let query = AccountQuery {
+    let query = account_query(account, limit);
+    let told = sources.system.accounts(call, &query).await;
+    account_told(call, account, told)
+}
+
+/// Asks for the account.
+pub(crate) fn account_query(account: &AccountId, limit: Limit) -> AccountQuery {
+    AccountQuery {
         accounts: vec![account.clone()],
         max_age_seconds: limit.fresh,
         max_stale_seconds: limit.stale,
-    };
-    let found = sources
-        .system
-        .accounts(call, &query)
-        .await?
-        .accounts
-        .into_iter()
-        .next();
+    }
+}
+
+/// The account as it was told; it is what was asked for, or nothing.
+pub(crate) fn account_told(
+    call: &Call,
+    account: &AccountId,
+    told: Result<Accounts, SystemError>,
+) -> Result<Account, GatherError> {
+    let found = told?.accounts.into_iter().next();
     let found = found.ok_or(GatherError::UnknownAccount)?;
     if found.account != *account || found.company != call.company {
         let detail = format!("asked for account {account}, was given {}", found.account);
@@ -352,12 +368,8 @@ pub(crate) async fn account(
     Ok(found)
 }
 
-async fn products(
-    sources: &Sources,
-    call: &Call,
-    request: &BasketRequest,
-    limit: Limit,
-) -> Result<Vec<KnownProduct>, GatherError> {
+/// Asks for the products that the lines name.
+fn product_queries(request: &BasketRequest, limit: Limit) -> Vec<ProductQuery> {
     let sound = |identifier: &&ItemIdentifier| ItemNumber::new(identifier.value.as_str()).is_ok();
     let asked: BTreeSet<&ItemIdentifier> = request
         .lines
@@ -366,15 +378,23 @@ async fn products(
         .filter(sound)
         .collect();
     let asked: Vec<ItemIdentifier> = asked.into_iter().cloned().collect();
-    let mut known = Vec::with_capacity(asked.len());
-    for items in asked.chunks(MAX_KEYS) {
-        let query = ProductQuery {
-            account: request.account.clone(),
-            items: items.to_vec(),
-            max_age_seconds: limit.fresh,
-            max_stale_seconds: limit.stale,
-        };
-        let matches = sources.system.products_query(call, &query).await?.matches;
+    let query = |items: &[ItemIdentifier]| ProductQuery {
+        account: request.account.clone(),
+        items: items.to_vec(),
+        max_age_seconds: limit.fresh,
+        max_stale_seconds: limit.stale,
+    };
+    asked.chunks(MAX_KEYS).map(query).collect()
+}
+
+/// The products as they were told.
+fn products_told(
+    asked: Vec<ProductQuery>,
+    told: Vec<Result<ProductMatches, SystemError>>,
+) -> Result<Vec<KnownProduct>, GatherError> {
+    let mut known = Vec::new();
+    for (ProductQuery { items, .. }, told) in asked.into_iter().zip(told) {
+        let matches = told?.matches;
         if matches.len() != items.len() {
             let detail = format!(
                 "asked for {} products, was given {} answers",
@@ -383,14 +403,18 @@ async fn products(
             );
             return Err(SystemError::Protocol { detail }.into());
         }
-        let pairs = items
-            .iter()
-            .zip(matches)
-            .filter_map(|(identifier, product)| Some((identifier, product?)));
-        known.extend(pairs.map(|(identifier, product)| KnownProduct {
-            identifier: identifier.clone(),
-            product,
-        }));
+        known.extend(
+            items
+                .into_iter()
+                .zip(matches)
+                .filter_map(|(identifier, product)| {
+                    let product = product?;
+                    Some(KnownProduct {
+                        identifier,
+                        product,
+                    })
+                }),
+        );
     }
     Ok(known)
 }
@@ -427,29 +451,40 @@ fn wanted_quantities(request: &BasketRequest, products: &[KnownProduct]) -> Vec<
     wanted
 }
 
-/// Price records, and whether they are older than they should be. What was not asked for is dropped, loudly; what is too
-/// old, or cannot be told since the source does not answer, is absent.
-pub(crate) async fn prices(
-    sources: &Sources,
-    call: &Call,
+/// Asks for the price records of items.
+pub(crate) fn price_queries(
     (account, ship_to): (&AccountId, Option<ShipToId>),
     items: &[ItemNumber],
     wanted: &[WantedQuantity],
     limit: Limit,
-) -> Result<ledgers::Answered<Vec<PriceSchedule>>, GatherError> {
-    let (mut facts, mut degraded) = (Vec::new(), false);
-    for items in items.chunks(MAX_KEYS) {
+) -> Vec<PriceQuery> {
+    let query = |items: &[ItemNumber]| {
         let named: HashSet<&ItemNumber> = items.iter().collect();
         let quantities = wanted.iter().filter(|of| named.contains(&of.item));
-        let query = PriceQuery {
+        PriceQuery {
             account: account.clone(),
             ship_to: ship_to.clone(),
             items: items.to_vec(),
             quantities: quantities.cloned().collect(),
             max_age_seconds: limit.fresh,
             max_stale_seconds: limit.stale,
-        };
-        let answer = match sources.system.prices(call, &query).await {
+        }
+    };
+    items.chunks(MAX_KEYS).map(query).collect()
+}
+
+/// Price records as they were told, and whether they are older than they should be. What was not asked for is dropped,
+/// loudly; what is too old, or cannot be told since the source does not answer, is absent.
+pub(crate) fn prices_told(
+    sources: &Sources,
+    call: &Call,
+    account: &AccountId,
+    told: Vec<Result<PriceSchedules, SystemError>>,
+    limit: Limit,
+) -> Result<ledgers::Answered<Vec<PriceSchedule>>, GatherError> {
+    let (mut facts, mut degraded) = (Vec::new(), false);
+    for told in told {
+        let answer = match told {
             Ok(answer) => answer,
             Err(error) if error.is_passing() => {
                 tracing::warn!(%account, error = %error, "prices are not known");

@@ -7,8 +7,8 @@ use canonical_model::{
     ItemNumber, SiteId,
     account::Account,
     capabilities::Capabilities,
-    credit::{CreditFact, CreditQuery},
-    stock::{StockFact, StockQuery},
+    credit::{CreditFact, CreditFacts, CreditQuery},
+    stock::{StockFact, StockFacts, StockQuery},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -36,6 +36,26 @@ pub(crate) struct Answered<T> {
     pub(crate) degraded: bool,
 }
 
+/// Asks for the stock of items at every site.
+pub(crate) fn stock_queries(items: &[ItemNumber], limit: Limit) -> Vec<StockQuery> {
+    let query = |items: &[ItemNumber]| StockQuery {
+        items: items.to_vec(),
+        sites: Vec::new(),
+        max_age_seconds: limit.fresh,
+        max_stale_seconds: limit.stale,
+    };
+    items.chunks(MAX_KEYS).map(query).collect()
+}
+
+/// Asks for the credit of the account and of all above it.
+pub(crate) fn credit_query(account: &Account, limit: Limit) -> CreditQuery {
+    CreditQuery {
+        account: account.account.clone(),
+        max_age_seconds: limit.fresh,
+        max_stale_seconds: limit.stale,
+    }
+}
+
 /// A question to source and ledger.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
@@ -45,11 +65,12 @@ pub(crate) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// What is free of the items at every site, with what `own` holds: a reservation all of it, an order as much as a row
-    /// that is short leaves of it.
-    pub(crate) async fn stock(
+    /// What is free of the items at every site, from what the source told, with what `own` holds: a reservation all of
+    /// it, an order as much as a row that is short leaves of it.
+    pub(crate) async fn stock_told(
         &self,
         items: &[ItemNumber],
+        told: Vec<Result<StockFacts, SystemError>>,
         own: Option<Owner>,
         limit: Limit,
     ) -> Result<Answered<Vec<FreeStock>>, GatherError> {
@@ -59,7 +80,7 @@ impl Question<'_> {
                 degraded: false,
             });
         }
-        let (facts, degraded) = match self.read_stock(items, limit).await {
+        let (facts, degraded) = match self.read_stock(items, told) {
             Ok(read) => read,
             Err(error) if error.is_passing() => {
                 tracing::warn!(error = %error, "stock is not known");
@@ -85,20 +106,14 @@ impl Question<'_> {
         })
     }
 
-    async fn read_stock(
+    fn read_stock(
         &self,
         items: &[ItemNumber],
-        limit: Limit,
+        told: Vec<Result<StockFacts, SystemError>>,
     ) -> Result<(Vec<StockFact>, bool), SystemError> {
         let (mut facts, mut degraded) = (Vec::new(), false);
-        for items in items.chunks(MAX_KEYS) {
-            let query = StockQuery {
-                items: items.to_vec(),
-                sites: Vec::new(),
-                max_age_seconds: limit.fresh,
-                max_stale_seconds: limit.stale,
-            };
-            let answer = self.sources.system.stock(self.call, &query).await?;
+        for told in told {
+            let answer = told?;
             degraded |= answer.degraded;
             facts.extend(answer.stock.into_iter().filter(|fact| {
                 let asked = fact.company == self.call.company && items.binary_search(&fact.item).is_ok();
@@ -173,19 +188,14 @@ impl Question<'_> {
     }
 
     /// The credit of the account and of all above it; what is not known is absent.
-    pub(crate) async fn credit(
+    pub(crate) async fn credit_told(
         &self,
         account: &Account,
-        limit: Limit,
+        told: Result<CreditFacts, SystemError>,
     ) -> Result<Answered<Vec<CreditLevel>>, GatherError> {
         let store = &self.sources.store;
-        let query = CreditQuery {
-            account: account.account.clone(),
-            max_age_seconds: limit.fresh,
-            max_stale_seconds: limit.stale,
-        };
         let keys = chain(account);
-        let (facts, degraded) = match self.sources.system.credit(self.call, &query).await {
+        let (facts, degraded) = match told {
             Ok(answer) => (answer.chain, answer.degraded),
             Err(error) => {
                 tracing::warn!(account = %account.account, error = %error, "credit is not known");

@@ -47,18 +47,23 @@ async fn matches(
     account: &AccountId,
     items: &[ItemNumber],
 ) -> Result<ProductMatches, Problem> {
-    let identifier = |item: &ItemNumber| ItemIdentifier {
-        scheme: ItemScheme::SellerPartNumber,
-        value: item.to_string(),
-    };
-    let query = ProductQuery {
-        account: account.clone(),
-        items: items.iter().map(identifier).collect(),
-        max_age_seconds: None,
-        max_stale_seconds: None,
-    };
+    let query = number_query(account, items);
     Ok(sources.system.products_query(call, &query).await?)
 }
 
 #[cfg(test)]
 mod tests;
+
+/// Asks for products by the seller's number.
+fn number_query(account: &AccountId, items: &[ItemNumber]) -> ProductQuery {
+    let identifier = |item: &ItemNumber| ItemIdentifier {
+        scheme: ItemScheme::SellerPartNumber,
+        value: item.to_string(),
+    };
+    ProductQuery {
+        account: account.clone(),
+        items: items.iter().map(identifier).collect(),
+        max_age_seconds: None,
+        max_stale_seconds: None,
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use canonical_model::{
     AccountId, ItemNumber,
-    account::Account,
+    account::{Account, AccountQuery},
     catalog::CatalogItem,
     price::{BrowsePrice, BrowsePrices},
     product::Product,
@@ -13,19 +13,15 @@ use canonical_model::{
 use service_runtime::problem::Problem;
 
 use crate::{
-    baskets::facts::{Purpose, Sources, account},
-    clients::Call,
+    baskets::facts::{Purpose, Sources, account_query},
+    clients::{Call, Questions},
     pricing, promise,
 };
 
-/// Who buys, as browsing needs it.
-pub(super) async fn buyer(
-    sources: &Sources,
-    call: &Call,
-    number: &AccountId,
-) -> Result<Account, Problem> {
+/// Asks who buys, as browsing needs it.
+pub(super) fn buyer_query(sources: &Sources, number: &AccountId) -> AccountQuery {
     let ages = Purpose::Browse.ages(&sources.policies);
-    Ok(account(sources, call, number, ages.account).await?)
+    account_query(number, ages.account)
 }
 
 /// The products with the account's prices and what is available, asked for at the same time.
@@ -39,11 +35,17 @@ pub(super) async fn of_products(
         return Ok(Vec::new());
     }
     let ship_to = buyer.ship_tos.first().map(|to| to.ship_to.clone());
-    let (prices, stock) = tokio::join!(
-        pricing::of_page(sources, call, buyer, ship_to, &products),
-        promise::of_page(sources, call, &products),
-    );
-    let BrowsePrices { prices, on_request } = prices?;
+    let questions = Questions {
+        capabilities: true,
+        prices: pricing::queries(sources, buyer, ship_to, &products),
+        stock: promise::queries(sources, &products),
+        ..Questions::default()
+    };
+    let told = sources.system.ask(call, questions).await;
+    let capabilities = told.capabilities.answer()?;
+    let BrowsePrices { prices, on_request } =
+        pricing::of_page(sources, call, buyer, &products, told.prices)?;
+    let stock = promise::of_page(sources, call, &products, &capabilities, told.stock).await?;
     let by_item = |price: BrowsePrice| (price.item.clone(), price);
     let mut prices: HashMap<ItemNumber, BrowsePrice> = prices.into_iter().map(by_item).collect();
     let on_request: HashSet<ItemNumber> = on_request.into_iter().collect();
@@ -54,5 +56,5 @@ pub(super) async fn of_products(
         availability: (stock.as_of.is_some() || !stock.degraded).then_some(stock),
         product,
     };
-    Ok(products.into_iter().zip(stock?).map(item).collect())
+    Ok(products.into_iter().zip(stock).map(item).collect())
 }

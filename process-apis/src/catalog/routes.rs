@@ -20,13 +20,13 @@ use service_runtime::{
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{by_number, check_items, matches, page};
+use super::{by_number, check_items, matches, number_query, page};
 use crate::{
     baskets::{
-        facts::{self, Sources},
+        facts::{self, Sources, account_told},
         standing::Limit,
     },
-    clients::{Call, Lane, SystemApis},
+    clients::{Call, Lane, Questions, SystemApis},
     state::AppState,
 };
 
@@ -138,11 +138,14 @@ async fn browse_catalog(
         account: Some(number.clone()),
         ..search
     };
-    let (buyer, found) = tokio::join!(
-        page::buyer(&sources, &call, &number),
-        sources.system.products_search(&call, &search),
-    );
-    let (buyer, found) = (buyer?, found?);
+    let questions = Questions {
+        accounts: Some(page::buyer_query(&sources, &number)),
+        search: Some(search),
+        ..Questions::default()
+    };
+    let told = sources.system.ask(&call, questions).await;
+    let buyer = account_told(&call, &number, told.accounts.answer())?;
+    let found = told.search.answer()?;
     let items = page::of_products(&sources, &call, &buyer, found.items).await?;
     let next = found.next;
     Ok(Json(CatalogPage { items, next }))
@@ -162,12 +165,18 @@ async fn get_catalog_item(
     may_browse(&caller)?;
     let number = account_asked(&caller, buyer.account)?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
-    let items = [item];
-    let (buyer, found) = tokio::join!(
-        page::buyer(&sources, &call, &number),
-        by_number(&sources, &call, &number, &items),
-    );
-    let found = page::of_products(&sources, &call, &buyer?, found?).await?;
+    let questions = Questions {
+        accounts: Some(page::buyer_query(&sources, &number)),
+        products: vec![number_query(&number, &[item])],
+        ..Questions::default()
+    };
+    let told = sources.system.ask(&call, questions).await;
+    let buyer = account_told(&call, &number, told.accounts.answer())?;
+    let mut found = Vec::new();
+    for told in told.products {
+        found.extend(told?.matches.into_iter().flatten());
+    }
+    let found = page::of_products(&sources, &call, &buyer, found).await?;
     found
         .into_iter()
         .next()

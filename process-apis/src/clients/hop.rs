@@ -14,6 +14,7 @@ use canonical_model::{
     capabilities::Capabilities,
     credit::{CreditFacts, CreditQuery},
     erp_order::{CreateErpOrder, ErpOrder, ErpOrders},
+    facts::{FactAnswers, FactQueries, Told},
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleases},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
@@ -28,13 +29,19 @@ use service_runtime::{
 
 use tokio::time::Instant;
 
-use super::system::{Call, Lane, SystemApis, SystemError};
+use super::{
+    questions::{Answers, Questions, each_by_itself, unanswered},
+    system::{Call, Lane, SystemApis, SystemError},
+};
 
 const LANE: HeaderName = HeaderName::from_static("orderway-lane");
 
 /// Who looks around is told what a source can do as of so long ago. Whether it takes orders may change at any time: what decides on
 /// them asks anew.
 const CAPABILITIES_FOR: Duration = Duration::from_secs(1);
+
+/// More keys than this are asked for kind by kind: each answer is long enough for an exchange of its own.
+const MOST_TOGETHER: usize = 500;
 
 /// The client of `system-apis`.
 #[derive(Debug, Clone)]
@@ -65,6 +72,33 @@ impl SystemClient {
         // What is old goes, so that there are no more than companies that were just asked for.
         known.retain(|_, (asked, _)| asked.elapsed() < CAPABILITIES_FOR);
         known
+    }
+
+    /// What is known still, for who looks around.
+    fn capabilities_for(&self, call: &Call) -> Option<Capabilities> {
+        if call.lane != Lane::Browse {
+            return None;
+        }
+        let known = self.known_capabilities();
+        known.get(&call.company).map(|(_, known)| known.clone())
+    }
+
+    fn keep_capabilities(&self, call: &Call, asked: Instant, told: &Capabilities) {
+        self.known_capabilities()
+            .insert(call.company.clone(), (asked, told.clone()));
+    }
+
+    async fn ask_together(&self, call: &Call, queries: FactQueries) -> Answers {
+        let asked = Instant::now();
+        let told = self.query(call, "/facts/query", &queries).await;
+        if let Ok(FactAnswers {
+            capabilities: Some(told),
+            ..
+        }) = &told
+        {
+            self.keep_capabilities(call, asked, told);
+        }
+        answers(&queries, told)
     }
 
     fn request(&self, method: Method, call: &Call, path: &str) -> HopRequest {
@@ -102,6 +136,96 @@ impl SystemClient {
 
     async fn change<T: DeserializeOwned>(&self, call: &Call, path: &str) -> Result<T, SystemError> {
         answer(self.request(Method::POST, call, path), Kind::Change).await
+    }
+}
+
+/// The questions as one exchange; they themselves, where there is but one, or too much for one exchange.
+fn together(mut questions: Questions) -> Result<FactQueries, Box<Questions>> {
+    let Questions {
+        capabilities,
+        accounts,
+        search,
+        products,
+        prices,
+        stock,
+        credit,
+    } = &questions;
+    let lists = [products.len(), prices.len(), stock.len()];
+    let single = [
+        *capabilities,
+        accounts.is_some(),
+        search.is_some(),
+        credit.is_some(),
+    ];
+    let count = single.iter().filter(|asked| **asked).count() + lists.iter().sum::<usize>();
+    let of_products = products.iter().map(|query| query.items.len());
+    let of_prices = prices
+        .iter()
+        .map(|query| query.items.len().max(query.quantities.len()));
+    let of_stock = stock.iter().map(|query| query.items.len());
+    let keys = of_products.chain(of_prices).chain(of_stock).max();
+    if count < 2 || lists.iter().any(|list| *list > 1) || keys > Some(MOST_TOGETHER) {
+        return Err(Box::new(questions));
+    }
+    Ok(FactQueries {
+        capabilities: questions.capabilities,
+        accounts: questions.accounts,
+        search: questions.search,
+        products: questions.products.pop(),
+        prices: questions.prices.pop(),
+        stock: questions.stock.pop(),
+        credit: questions.credit,
+    })
+}
+
+/// What came of each question; where the exchange itself failed, the same of all.
+fn answers(queries: &FactQueries, came: Result<FactAnswers, SystemError>) -> Answers {
+    let (came, failed) = match came {
+        Ok(came) => (came, unanswered()),
+        Err(error) => (FactAnswers::default(), error),
+    };
+    let capabilities = came.capabilities.map(Told::Answer);
+    let asked = queries.capabilities.then_some(());
+    Answers {
+        capabilities: one(asked.as_ref(), capabilities, &failed).into(),
+        accounts: one(queries.accounts.as_ref(), came.accounts, &failed).into(),
+        search: one(queries.search.as_ref(), came.search, &failed).into(),
+        products: one(queries.products.as_ref(), came.products, &failed)
+            .into_iter()
+            .collect(),
+        prices: one(queries.prices.as_ref(), came.prices, &failed)
+            .into_iter()
+            .collect(),
+        stock: one(queries.stock.as_ref(), came.stock, &failed)
+            .into_iter()
+            .collect(),
+        credit: one(queries.credit.as_ref(), came.credit, &failed).into(),
+    }
+}
+
+/// What came of a question that was asked.
+fn one<Q, T>(
+    asked: Option<&Q>,
+    told: Option<Told<T>>,
+    failed: &SystemError,
+) -> Option<Result<T, SystemError>> {
+    asked?;
+    Some(match told {
+        Some(Told::Answer(answer)) => Ok(answer),
+        Some(Told::Problem(problem)) => Err(problem_told(problem)),
+        None => Err(failed.clone()),
+    })
+}
+
+fn problem_told(problem: serde_json::Value) -> SystemError {
+    match serde_json::from_value::<Problem>(problem) {
+        Ok(problem) => {
+            let error = HopError::Problem(problem);
+            unusable(&error).unwrap_or_else(|| classify(error, Kind::Read))
+        }
+        Err(error) => SystemError::Protocol {
+            detail: error.to_string(),
+        },
     }
 }
 
@@ -226,16 +350,28 @@ fn search_path(search: &ProductSearch) -> String {
 #[async_trait]
 impl SystemApis for SystemClient {
     async fn capabilities(&self, call: &Call) -> Result<Capabilities, SystemError> {
-        if call.lane == Lane::Browse
-            && let Some((_, known)) = self.known_capabilities().get(&call.company)
-        {
-            return Ok(known.clone());
+        if let Some(known) = self.capabilities_for(call) {
+            return Ok(known);
         }
         let asked = Instant::now();
         let told: Capabilities = self.get(call, "/capabilities").await?;
-        self.known_capabilities()
-            .insert(call.company.clone(), (asked, told.clone()));
+        self.keep_capabilities(call, asked, &told);
         Ok(told)
+    }
+
+    async fn ask(&self, call: &Call, mut questions: Questions) -> Answers {
+        let known = self
+            .capabilities_for(call)
+            .filter(|_| questions.capabilities);
+        questions.capabilities &= known.is_none();
+        let mut answers = match together(questions) {
+            Ok(queries) => self.ask_together(call, queries).await,
+            Err(questions) => each_by_itself(self, call, *questions).await,
+        };
+        if let Some(known) = known {
+            answers.capabilities = Some(Ok(known)).into();
+        }
+        answers
     }
 
     async fn accounts(&self, call: &Call, query: &AccountQuery) -> Result<Accounts, SystemError> {
@@ -427,6 +563,20 @@ mod tests {
         clients::fake::World,
     };
 
+    /// A client of a layer below, which goes on until the test ends.
+    async fn client_of(below: Router) -> SystemClient {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, below).await });
+        let keys = ContextKeys::new(&Secret::from("k".repeat(32)), None).unwrap();
+        let hop = Hop {
+            from: LayerIdentity::ProcessApis,
+            to: LayerIdentity::SystemApis,
+        };
+        let signer = ContextSigner::new(hop, keys, Clock::fixed(noon()).0);
+        SystemClient::new(HopClient::new(HopConfig::new(url), signer))
+    }
+
     fn problem(code: &'static str, status: u16) -> HopError {
         let code = ErrorCode {
             code,
@@ -523,16 +673,7 @@ mod tests {
             counting.fetch_add(1, Ordering::SeqCst);
             axum::Json(World::default().capabilities)
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let serving = tokio::spawn(async move { axum::serve(listener, below).await });
-        let keys = ContextKeys::new(&Secret::from("k".repeat(32)), None).unwrap();
-        let hop = Hop {
-            from: LayerIdentity::ProcessApis,
-            to: LayerIdentity::SystemApis,
-        };
-        let signer = ContextSigner::new(hop, keys, Clock::fixed(noon()).0);
-        let client = SystemClient::new(HopClient::new(HopConfig::new(url), signer));
+        let client = client_of(below).await;
         let of = |lane| Call {
             lane,
             ..call_for(&["ACME"])
@@ -543,7 +684,126 @@ mod tests {
             seen.push(asked.load(Ordering::SeqCst));
         }
         assert_eq!(seen, [1, 1, 2, 3]);
-        serving.abort();
+    }
+
+    /// Notes the paths that it is asked at, and answers the same at all of them.
+    fn answering(body: serde_json::Value, status: u16) -> (Router, Arc<Mutex<Vec<String>>>) {
+        let paths: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = Arc::clone(&paths);
+        let below = Router::new().fallback(move |uri: axum::http::Uri| async move {
+            noted.lock().unwrap().push(uri.path().to_owned());
+            let status = axum::http::StatusCode::from_u16(status).unwrap();
+            (status, axum::Json(body))
+        });
+        (below, paths)
+    }
+
+    fn stock_of(items: usize) -> StockQuery {
+        let item = |number| format!("SKU-{number}").parse().unwrap();
+        StockQuery {
+            items: (0..items).map(item).collect(),
+            sites: Vec::new(),
+            max_age_seconds: None,
+            max_stale_seconds: None,
+        }
+    }
+
+    fn credit() -> CreditQuery {
+        CreditQuery {
+            account: "ACME".parse().unwrap(),
+            max_age_seconds: None,
+            max_stale_seconds: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn several_questions_are_one_exchange_and_each_has_its_own_answer() {
+        let unavailable = Problem::new(service_runtime::problem::codes::BACKEND_UNAVAILABLE, "")
+            .with_retry_after(jiff::SignedDuration::from_secs(7));
+        let (below, paths) = answering(
+            serde_json::json!({
+                "stock": {"answer": {"stock": [], "degraded": true}},
+                "credit": {"problem": unavailable},
+            }),
+            200,
+        );
+        let client = client_of(below).await;
+        let questions = Questions {
+            search: Some(ProductSearch {
+                search: None,
+                account: None,
+                cursor: None,
+                limit: None,
+            }),
+            stock: vec![stock_of(500)],
+            credit: Some(credit()),
+            ..Questions::default()
+        };
+        let came = client.ask(&call_for(&["ACME"]), questions).await;
+        let told = StockFacts {
+            stock: Vec::new(),
+            degraded: true,
+        };
+        assert_eq!(came.stock, [Ok(told)]);
+        let retry_after = Some(jiff::SignedDuration::from_secs(7));
+        assert_eq!(
+            came.credit.answer(),
+            Err(SystemError::Unavailable { retry_after })
+        );
+        // It was asked, and the layer below says nothing of it.
+        let left_out = came.search.answer();
+        assert!(
+            matches!(left_out, Err(SystemError::Protocol { .. })),
+            "{left_out:?}"
+        );
+        assert_eq!(paths.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_exchange_that_fails_fails_every_question() {
+        let problem = Problem::new(service_runtime::problem::codes::BACKEND_UNAVAILABLE, "");
+        let (below, _) = answering(serde_json::to_value(problem).unwrap(), 503);
+        let client = client_of(below).await;
+        let questions = Questions {
+            capabilities: true,
+            stock: vec![stock_of(1)],
+            credit: Some(credit()),
+            ..Questions::default()
+        };
+        let came = client.ask(&call_for(&["ACME"]), questions).await;
+        let failed = SystemError::Unavailable { retry_after: None };
+        assert_eq!(came.capabilities.answer(), Err(failed.clone()));
+        assert_eq!(came.stock, [Err(failed.clone())]);
+        assert_eq!(came.credit.answer(), Err(failed));
+        assert_eq!(came.prices, []);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_for_one_exchange_is_asked_kind_by_kind() {
+        let (below, paths) = answering(
+            serde_json::json!({"stock": [], "chain": [], "degraded": false}),
+            200,
+        );
+        let client = client_of(below).await;
+        let questions = Questions {
+            stock: vec![stock_of(501), stock_of(1)],
+            credit: Some(credit()),
+            ..Questions::default()
+        };
+        let came = client.ask(&call_for(&["ACME"]), questions).await;
+        assert_eq!(came.stock.len(), 2);
+        came.credit.answer().unwrap();
+        let mut asked = paths.lock().unwrap().clone();
+        asked.sort();
+        let ends = ["credit/query", "stock/query", "stock/query"];
+        assert_eq!(asked.len(), ends.len());
+        assert!(
+            asked
+                .iter()
+                .zip(ends)
+                .all(|(path, end)| path.ends_with(end)),
+            "{asked:?}"
+        );
     }
 
     #[test]

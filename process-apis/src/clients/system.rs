@@ -22,6 +22,8 @@ use service_runtime::{
     problem::{FieldError, Problem, codes},
 };
 
+use super::questions::{Answers, Questions, each_by_itself};
+
 /// The order in which a backend's budget is given out, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
@@ -231,6 +233,10 @@ pub trait SystemApis: Send + Sync + 'static {
         call: &Call,
         query: &ProductQuery,
     ) -> Result<ProductMatches, SystemError>;
+    /// Several questions at the same time, each with an answer of its own.
+    async fn ask(&self, call: &Call, questions: Questions) -> Answers {
+        each_by_itself(self, call, questions).await
+    }
     /// Price records.
     async fn prices(&self, call: &Call, query: &PriceQuery) -> Result<PriceSchedules, SystemError>;
     /// Stock by item and site.

@@ -13,7 +13,7 @@ use super::exposure::ruling;
 use crate::{
     baskets::{
         facts::{Purpose, Sources, account},
-        ledgers::{Question, chain},
+        ledgers::{Question, chain, credit_query},
         standing::KindStanding,
     },
     clients::{Call, Lane, SystemError},
@@ -46,7 +46,11 @@ async fn get_credit(
         call: &call,
         capabilities: &capabilities,
     };
-    let credit = question.credit(&found, ages.credit).await?;
+    let told = sources
+        .system
+        .credit(&call, &credit_query(&found, ages.credit))
+        .await;
+    let credit = question.credit_told(&found, told).await?;
     let standing = KindStanding::new(ages.credit, credit.degraded);
     let now = sources.clock.now();
     let position = ruling(&chain(&found), &credit.facts)

@@ -8,6 +8,6 @@ mod ratio;
 pub mod resolve;
 mod routes;
 
-pub(crate) use page::of_page;
+pub(crate) use page::{of_page, queries};
 pub use ratio::Ratio;
 pub use routes::router;

@@ -3,32 +3,41 @@
 use canonical_model::{
     ItemNumber, ShipToId,
     account::Account,
-    price::{BrowsePrice, BrowsePrices},
+    price::{BrowsePrice, BrowsePrices, PriceQuery, PriceSchedules},
     product::Product,
 };
 
 use super::breaks::browse;
 use crate::{
-    baskets::facts::{GatherError, Purpose, Sources, prices},
-    clients::Call,
+    baskets::facts::{GatherError, Purpose, Sources, price_queries, prices_told},
+    clients::{Call, SystemError},
 };
 
-/// What each quantity of these products costs the account today, delivered to one of its addresses. What nobody can tell now is
-/// on request.
-pub(crate) async fn of_page(
+/// Asks for what these products cost the account, delivered to one of its addresses.
+pub(crate) fn queries(
     sources: &Sources,
-    call: &Call,
     buyer: &Account,
     ship_to: Option<ShipToId>,
     products: &[Product],
-) -> Result<BrowsePrices, GatherError> {
+) -> Vec<PriceQuery> {
     let ages = Purpose::Browse.ages(&sources.policies);
     let items: Vec<ItemNumber> = products
         .iter()
         .map(|product| product.item.clone())
         .collect();
-    let of = (&buyer.account, ship_to);
-    let known = prices(sources, call, of, &items, &[], ages.price).await?;
+    price_queries((&buyer.account, ship_to), &items, &[], ages.price)
+}
+
+/// What each quantity of these products costs the account today, from what was told. What nobody can tell now is on request.
+pub(crate) fn of_page(
+    sources: &Sources,
+    call: &Call,
+    buyer: &Account,
+    products: &[Product],
+    told: Vec<Result<PriceSchedules, SystemError>>,
+) -> Result<BrowsePrices, GatherError> {
+    let ages = Purpose::Browse.ages(&sources.policies);
+    let known = prices_told(sources, call, &buyer.account, told, ages.price)?;
     let on = sources.clock.today(&sources.policies.default_site.zone());
     let schedule_of = |product: &Product| {
         let mut schedules = known.facts.iter();

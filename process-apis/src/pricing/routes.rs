@@ -5,11 +5,11 @@ use canonical_model::price::{BrowsePriceQuery, BrowsePrices};
 use service_runtime::{context::Caller, extract::Json, problem::Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::page::of_page;
+use super::page::{of_page, queries};
 use crate::{
     baskets::facts::{Purpose, Sources, account},
     catalog::{by_number, check_items},
-    clients::{Call, Lane},
+    clients::{Call, Lane, Questions},
     state::AppState,
 };
 
@@ -45,7 +45,10 @@ async fn query_prices(
         return Err(Problem::not_found());
     }
     let products = by_number(&sources, &call, &query.account, &query.items).await?;
-    Ok(Json(
-        of_page(&sources, &call, &buyer, ship_to, &products).await?,
-    ))
+    let questions = Questions {
+        prices: queries(&sources, &buyer, ship_to, &products),
+        ..Questions::default()
+    };
+    let told = sources.system.ask(&call, questions).await.prices;
+    Ok(Json(of_page(&sources, &call, &buyer, &products, told)?))
 }

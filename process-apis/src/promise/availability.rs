@@ -1,11 +1,15 @@
 //! What a buyer sees of stock while browsing: by site, now and on each day on which there will be more.
 
+use std::collections::BTreeSet;
+
 use canonical_model::{
     AccountId, ItemNumber, ShipToId,
+    capabilities::Capabilities,
     product::Product,
     promise::{
         Availabilities, Availability, AvailabilityQuery, FutureAvailability, SiteAvailability,
     },
+    stock::{StockFacts, StockQuery},
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -15,10 +19,10 @@ use super::atp::FreeStock;
 use crate::{
     baskets::{
         facts::{Purpose, Sources, account},
-        ledgers::{Answered, Question},
+        ledgers::{Answered, Question, stock_queries},
     },
     catalog::by_number,
-    clients::Call,
+    clients::{Call, Questions, SystemError},
     policy::Policies,
 };
 
@@ -30,20 +34,50 @@ pub(super) async fn query(
 ) -> Result<Availabilities, Problem> {
     known_address(sources, call, query).await?;
     let products = by_number(sources, call, &query.account, &query.items).await?;
-    let items = of_page(sources, call, &products).await?;
+    let questions = Questions {
+        capabilities: true,
+        stock: queries(sources, &products),
+        ..Questions::default()
+    };
+    let told = sources.system.ask(call, questions).await;
+    let capabilities = told.capabilities.answer()?;
+    let items = of_page(sources, call, &products, &capabilities, told.stock).await?;
     Ok(Availabilities { items })
 }
 
-/// What is available of these products, in their order.
+/// Asks for the stock of these products.
+pub(crate) fn queries(sources: &Sources, products: &[Product]) -> Vec<StockQuery> {
+    let ages = Purpose::Browse.ages(&sources.policies);
+    stock_queries(&items(products), ages.stock)
+}
+
+fn items(products: &[Product]) -> Vec<ItemNumber> {
+    let items = products.iter().map(|product| product.item.clone());
+    let items: BTreeSet<ItemNumber> = items.collect();
+    items.into_iter().collect()
+}
+
+/// What is available of these products, in their order, from what was told. Stock that nobody can tell now is absent, which
+/// is an answer while browsing.
 pub(crate) async fn of_page(
     sources: &Sources,
     call: &Call,
     products: &[Product],
+    capabilities: &Capabilities,
+    told: Vec<Result<StockFacts, SystemError>>,
 ) -> Result<Vec<Availability>, Problem> {
+    let question = Question {
+        sources,
+        call,
+        capabilities,
+    };
+    let ages = Purpose::Browse.ages(&sources.policies);
     let Answered {
         facts: stock,
         degraded,
-    } = stock(sources, call, products).await?;
+    } = question
+        .stock_told(&items(products), told, None, ages.stock)
+        .await?;
     let now = sources.clock.now();
     let items = products.iter().map(|product| {
         let rows = stock.iter().filter(|row| row.item == product.item);
@@ -69,28 +103,6 @@ async fn known_address(
     } else {
         Err(Problem::not_found())
     }
-}
-
-/// Stock that nobody can tell now is absent, which is an answer while browsing.
-async fn stock(
-    sources: &Sources,
-    call: &Call,
-    products: &[Product],
-) -> Result<Answered<Vec<FreeStock>>, Problem> {
-    let mut items: Vec<ItemNumber> = products
-        .iter()
-        .map(|product| product.item.clone())
-        .collect();
-    items.sort_unstable();
-    items.dedup();
-    let capabilities = sources.system.capabilities(call).await?;
-    let question = Question {
-        sources,
-        call,
-        capabilities: &capabilities,
-    };
-    let ages = Purpose::Browse.ages(&sources.policies);
-    Ok(question.stock(&items, None, ages.stock).await?)
 }
 
 fn availability(

@@ -7,5 +7,5 @@ pub mod reservations;
 mod routes;
 pub mod sourcing;
 
-pub(crate) use availability::of_page;
+pub(crate) use availability::{of_page, queries};
 pub use routes::router;

@@ -7,5 +7,6 @@ pub mod connectors;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod feed;
+mod questions;
 pub mod registry;
 pub mod routes;

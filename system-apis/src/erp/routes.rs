@@ -10,6 +10,7 @@ use canonical_model::{
     credit::{CreditFacts, CreditQuery},
     erp_invoice::ErpInvoices,
     erp_order::{AmendErpOrder, CreateErpOrder, ErpLineAmendment, ErpOrder, ErpOrders},
+    facts::{FactAnswers, FactQueries},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
     stock::{StockFacts, StockQuery},
@@ -18,24 +19,18 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use service_runtime::{
     extract::{Json, Path, Query},
-    page,
     problem::{FieldError, Problem},
 };
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{backend::ErpBackend, connector::CatalogueQuery};
+use super::{backend::ErpBackend, questions};
 use crate::{
     call::{Aged, Call, at_most},
-    error::BACKEND_NOT_FOUND,
     state::AppState,
 };
 
-const MOST_ACCOUNTS: usize = 200;
-const MOST_ITEMS: usize = 5_000;
-const MOST_STOCK_PAIRS: usize = 20_000;
 const MOST_LINES: usize = 5_000;
-const MOST_SEARCH: usize = 200;
 
 /// The ERP's routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -47,6 +42,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(query_prices))
         .routes(routes!(query_stock))
         .routes(routes!(query_credit))
+        .routes(routes!(query_facts))
         .routes(routes!(create_sales_order, find_sales_orders))
         .routes(routes!(get_sales_order))
         .routes(routes!(list_invoices))
@@ -62,13 +58,7 @@ pub fn router() -> OpenApiRouter<AppState> {
     responses((status = 200, description = "What it can do", body = Capabilities)),
 )]
 async fn get_capabilities(call: Call) -> Json<Capabilities> {
-    let sites = call.company.sites.iter();
-    Json(Capabilities {
-        warehouses: sites
-            .map(|(site, wms)| wms.capabilities(site.clone()))
-            .collect(),
-        ..call.company.erp.capabilities()
-    })
+    Json(questions::capabilities(&call))
 }
 
 /// Reads accounts with those above them.
@@ -83,17 +73,7 @@ async fn query_accounts(
     call: Call,
     Json(query): Json<AccountQuery>,
 ) -> Result<Aged<Accounts>, Problem> {
-    at_most("accounts", query.accounts.len(), MOST_ACCOUNTS)?;
-    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
-    let company = &call.company;
-    let (accounts, provenance) = company
-        .erp
-        .accounts(&company.id, query.accounts, terms)
-        .await?;
-    Ok(Aged {
-        body: Accounts { accounts },
-        provenance,
-    })
+    questions::accounts(&call, query).await
 }
 
 /// Searches the catalogue.
@@ -107,46 +87,7 @@ async fn list_products(
     call: Call,
     Query(search): Query<ProductSearch>,
 ) -> Result<Aged<ProductPage>, Problem> {
-    let asked = page::PageQuery {
-        limit: search.limit.map(u32::from),
-        cursor: search.cursor,
-    };
-    let (skip, limit) = (asked.after::<u32>()?.unwrap_or(0), asked.limit()?);
-    let words = search
-        .search
-        .map(|words| words.trim().to_owned())
-        .filter(|words| !words.is_empty());
-    // What no product can be called is not asked for: backends fail at it, and that would count against them.
-    let sound = |words: &String| {
-        words.chars().count() <= MOST_SEARCH && !words.chars().any(char::is_control)
-    };
-    if !words.as_ref().is_none_or(sound) {
-        let detail = format!("Search for at most {MOST_SEARCH} visible characters.");
-        return Err(Problem::validation(vec![FieldError::new(
-            "?search",
-            "out-of-range",
-            detail,
-        )]));
-    }
-    let query = CatalogueQuery {
-        company: call.company.id.clone(),
-        account: search.account,
-        search: words,
-        skip,
-        limit,
-    };
-    let (part, provenance) = call.company.erp.catalogue(query, call.terms).await?;
-    let next = part
-        .more
-        .then(|| page::encode_cursor(&skip.saturating_add(limit)))
-        .transpose()?;
-    Ok(Aged {
-        body: ProductPage {
-            items: part.products,
-            next,
-        },
-        provenance,
-    })
+    questions::search(&call, search).await
 }
 
 /// Finds products by any of their numbers.
@@ -161,17 +102,7 @@ async fn query_products(
     call: Call,
     Json(query): Json<ProductQuery>,
 ) -> Result<Aged<ProductMatches>, Problem> {
-    at_most("items", query.items.len(), MOST_ITEMS)?;
-    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
-    let company = &call.company;
-    let (matches, provenance) = company
-        .erp
-        .products(&company.id, query.account, query.items, terms)
-        .await?;
-    Ok(Aged {
-        body: ProductMatches { matches },
-        provenance,
-    })
+    questions::products(&call, query).await
 }
 
 /// Reads every price record that may apply to an account.
@@ -186,18 +117,7 @@ async fn query_prices(
     call: Call,
     Json(query): Json<PriceQuery>,
 ) -> Result<Aged<PriceSchedules>, Problem> {
-    at_most("items", query.items.len(), MOST_ITEMS)?;
-    at_most("quantities", query.quantities.len(), MOST_ITEMS)?;
-    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
-    let company = &call.company;
-    let (schedules, provenance) = company.erp.prices(&company.id, query, terms).await?;
-    Ok(Aged {
-        body: PriceSchedules {
-            schedules,
-            degraded: provenance.degraded(),
-        },
-        provenance,
-    })
+    questions::prices(&call, query).await
 }
 
 /// Reads stock by item and site.
@@ -212,32 +132,7 @@ async fn query_stock(
     call: Call,
     Json(query): Json<StockQuery>,
 ) -> Result<Aged<StockFacts>, Problem> {
-    at_most("items", query.items.len(), MOST_ITEMS)?;
-    let company = &call.company;
-    let sites: Vec<_> = company
-        .sites
-        .keys()
-        .filter(|site| query.sites.is_empty() || query.sites.contains(site))
-        .collect();
-    at_most(
-        "items",
-        query.items.len().saturating_mul(sites.len()),
-        MOST_STOCK_PAIRS,
-    )?;
-    let keys = query
-        .items
-        .iter()
-        .flat_map(|item| sites.iter().map(|site| (item.clone(), (*site).clone())))
-        .collect();
-    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
-    let (stock, provenance) = company.erp.stock(&company.id, keys, terms).await?;
-    Ok(Aged {
-        body: StockFacts {
-            stock,
-            degraded: provenance.degraded(),
-        },
-        provenance,
-    })
+    questions::stock(&call, query).await
 }
 
 /// Reads the credit of an account and of all above it.
@@ -255,20 +150,20 @@ async fn query_credit(
     call: Call,
     Json(query): Json<CreditQuery>,
 ) -> Result<Aged<CreditFacts>, Problem> {
-    let terms = call.terms(query.max_age_seconds, query.max_stale_seconds);
-    let company = &call.company;
-    let found = company
-        .erp
-        .credit(&company.id, query.account, terms)
-        .await?;
-    let (chain, provenance) = found.ok_or_else(unknown)?;
-    Ok(Aged {
-        body: CreditFacts {
-            chain,
-            degraded: provenance.degraded(),
-        },
-        provenance,
-    })
+    questions::credit(&call, query).await
+}
+
+/// Asks several questions at once, each answered for itself.
+#[utoipa::path(
+    post, path = "/v1/companies/{company}/facts/query", tag = "erp", security(("call_context" = [])),
+    params(("company" = String, Path, description = "The selling company", example = "NWI")),
+    request_body(content = FactQueries, example = json!({"accounts": {"accounts": ["ACME"]},
+        "prices": {"account": "ACME", "items": ["SKU-0001"]}, "stock": {"items": ["SKU-0001"]}})),
+    responses((status = 200, description = "An answer or a problem for each question", body = FactAnswers,
+        headers(("Age" = u64, description = "Seconds since the oldest was read"), ("Cache-Status" = String, description = "RFC 9211")))),
+)]
+async fn query_facts(call: Call, Json(queries): Json<FactQueries>) -> Aged<FactAnswers> {
+    questions::all(&call, queries).await
 }
 
 /// Creates a sales order; blocked, where the ERP is staged.
@@ -490,12 +385,5 @@ async fn cancel_sales_order(
 }
 
 fn shown(order: Option<ErpOrder>) -> Result<Json<ErpOrder>, Problem> {
-    order.map(Json).ok_or_else(unknown)
-}
-
-fn unknown() -> Problem {
-    Problem::new(
-        BACKEND_NOT_FOUND,
-        "The backend knows nothing by this number: check it.",
-    )
+    order.map(Json).ok_or_else(questions::unknown)
 }

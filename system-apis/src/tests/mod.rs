@@ -2,6 +2,7 @@
 
 mod amended;
 mod shown;
+mod together;
 
 use canonical_model::capabilities::CreateClass;
 use jiff::{SignedDuration, civil::date};
