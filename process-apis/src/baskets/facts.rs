@@ -78,6 +78,8 @@ pub enum Purpose {
     Revalidation {
         /// The order's age.
         seconds: u32,
+        /// How long ago its stock was looked at last; at first the order's age.
+        stock_seconds: u32,
     },
 }
 
@@ -123,16 +125,19 @@ impl Purpose {
                 credit: source,
                 ..usable(Some(&freshness.order))
             },
-            Self::Revalidation { seconds } => {
-                let since = |age: HumanDuration| Limit {
+            Self::Revalidation {
+                seconds,
+                stock_seconds,
+            } => {
+                let since = |age: HumanDuration, seconds: u32| Limit {
                     fresh: Limit::new(Some(age), age).fresh.map(|age| age.min(seconds)),
                     stale: Some(0),
                 };
                 MaxAges {
-                    price: since(freshness.order.price),
-                    stock: since(freshness.order.stock),
-                    credit: since(freshness.order.credit),
-                    account: since(freshness.order.account),
+                    price: since(freshness.order.price, seconds),
+                    stock: since(freshness.order.stock, stock_seconds),
+                    credit: since(freshness.order.credit, seconds),
+                    account: since(freshness.order.account, seconds),
                 }
             }
         }

@@ -10,6 +10,7 @@ use super::{
     kind::calls,
     release_warehouse,
     revalidate::Revalidated,
+    tries::Tries,
     worker::{EffectError, Held, Worker, within},
 };
 use crate::{
@@ -67,14 +68,17 @@ impl Worker {
             passed = gate;
             let (call, _) = self.in_time(held, &state, &progress).await?;
             if state.provisional.is_some() && state.cancelling.is_none() {
-                let progress_now = written(&progress)?;
-                let again = self.revalidate(held, &state, &call, &progress_now);
+                let again = self.revalidate(held, &state, &call, &progress);
                 match Box::pin(again).await? {
-                    Revalidated::GoesOn => continue,
+                    Revalidated::GoesOn => {
+                        progress.tries = Tries::default();
+                        continue;
+                    }
                     Revalidated::Held => return Ok(()),
                     Revalidated::Wait(error) => {
                         return self.facts_later(held, &state, &error, &progress).await;
                     }
+                    Revalidated::InDoubt => return self.stock_later(held, &state, progress).await,
                 }
             }
             let capabilities = match self.capabilities(&call).await {
@@ -452,6 +456,25 @@ impl Worker {
             retry_after: retry_after(error),
         };
         self.wait_for_erp(held, state, pause, written(progress)?)
+            .await
+    }
+
+    /// Whether the stock of a provisional order is there cannot be told yet.
+    async fn stock_later(
+        &self,
+        held: &Held,
+        state: &OrderState,
+        mut progress: create_order::Progress,
+    ) -> Result<(), EffectError> {
+        let order = held.effect.order_id;
+        tracing::debug!(%order, "stock that seems gone may be counted twice");
+        let what = "stock: in doubt, since another order may count twice";
+        progress.tries.note(self.clock.now(), what);
+        let pause = Pause::BackOff {
+            failures: progress.tries.count,
+            retry_after: None,
+        };
+        self.wait_for_erp(held, state, pause, written(&progress)?)
             .await
     }
 

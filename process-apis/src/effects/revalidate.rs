@@ -1,5 +1,9 @@
 //! Reads again what a provisional order stands on, before the ERP is asked to create it: by the same rules, from sources
 //! that answer. A difference becomes a hold; without one the order goes on as it was taken.
+//!
+//! What is free is at times less than there is: while the ERP counts an order that still is a claim of ours, its quantity
+//! is taken twice (DESIGN section 6). Stock that is short by no more than that is looked at again, until the other order is
+//! settled and a newer figure counts it once; after the time in which an effect must settle, it counts as short.
 
 use canonical_model::{
     basket::BasketRequest,
@@ -12,8 +16,11 @@ use service_runtime::problem::Problem;
 use uuid::Uuid;
 
 use super::{
+    create_order::Progress,
     gate::Gate,
     kind::calls,
+    perform::written,
+    tries::Tries,
     worker::{EffectError, Held, Worker},
 };
 use crate::{
@@ -26,11 +33,12 @@ use crate::{
         Command, OrderState,
         event::{ClaimedStock, OrderEvent, Recorded},
         react::owner,
-        revalidate::{basket, changed, differences, without_own_claim},
+        revalidate::{basket, changed, differences, gone, without_own_claim},
         state::CreateStage,
         taking::TakingError,
     },
-    store::StreamKind,
+    promise::atp::FreeStock,
+    store::{StockKey, StreamKind},
 };
 
 /// What became of it.
@@ -41,6 +49,8 @@ pub(super) enum Revalidated {
     Held,
     /// The facts cannot be had now.
     Wait(SystemError),
+    /// Whether its stock is there cannot be told yet: another order may count twice.
+    InDoubt,
 }
 
 /// The figures, as far as they can be had.
@@ -78,19 +88,28 @@ impl Worker {
         held: &Held,
         state: &OrderState,
         call: &Call,
-        progress: &Value,
+        progress: &Progress,
     ) -> Result<Revalidated, EffectError> {
         let request = basket(state);
         let now = self.clock.now();
-        let age = now.duration_since(state.order.received_at);
+        let taken = state.order.received_at;
+        let since = |then| u32::try_from(now.duration_since(then).as_secs()).unwrap_or(0);
         let purpose = Purpose::Revalidation {
-            seconds: u32::try_from(age.as_secs()).unwrap_or(0),
+            seconds: since(taken),
+            stock_seconds: since(progress.tries.last().unwrap_or(taken)),
         };
         let (sources, own) = (self.sources(), Some(owner(state)));
         let facts = gather_for(&sources, call, &request, purpose, own);
         let facts = calls::FACTS_AGAIN.run(facts).await;
         let found = match self.figures(held, state, facts).await? {
-            Figures::Read(facts) => self.compare(state, &request, *facts, now).await?,
+            Figures::Read(facts) => {
+                let claims = self.claims(state).await?;
+                let late = progress.tries.took_longer_than(self.settle_within(), now);
+                if !late && self.is_in_doubt(state, &claims, &facts.stock).await? {
+                    return Ok(Revalidated::InDoubt);
+                }
+                compare(state, &request, &claims, *facts, now)?
+            }
             Figures::Refused(why) => refused(&why),
             Figures::Wait(error) => return Ok(Revalidated::Wait(error)),
         };
@@ -113,9 +132,13 @@ impl Worker {
             decision_id: decision.decision_id,
             differences,
         };
+        let begins = written(&Progress {
+            tries: Tries::default(),
+            ..progress.clone()
+        })?;
         let after = |after: &OrderState| match after.create {
             CreateStage::Waiting => held.done(),
-            CreateStage::Begun => held.later(now, progress.clone(), true),
+            CreateStage::Begun => held.later(now, begins.clone(), true),
         };
         let is_held = self
             .settle_with(held, &command, Some(decision), after)
@@ -161,25 +184,26 @@ impl Worker {
         Ok(answer.map_or_else(Figures::Wait, |facts| Figures::Read(Box::new(facts))))
     }
 
-    /// What differs from what it was taken at.
-    async fn compare(
+    /// Whether some of its stock is short only as long as other orders may count twice.
+    async fn is_in_doubt(
         &self,
         state: &OrderState,
-        request: &BasketRequest,
-        mut facts: Facts,
-        now: Timestamp,
-    ) -> Result<Found, EffectError> {
-        without_own_claim(state, &mut facts.credit);
-        let claims = self.claims(state).await?;
-        let assessment = assess(request, LinePolicy::TakeSoundLines, &facts, now);
-        Ok(Found {
-            differences: differences(state, &claims, &facts, &assessment),
-            facts: value(&facts)?,
-            lines: value(&assessment.checked_lines())?,
-            total: value(&assessment.total)?,
-            credit: value(&assessment.credit)?,
-            steps: assessment.steps,
-        })
+        claims: &[ClaimedStock],
+        free: &[FreeStock],
+    ) -> Result<bool, EffectError> {
+        let short = gone(claims, free).len();
+        if short == 0 {
+            return Ok(false);
+        }
+        // A row of which the source tells nothing any more stays short.
+        let key = |row: &FreeStock| {
+            let company = state.order.company.clone();
+            StockKey::new(company, row.item.clone(), row.site.clone())
+        };
+        let keys: Vec<StockKey> = free.iter().map(key).collect();
+        let at_best = self.store.stock_at_best(&keys, owner(state)).await?;
+        let at_best: Vec<FreeStock> = at_best.iter().map(FreeStock::of).collect();
+        Ok(gone(claims, &at_best).len() < short)
     }
 
     /// The stock that it claimed when it was taken.
@@ -194,6 +218,26 @@ impl Worker {
             _ => Vec::new(),
         })
     }
+}
+
+/// What differs from what it was taken at.
+fn compare(
+    state: &OrderState,
+    request: &BasketRequest,
+    claims: &[ClaimedStock],
+    mut facts: Facts,
+    now: Timestamp,
+) -> Result<Found, EffectError> {
+    without_own_claim(state, &mut facts.credit);
+    let assessment = assess(request, LinePolicy::TakeSoundLines, &facts, now);
+    Ok(Found {
+        differences: differences(state, claims, &facts, &assessment),
+        facts: value(&facts)?,
+        lines: value(&assessment.checked_lines())?,
+        total: value(&assessment.total)?,
+        credit: value(&assessment.credit)?,
+        steps: assessment.steps,
+    })
 }
 
 fn count(is_held: bool, now: Timestamp, state: &OrderState) {

@@ -40,6 +40,11 @@ impl Tries {
         });
     }
 
+    /// When it was tried last.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.kept.last().map(|last| last.at)
+    }
+
     /// Whether it has been tried for longer than a time.
     pub fn took_longer_than(&self, time: SignedDuration, now: Timestamp) -> bool {
         self.kept

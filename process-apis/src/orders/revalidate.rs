@@ -165,7 +165,7 @@ fn repriced(line: &ReceivedLine, now: &LinePrice) -> Option<HoldReason> {
 }
 
 /// What was promised and is no longer free, claim by claim.
-fn gone(claims: &[ClaimedStock], free: &[FreeStock]) -> Vec<HoldReason> {
+pub fn gone(claims: &[ClaimedStock], free: &[FreeStock]) -> Vec<HoldReason> {
     let mut free = free.to_vec();
     let mut found = Vec::new();
     for claim in claims {

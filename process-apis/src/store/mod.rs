@@ -360,6 +360,14 @@ pub trait Store: Send + Sync + 'static {
         keys: &[StockKey],
         own: Option<Owner>,
     ) -> Result<Vec<StockPosition>, StoreError>;
+    /// The same of one state of the store as it is at best: without the claims of others that the source may count already.
+    /// Those are what is confirmed and no fact has covered yet, and what an order takes whose create was begun and is not
+    /// settled; where a person was asked about that, nobody knows when it will be, and the claim counts.
+    async fn stock_at_best(
+        &self,
+        keys: &[StockKey],
+        own: Owner,
+    ) -> Result<Vec<StockPosition>, StoreError>;
     /// Installs newer credit facts, and answers each level as it is now.
     async fn install_credit(
         &self,

@@ -1,6 +1,7 @@
 //! The order path of the layer as a whole, over `SQLite` and an ERP that misbehaves as told: orders are counted in the
 //! ERP, never in our own tables.
 
+mod counted_twice;
 mod erp;
 mod gates;
 mod ghosts;

@@ -72,7 +72,7 @@ async fn staged_cancels_a_second_draft() {
 }
 
 /// Leases the effect that is due, and does it in a task that can be killed.
-async fn take_one(layer: &Layer) -> tokio::task::JoinHandle<()> {
+pub(super) async fn take_one(layer: &Layer) -> tokio::task::JoinHandle<()> {
     let now = layer.state.clock.now();
     let until = now + SignedDuration::from_secs(15);
     let effect = layer

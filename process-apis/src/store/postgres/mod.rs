@@ -202,6 +202,16 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn stock_at_best(
+        &self,
+        keys: &[StockKey],
+        own: Owner,
+    ) -> Result<Vec<StockPosition>, StoreError> {
+        self.server
+            .read(|| stock::at_best(&self.pool, keys, own))
+            .await
+    }
+
     async fn install_credit(
         &self,
         facts: Vec<CreditLevelFact>,

@@ -175,6 +175,17 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn stock_at_best(
+        &self,
+        keys: &[StockKey],
+        own: Owner,
+    ) -> Result<Vec<StockPosition>, StoreError> {
+        let keys = keys.to_vec();
+        self.readers
+            .run(move |connection| stock::at_best(connection, &keys, own))
+            .await
+    }
+
     async fn install_credit(
         &self,
         facts: Vec<CreditLevelFact>,

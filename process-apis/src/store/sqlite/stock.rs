@@ -13,6 +13,7 @@ use super::{
     },
     value::{At, Id, Json, Lag, Text, Word, broken},
 };
+use crate::effects::EffectKind;
 
 /// A movement with its row.
 struct Movement {
@@ -232,6 +233,34 @@ pub(super) fn positions(
                 row.hold(movement.takes.day, movement.takes.quantity);
             }
             found.push(row);
+        }
+    }
+    Ok(found)
+}
+
+/// The same without the claims of others that the source may count already.
+pub(super) fn at_best(
+    connection: &Connection,
+    keys: &[StockKey],
+    own: Owner,
+) -> Result<Vec<StockPosition>, StoreError> {
+    let mut found = positions(connection, keys, Some(own))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT day, quantity FROM stock_movement AS m
+         WHERE company = ?1 AND item = ?2 AND site = ?3 AND NOT (owner_id = ?4 AND owner_kind = ?5)
+            AND (confirmed_at IS NOT NULL OR EXISTS (SELECT 1 FROM effect
+                WHERE order_id = m.owner_id AND kind = ?6 AND attempt > 0 AND state IN ('pending', 'leased')))",
+    )?;
+    let create = EffectKind::CreateErpOrder.word();
+    for row in &mut found {
+        let [company, item, site] = key_params(&row.key);
+        let by = params![company, item, site, Id(own.id), Word(own.kind), create];
+        let counted = statement.query_map(by, |claim| {
+            let (Text(day), Text(quantity)) = (claim.get(0)?, claim.get(1)?);
+            Ok(DayQuantity { day, quantity })
+        })?;
+        for claim in counted.collect::<Result<Vec<_>, _>>()? {
+            row.take(claim.day, -claim.quantity);
         }
     }
     Ok(found)

@@ -44,7 +44,7 @@ fn orders(leased: &[LeasedEffect]) -> Vec<u128> {
         .collect()
 }
 
-async fn end(store: &Shared, outcome: EffectOutcome) -> Result<(), StoreError> {
+pub(super) async fn end(store: &Shared, outcome: EffectOutcome) -> Result<(), StoreError> {
     let commit = Commit {
         effects: vec![EffectChange::Outcome(outcome)],
         ..Commit::default()
@@ -52,7 +52,7 @@ async fn end(store: &Shared, outcome: EffectOutcome) -> Result<(), StoreError> {
     store.commit(commit).await.map(|_| ())
 }
 
-fn done(held: &LeasedEffect) -> EffectOutcome {
+pub(super) fn done(held: &LeasedEffect) -> EffectOutcome {
     EffectOutcome::Done {
         effect: held.effect,
         lease: held.lease,

@@ -250,6 +250,10 @@ async fn all(store: &Shared, owners: &[Option<Owner>]) -> String {
     for except in owners {
         let positions = store.stock(&keys, *except).await.unwrap();
         told.extend(positions.iter().map(told_position));
+        if let Some(own) = except {
+            let at_best = store.stock_at_best(&keys, *own).await.unwrap();
+            told.extend(at_best.iter().map(told_position));
+        }
     }
     let levels = ["P", "unknown", "A", "B"].map(|number| CreditKey {
         company: super::company(),

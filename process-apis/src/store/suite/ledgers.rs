@@ -1,18 +1,23 @@
 //! The ledgers of stock and credit: DOMAIN 5.10 through the store, and races on the last unit.
 
-use canonical_model::{Currency, ItemNumber, SiteId};
+use canonical_model::{Currency, ItemNumber, OrderId, SiteId};
 use jiff::{SignedDuration, Span, civil::Date};
 use rust_decimal::Decimal;
+use serde_json::Value;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
     super::{
-        Commit, CreditClaim, CreditKey, CreditLevelFact, CreditMovement, Owner, Steps, StockClaim,
-        StockKey, StockMovement, StockSnapshot, StoreError,
+        AttemptStart, Commit, CreditClaim, CreditKey, CreditLevelFact, CreditMovement,
+        EffectChange, EffectOutcome, LeasedEffect, NewEffect, Owner, Steps, StockClaim, StockKey,
+        StockMovement, StockSnapshot, StoreError,
     },
-    Shared, account, at, company, empty, order, owner,
+    Shared, account, at, company,
+    effects::{done, end, lease},
+    empty, order, owner,
 };
+use crate::effects::EffectKind;
 
 fn day(number: i8) -> Date {
     jiff::civil::date(2026, 3, 2)
@@ -273,6 +278,109 @@ pub(in super::super) async fn a_late_confirmation_ends_the_claim_at_once(store: 
         decimals(&[70]),
         "the fact in force was read after it"
     );
+}
+
+/// What others hold of ten, and an order that is short: what the source may count of theirs already is told apart.
+pub(in super::super) async fn what_the_source_may_count_already_is_known(store: Shared) {
+    install(&store, 0, &[100, 100]).await;
+    for (number, day, quantity) in [
+        (1, 0, 1),
+        (2, 0, 2),
+        (3, 1, 4),
+        (4, 0, 8),
+        (5, 0, 16),
+        (9, 0, 32),
+    ] {
+        assert!(take(&store, claim(owner(number), day, quantity)).await);
+    }
+    let at_best = async || {
+        let keys = [stock_key()];
+        let found = store.stock_at_best(&keys, owner(9)).await.unwrap();
+        let [row] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(row.own, decimals(&[32, 32]));
+        row.free()
+    };
+    let all_count = decimals(&[100 - 31 + 4, 100 - 31]);
+    assert_eq!(at_best().await, all_count, "nobody was asked to create any");
+
+    // A create that was begun; that of the order itself is no other's.
+    for number in [2, 3, 4, 9] {
+        add_create(&store, number).await;
+    }
+    assert_eq!(at_best().await, all_count, "none was begun");
+    let leased = lease(&store, 0).await;
+    let [second, third, fourth, own] = leased.as_slice() else {
+        panic!("{leased:?}")
+    };
+    for held in [second, third, fourth, own] {
+        begin(&store, held).await;
+    }
+    let left = |first: i64, then: i64| decimals(&[100 - first, 100 - first - then]);
+    assert_eq!(at_best().await, left(1 + 16, 0));
+
+    // One is done, for one a person is asked, and one waits to be tried again.
+    let confirm = StockMovement::Confirm {
+        owner: owner(2),
+        at: at(10),
+    };
+    let confirmed = Commit {
+        stock: vec![confirm],
+        effects: vec![EffectChange::Outcome(done(second))],
+        ..empty(10)
+    };
+    store.commit(confirmed).await.unwrap();
+    let (effect, lease) = (fourth.effect, fourth.lease);
+    let stopped = EffectOutcome::Stopped {
+        effect,
+        lease,
+        progress: None,
+    };
+    let (effect, lease) = (third.effect, third.lease);
+    let later = EffectOutcome::Later {
+        effect,
+        lease,
+        due_at: at(90),
+        progress: None,
+        keep_lease: false,
+    };
+    for outcome in [stopped, later] {
+        end(&store, outcome).await.unwrap();
+    }
+    assert_eq!(at_best().await, left(1 + 8 + 16, 0));
+    install(&store, 11, &[98, 98]).await;
+    assert_eq!(at_best().await, decimals(&[73, 73]), "within the lag");
+    install(&store, 13, &[98, 98]).await;
+    assert_eq!(at_best().await, decimals(&[73, 73]), "counted once");
+    let now = store.stock(&[stock_key()], Some(owner(9))).await.unwrap();
+    assert_eq!(now[0].free(), decimals(&[73, 69]));
+}
+
+async fn add_create(store: &Shared, order: u128) {
+    let effect = NewEffect {
+        kind: EffectKind::CreateErpOrder.word(),
+        order_id: OrderId(Uuid::from_u128(order)),
+        payload: Value::Null,
+        due_at: at(0),
+        serial_key: None,
+    };
+    let commit = Commit {
+        effects: vec![EffectChange::New(effect)],
+        ..empty(0)
+    };
+    store.commit(commit).await.unwrap();
+}
+
+async fn begin(store: &Shared, held: &LeasedEffect) {
+    let start = AttemptStart {
+        effect: held.effect,
+        lease: held.lease,
+        attempts_before: 0,
+        now: at(0),
+        progress: Value::Null,
+    };
+    store.begin_attempt(start).await.unwrap();
 }
 
 pub(in super::super) async fn a_failed_claim_leaves_nothing(store: Shared) {

@@ -50,6 +50,7 @@ macro_rules! store_suite {
                 a_parent_s_last_credit_goes_to_so_many_and_no_more,
                 a_release_comes_before_the_claim_that_needs_it,
                 what_a_commit_gives_back_it_may_take_of_a_row_that_is_short, a_late_confirmation_ends_the_claim_at_once,
+                what_the_source_may_count_already_is_known,
                 a_forced_claim_is_taken_whatever_the_limit, a_failed_claim_leaves_nothing;
             bounds: concurrent_claims_never_pass_a_bound, what_an_owner_took_is_given_back_once,
                 a_reached_bound_leaves_nothing_of_the_commit, sums_are_of_one_company_and_by_name;
