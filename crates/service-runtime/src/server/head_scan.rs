@@ -15,6 +15,7 @@ pub(super) struct HeadScan {
     has_chunks: bool,
     in_body: bool,
     ambiguous: bool,
+    ended: bool,
 }
 
 impl HeadScan {
@@ -34,6 +35,7 @@ impl HeadScan {
         if self.in_body {
             *self = Self {
                 ambiguous: self.ambiguous,
+                ended: self.ended,
                 ..Self::default()
             };
         }
@@ -41,6 +43,11 @@ impl HeadScan {
 
     pub(super) fn is_ambiguous(&self) -> bool {
         self.ambiguous
+    }
+
+    /// A whole head has come, on this connection.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     fn take(&mut self, byte: u8) {
@@ -75,6 +82,7 @@ impl HeadScan {
             *self = Self {
                 ambiguous: self.ambiguous,
                 in_body,
+                ended: true,
                 ..Self::default()
             };
         }
@@ -119,6 +127,22 @@ mod tests {
                 .for_each(|chunk| scan.read(chunk));
             assert_eq!(scan.is_ambiguous(), ambiguous, "in pieces of {size}");
         }
+    }
+
+    #[rstest]
+    #[case("GET / HTTP/1.1\r\nhost: a\r\n\r\n")]
+    #[case("\r\n\r\nGET / HTTP/1.1\r\n\r\n")]
+    #[case("GET / HTTP/1.1\nhost: a\n\n")]
+    #[case("POST / HTTP/1.1\r\ncontent-length: 4\r\n\r\n")]
+    fn a_head_ends_with_its_last_byte(#[case] head: &str) {
+        let mut scan = HeadScan::default();
+        let (last, before) = head.as_bytes().split_last().unwrap();
+        scan.read(before);
+        assert!(!scan.has_ended());
+        scan.read(&[*last]);
+        assert!(scan.has_ended());
+        scan.read(b"GET / HT");
+        assert!(scan.has_ended(), "whatever comes behind it");
     }
 
     #[test]

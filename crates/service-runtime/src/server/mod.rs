@@ -6,7 +6,7 @@ mod timed_io;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -275,8 +275,28 @@ impl Server {
         // Answers are written whole; waiting to fill a packet only adds delay.
         drop(stream.set_nodelay(true));
         let phase = Phase::new(Instant::now() + self.options.header_timeout);
-        let io = TimedIo::new(stream, Arc::clone(&phase), &self.options);
-        let waits = Arc::clone(&phase);
+        let mut io = TimedIo::new(stream, Arc::clone(&phase), &self.options);
+        let stopped_in_reserve = async {
+            self.stop.cancelled().await;
+            // Clients open some in reserve, and would be waited for until their first head.
+            if !phase.is_untouched() {
+                pending::<()>().await;
+            }
+        };
+        let came = tokio::select! {
+            biased;
+            () = self.cut.cancelled() => return,
+            () = stopped_in_reserve => return,
+            came = io.first_head() => came,
+        };
+        if came.is_ok() {
+            // In a box, for the sake of those whose head does not come.
+            Box::pin(self.requests(io, phase, peer)).await;
+        }
+    }
+
+    /// Answers what comes on a connection whose first head is there.
+    async fn requests(&self, io: TimedIo<TcpStream>, phase: Arc<Phase>, peer: SocketAddr) {
         let idle = self.options.idle_timeout;
         let service = service_fn(move |request: Request<Incoming>| {
             let ambiguous = phase.busy();
@@ -310,16 +330,13 @@ impl Server {
             tokio::select! {
                 biased;
                 () = self.cut.cancelled() => return,
+                // Before it hears of the stop: hyper closes at once what it has read nothing of, and the head is there.
+                // A broken connection is the client's own affair; requests are logged where they end.
+                _ = connection.as_mut() => return,
                 () = self.stop.cancelled(), if !stopping => {
-                    // Clients open some in reserve; hyper would wait for their first head.
-                    if waits.is_untouched() {
-                        return;
-                    }
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                // A broken connection is the client's own affair; requests are logged where they end.
-                _ = connection.as_mut() => return,
             }
         }
     }

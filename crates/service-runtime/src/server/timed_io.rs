@@ -1,6 +1,8 @@
 //! A connection that knows what it waits for: the next request, the rest of a head, or the client
-//! taking an answer; each has its own time. hyper has one timer for the first two.
+//! taking an answer; each has its own time. hyper has one timer for the first two. It also keeps the
+//! first head until it is whole, in as many bytes as have come.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +18,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServerOptions;
 use super::head_scan::HeadScan;
+
+/// Read at once of a first head.
+const PART: usize = 4 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
@@ -112,6 +117,10 @@ pub(super) struct TimedIo<S> {
     stream: S,
     phase: Arc<Phase>,
     scan: HeadScan,
+    /// What has been read and hyper has not seen yet.
+    held: Vec<u8>,
+    max_headers: usize,
+    max_header_bytes: usize,
     header_timeout: Duration,
     write_timeout: Duration,
     read_timer: Pin<Box<Sleep>>,
@@ -121,13 +130,15 @@ pub(super) struct TimedIo<S> {
 impl<S> TimedIo<S> {
     pub(super) fn new(stream: S, phase: Arc<Phase>, options: &ServerOptions) -> Self {
         let read_timer = Box::pin(sleep_until(Instant::now() + options.header_timeout));
-        let (header_timeout, write_timeout) = (options.header_timeout, options.write_timeout);
         Self {
             stream,
             phase,
             scan: HeadScan::default(),
-            header_timeout,
-            write_timeout,
+            held: Vec::new(),
+            max_headers: options.max_headers,
+            max_header_bytes: options.max_header_bytes,
+            header_timeout: options.header_timeout,
+            write_timeout: options.write_timeout,
             read_timer,
             write_timer: None,
         }
@@ -182,9 +193,43 @@ impl<S> TimedIo<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl<S: AsyncRead + Unpin> TimedIo<S> {
+    /// Waits for the first head. What hyper would answer to, it gets: a whole head, one that is too long, and one that is
+    /// wrong from its first bytes on. An error = the connection ends unanswered.
+    ///
+    /// hyper sets aside three times 8 KiB for a connection whose head comes in pieces: too much for clients that may have no
+    /// more to say.
+    pub(super) async fn first_head(&mut self) -> io::Result<()> {
+        poll_fn(|context| self.poll_first_head(context)).await
+    }
+
+    fn poll_first_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut space = [0; PART];
+            let mut part = ReadBuf::new(&mut space);
+            ready!(self.poll_socket(context, &mut part))?;
+            if part.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            let first = self.held.is_empty();
+            self.held.extend_from_slice(part.filled());
+            if self.scan.has_ended()
+                || self.held.len() >= self.max_header_bytes
+                || (first && !self.may_become_a_head())
+            {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn may_become_a_head(&self) -> bool {
+        let mut headers = vec![httparse::EMPTY_HEADER; self.max_headers];
+        let parsed = httparse::Request::new(&mut headers).parse(&self.held);
+        matches!(parsed, Ok(httparse::Status::Partial))
+    }
+
+    fn poll_socket(
+        &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
@@ -196,6 +241,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
             }
             Poll::Pending => self.poll_read_timer(context).map(Err),
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            return self.poll_socket(context, buffer);
+        }
+        let fits = self.held.len().min(buffer.remaining());
+        let rest = self.held.split_off(fits);
+        buffer.put_slice(&std::mem::replace(&mut self.held, rest));
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -9,6 +9,7 @@ use rstest::rstest;
 use service_runtime::layers::{LayerOptions, standard};
 use service_runtime::server::{BindError, Drained, ServerOptions, Stopping, bind};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::support::{SOON, TestServer, read_to_close, read_until};
@@ -53,6 +54,100 @@ async fn a_request_is_answered_and_the_connection_kept() {
 async fn a_client_that_sends_no_whole_head_is_cut(#[case] bytes: &str) {
     let server = TestServer::start(router(), short()).await;
     assert_eq!(server.exchange(bytes).await, "");
+}
+
+/// Sends a byte at a time, each by itself.
+async fn trickle(stream: &mut TcpStream, bytes: &str) {
+    for byte in bytes.as_bytes() {
+        stream.write_all(&[*byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[rstest]
+#[case::a_read(
+    "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+    "well"
+)]
+#[case::empty_lines_first(
+    "\r\n\r\nGET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+    "well"
+)]
+#[case::with_a_body(
+    "POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\nconnection: close\r\n\r\norder",
+    "order"
+)]
+#[tokio::test]
+async fn a_request_that_comes_byte_by_byte_is_answered(#[case] bytes: &str, #[case] end: &str) {
+    let server = TestServer::start(router(), ServerOptions::default()).await;
+    let mut stream = server.connect().await;
+    stream.set_nodelay(true).unwrap();
+    trickle(&mut stream, bytes).await;
+    let answer = read_to_close(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with(end), "{answer}");
+}
+
+#[tokio::test]
+async fn what_follows_the_first_head_is_not_lost() {
+    let body = "order ".repeat(20_000);
+    let length = body.len();
+    let post =
+        format!("POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    let last = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let server = TestServer::start(router(), ServerOptions::default()).await;
+    let answer = server.exchange(&format!("{GET}{post}{body}{last}")).await;
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 3, "{answer}");
+    assert!(answer.contains(&body) && answer.ends_with("well"));
+}
+
+#[rstest]
+#[case::no_method("\u{16}\u{3}\u{1}", "HTTP/1.1 400")]
+#[case::no_path("hello\r\n", "HTTP/1.1 400")]
+#[case::another_version("GET / HTTP/3.0\r\n", "HTTP/1.1 400")]
+#[tokio::test]
+async fn what_is_no_request_from_its_start_is_refused_at_once(
+    #[case] bytes: &str,
+    #[case] begin: &str,
+) {
+    let options = ServerOptions {
+        header_timeout: Duration::from_secs(600),
+        ..ServerOptions::default()
+    };
+    let server = TestServer::start(router(), options).await;
+    let answer = server.exchange(bytes).await;
+    assert!(answer.starts_with(begin), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_refused_though_it_comes_in_pieces() {
+    let server = TestServer::start(router(), ServerOptions::default()).await;
+    let mut stream = server.connect().await;
+    let head = format!("{:a<1$}", "GET / HTTP/1.1\r\nx-long: ", 32 * 1024);
+    for piece in head.as_bytes().chunks(1024) {
+        stream.write_all(piece).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let answer = read_until(&mut stream, "HTTP/1.1 431").await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_a_drain_finds_half_sent_may_still_come() {
+    let server = TestServer::start(router(), ServerOptions::default()).await;
+    let mut half_open = server.connect().await;
+    half_open.write_all(b"GET / HTTP/1.1\r\nho").await.unwrap();
+    // Accepted later: when this one is answered, the server has looked at the first.
+    let mut idle = server.connect().await;
+    idle.write_all(GET.as_bytes()).await.unwrap();
+    read_until(&mut idle, "well").await;
+    server.stop();
+    assert_eq!(read_to_close(&mut idle).await, "");
+    half_open.write_all(b"st: localhost\r\n\r\n").await.unwrap();
+    let answer = read_to_close(&mut half_open).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with("well"), "{answer}");
+    assert_eq!(server.ended().await, Drained::Clean);
 }
 
 #[tokio::test]
