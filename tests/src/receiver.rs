@@ -141,6 +141,16 @@ impl WebhookReceiver {
         got.iter().cloned().collect()
     }
 
+    /// What it got since it was last asked so, oldest first; it keeps none of that.
+    pub fn take(&self) -> Vec<Delivered> {
+        let mut got = self
+            .inner
+            .got
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        got.drain(..).collect()
+    }
+
     /// What it got of one order, oldest first.
     pub fn got_of(&self, order: &str) -> Vec<Delivered> {
         let mut got = self.got();
