@@ -50,7 +50,7 @@ pub(crate) struct Estate {
     pub(crate) process: String,
     pub(crate) experience: String,
     pub(crate) erp: String,
-    wms: String,
+    pub(crate) wms: String,
     issuer: String,
     erp_proxy_control: String,
     /// From the backends up.

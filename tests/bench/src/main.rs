@@ -47,6 +47,9 @@ struct Arguments {
     /// How many seconds a turn lasts.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// How many shipment events a turn of W5 has, in steps of five.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(5..=100_000))]
+    events: u32,
     /// Keeps the run in docs/performance.
     #[arg(long)]
     json: bool,
@@ -145,6 +148,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         peers: arguments.peers,
         rounds: arguments.rounds.into(),
         lasts: Duration::from_secs(arguments.seconds),
+        events: arguments.events,
         cache,
     };
     for workload in arguments.workloads {

@@ -1,6 +1,7 @@
 //! Limits: programs that do what nobody can do without, and nothing else. Each is this program itself, started as a process of its
 //! own: `bench floor …`.
 
+pub(crate) mod events;
 pub(crate) mod hop;
 pub(crate) mod orders;
 pub(crate) mod page;
@@ -52,6 +53,19 @@ pub(crate) enum Floor {
         #[arg(long)]
         file: PathBuf,
     },
+    /// Takes news of shipments: a row and a feed in one commit for up to 64 of them, and each posted, signed, to a subscriber.
+    Events {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        file: PathBuf,
+        /// The subscriber's address.
+        #[arg(long)]
+        to: String,
+        /// What signs: `whsec_` and base64.
+        #[arg(long)]
+        secret: String,
+    },
     /// Passes on orders: read as JSON of their type, and written anew.
     OrderHop {
         #[arg(long)]
@@ -78,6 +92,12 @@ pub(crate) async fn serve(floor: Floor) -> anyhow::Result<()> {
         Floor::Hop { listen, to } => hop::pass_on(listen, to).await,
         Floor::Slow { listen, folder } => slow::serve_slowly(listen, &folder).await,
         Floor::Orders { listen, file } => orders::serve(listen, &file).await,
+        Floor::Events {
+            listen,
+            file,
+            to,
+            secret,
+        } => events::serve(listen, file, &to, &secret).await,
         Floor::OrderHop { listen, to } => orders::pass_on(listen, to).await,
         Floor::RawOrders { file, body, millis } => orders::raw(&file, &body, millis),
     }

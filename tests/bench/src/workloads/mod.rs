@@ -1,6 +1,7 @@
 //! The workloads: each sets up who takes part, drives them, and judges what came of it by its goals.
 
 pub(crate) mod edi;
+mod events;
 mod memory;
 mod orders;
 mod page_peers;
@@ -27,6 +28,8 @@ pub(crate) enum Workload {
     W3,
     /// Purchase orders by X12 of 5 and 1,000 lines, to 997 and 855.
     W4,
+    /// 10,000 shipment events to order state, feed and signed webhook, and once more across kill -9.
+    W5,
     /// Memory: idle, with 10,000 open streams, with 10,000 slow clients.
     W7,
 }
@@ -45,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// How long a turn lasts.
     pub(crate) lasts: Duration,
+    /// How many shipment events a turn of W5 has.
+    pub(crate) events: u32,
     /// Where peers are installed.
     pub(crate) cache: PathBuf,
 }
@@ -61,6 +66,7 @@ pub(crate) async fn run(
         Workload::W2 => Box::pin(slow_erp::run(binaries, options, machine)).await,
         Workload::W3 => Box::pin(orders::run(binaries, options, machine)).await,
         Workload::W4 => Box::pin(edi::run(binaries, options, machine)).await,
+        Workload::W5 => Box::pin(events::run(binaries, options, machine)).await,
         Workload::W7 => Box::pin(memory::run(binaries, options, machine)).await,
     }
 }
