@@ -152,15 +152,19 @@ impl<'a> Orders<'a> {
     }
 }
 
+/// Places an order, and again under its own key while it is told to come back: no clock runs yet.
 async fn place(buyer: &PortalUser, number: &str) -> anyhow::Result<()> {
     let line = |item: usize| json!({"item": format!("SKU-{item:04}"), "quantity": {"value": "3", "unit": "EA"}});
     let lines: Vec<Value> = (1..=LINES).map(line).collect();
     let order = json!({"purchase_order_number": number, "lines": lines});
-    let placed = buyer.post("/orders", number, &order).await?;
-    anyhow::ensure!(
-        placed.status == 202,
-        "{number} is not taken: {}",
-        placed.text
-    );
-    Ok(())
+    let begun = Instant::now();
+    loop {
+        let placed = buyer.post("/orders", number, &order).await?;
+        if placed.status == 202 {
+            return Ok(());
+        }
+        let again = placed.at("/retryable") == "true" && begun.elapsed() < PATIENCE;
+        anyhow::ensure!(again, "{number} is not taken: {}", placed.text);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
