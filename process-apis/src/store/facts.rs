@@ -3,9 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use canonical_model::{
+    AccountId,
+    decision::{DecisionRecord, DecisionStep},
+};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use service_runtime::fingerprint;
+use uuid::Uuid;
 
 /// Where the facts of a record are: the keys of their contents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +86,47 @@ impl Facts {
             facts.insert(name.clone(), value);
         }
         Some(Value::Object(facts))
+    }
+}
+
+/// A record as it is stored: its facts stand for themselves.
+#[derive(Serialize)]
+pub(super) struct WithoutFacts<'a> {
+    decision_id: Uuid,
+    kind: &'a str,
+    account: &'a AccountId,
+    subject: &'a str,
+    decided_at: Timestamp,
+    request: &'a Value,
+    facts: Value,
+    steps: &'a [DecisionStep],
+    outcome: &'a Value,
+}
+
+impl<'a> From<&'a DecisionRecord> for WithoutFacts<'a> {
+    fn from(record: &'a DecisionRecord) -> Self {
+        let DecisionRecord {
+            decision_id,
+            kind,
+            account,
+            subject,
+            decided_at,
+            request,
+            facts: _,
+            steps,
+            outcome,
+        } = record;
+        Self {
+            decision_id: *decision_id,
+            kind,
+            account,
+            subject,
+            decided_at: *decided_at,
+            request,
+            facts: Value::Null,
+            steps,
+            outcome,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{
         StoreError,
-        facts::{Contents, Facts},
+        facts::{Contents, Facts, WithoutFacts},
     },
     commit::Parts,
     value::{Columns as _, broken, failed},
@@ -22,14 +22,10 @@ pub(super) fn given(record: &DecisionRecord, parts: &mut Parts) -> Result<Value,
         Ok(json!({"hash": hash, "content": parts.text(&content)?}))
     });
     let contents = contents.collect::<Result<Value, StoreError>>()?;
-    let mut slim = serde_json::to_value(record).map_err(failed)?;
-    if let Some(member) = slim.get_mut("facts") {
-        *member = Value::Null;
-    }
     Ok(json!({
         "id": record.decision_id,
         "subject": record.subject.parse::<Uuid>().ok(),
-        "record": parts.text(&slim)?,
+        "record": parts.text(&WithoutFacts::from(record))?,
         "facts": parts.text(&facts)?,
         "contents": contents,
     }))

@@ -2,13 +2,12 @@
 
 use canonical_model::{CompanyId, decision::DecisionRecord};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     super::{
         Cause, StoreError,
-        facts::{Contents, Facts},
+        facts::{Contents, Facts, WithoutFacts},
     },
     value::{Id, Json, Text, broken},
 };
@@ -26,11 +25,6 @@ pub(super) fn write(
             )?
             .execute([key, content])?;
     }
-    let mut slim =
-        serde_json::to_value(record).map_err(|error| StoreError::Failed(error.into()))?;
-    if let Some(member) = slim.get_mut("facts") {
-        *member = Value::Null;
-    }
     connection
         .prepare_cached(
             "INSERT INTO decision (id, company, record, facts, subject) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -38,7 +32,7 @@ pub(super) fn write(
         .execute(params![
             Id(record.decision_id),
             cause.company.as_str(),
-            Json(slim),
+            Json(WithoutFacts::from(record)),
             Json(&facts),
             record.subject.parse().ok().map(Id),
         ])?;
