@@ -5,6 +5,7 @@ pub mod browser;
 mod callers;
 #[cfg(feature = "world")]
 pub mod instance;
+pub mod multiply;
 pub mod needs;
 mod operator;
 #[cfg(feature = "world")]

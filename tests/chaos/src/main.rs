@@ -16,7 +16,6 @@ mod histories;
 mod judge;
 mod linear;
 mod load;
-mod multiply;
 mod orders;
 mod outside;
 mod report;

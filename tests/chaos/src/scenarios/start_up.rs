@@ -1,7 +1,7 @@
 //! A store of very many orders, some hundreds of them under way, is started: it is ready soon, and does what was left.
 //!
 //! The store is made by the estate itself, of a few hundred orders; each settled one is then copied until there are enough
-//! (`multiply.rs`), and the layer takes orders on top of them and is killed before the ERP has got them.
+//! (`tests::multiply`), and the layer takes orders on top of them and is killed before the ERP has got them.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,10 @@ use sandbox::{
     CreateClass,
     fault::{Fault, FaultPlan, FaultRule},
 };
-use tests::processes::{Binaries, Binary};
+use tests::{
+    multiply::{Facts, Multiplied, multiply, open_effects, orders_under_way},
+    processes::{Binaries, Binary},
+};
 use tokio::{process::Command, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +30,6 @@ use crate::{
     estate::{Layer, Plan, StorePlace},
     judge::{Case, Judgment, judge},
     load::{Load, until_settled},
-    multiply::{Multiplied, multiply, open_effects, orders_under_way},
     orders::{Mix, PlannedOrder, planned},
     outside::Records,
     report::Report,
@@ -87,7 +89,8 @@ pub(super) async fn run(binaries: &Binaries, options: &Options) -> anyhow::Resul
     // Whoever is interrupted does not wait for it.
     let stop = CancellationToken::new();
     let (file, stopped, _stops) = (store.clone(), stop.clone(), stop.drop_guard());
-    let multiplying = tokio::task::spawn_blocking(move || multiply(&file, more, &stopped));
+    let multiplying =
+        tokio::task::spawn_blocking(move || multiply(&file, more, Facts::Shared, &stopped));
     let made = multiplying.await??;
     note_made(&mut report, &made, begun.elapsed());
 

@@ -1,5 +1,7 @@
-//! Makes a large store of a small one: each settled order of an `SQLite` file is copied many times, with every row that it
-//! has anywhere, under ids, a reference and a purchase order number of its own, older than what is there.
+//! Makes a large store of a small one.
+//!
+//! Each settled order of an `SQLite` file is copied many times, with every row that it has anywhere, under ids, a reference and
+//! a purchase order number of its own, older than what is there.
 //!
 //! A table that is not named here is an error: whoever brings one says whether an order has rows in it.
 
@@ -60,15 +62,24 @@ const INSTANT: u32 = 80;
 /// Orders between two commits.
 const SHARE: u32 = 20_000;
 
+/// What becomes of the facts that only one order was decided from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Facts {
+    /// Copies refer to those of their original.
+    Shared,
+    /// Each copy has facts of its own, as every real order has: the same behind some blanks, and so of another hash.
+    Own,
+}
+
 /// What was made.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Multiplied {
+pub struct Multiplied {
     /// Orders that were copied.
-    pub(crate) originals: usize,
+    pub originals: usize,
     /// Orders that were made.
-    pub(crate) copies: u32,
+    pub copies: u32,
     /// Rows of each table, afterwards.
-    pub(crate) rows: BTreeMap<String, i64>,
+    pub rows: BTreeMap<String, i64>,
 }
 
 /// A part of a text.
@@ -76,6 +87,8 @@ pub(crate) struct Multiplied {
 enum Part {
     Same(String),
     Id(usize),
+    /// The hash of a fact.
+    Fact(usize),
     Reference,
     Number,
     /// What makes it different from every other.
@@ -87,10 +100,16 @@ enum Part {
 enum Cell {
     Same(Value),
     Id(usize),
+    /// The hash of a fact, and what it says.
+    Fact(usize),
+    Content(usize),
     Text(Vec<Part>),
     /// The next control number of a partner.
     Control(String),
 }
+
+/// A SHA-256.
+type Hash = [u8; 32];
 
 /// A row by column, and its table.
 type Found = (&'static str, Vec<(String, Value)>);
@@ -101,6 +120,8 @@ struct Original {
     ids: Vec<Uuid>,
     /// What is told of an order has an id made of the order's and of this.
     made_of: Vec<Option<String>>,
+    /// Facts that nothing else was decided from: by hash, and what each says.
+    facts: Vec<(Hash, Vec<Part>)>,
     reference: String,
     number: String,
     rows: Vec<(&'static str, Vec<(String, Cell)>)>,
@@ -110,6 +131,7 @@ struct Original {
 /// What a copy has in place of what its original has.
 struct Names {
     ids: Vec<Uuid>,
+    facts: Vec<(Hash, String)>,
     reference: String,
     number: String,
     copy: u32,
@@ -128,16 +150,31 @@ impl Names {
             None => older(*id),
         });
         let ids = ids.collect();
-        Self {
+        let mut names = Self {
             ids,
+            facts: Vec::new(),
             reference: OrderReference::of(OrderId(order)).to_string(),
             number: format!("{}-{copy}", original.number),
             copy,
+        };
+        // JSON says the same behind blanks, and these are of no other copy.
+        let blanks = format!("{copy:b}").replace('0', " ").replace('1', "\t");
+        for (_, parts) in &original.facts {
+            let content = format!("{blanks}{}", names.text(parts));
+            names.facts.push((hash(&[content.as_bytes()]), content));
         }
+        names
     }
 
     fn id(&self, index: usize) -> Uuid {
         self.ids.get(index).copied().unwrap_or_default()
+    }
+
+    fn fact(&self, index: usize) -> (Hash, &str) {
+        let fact = self.facts.get(index);
+        fact.map_or_else(Default::default, |(hash, content)| {
+            (*hash, content.as_str())
+        })
     }
 
     fn text(&self, parts: &[Part]) -> String {
@@ -146,6 +183,7 @@ impl Names {
             match part {
                 Part::Same(same) => text.push_str(same),
                 Part::Id(index) => text.push_str(&self.id(*index).to_string()),
+                Part::Fact(index) => text.push_str(&hexadecimal(&self.fact(*index).0)),
                 Part::Reference => text.push_str(&self.reference),
                 Part::Number => text.push_str(&self.number),
                 Part::Copy => text.push_str(&format!("-{}", self.copy)),
@@ -155,10 +193,25 @@ impl Names {
     }
 }
 
+fn hash(parts: &[&[u8]]) -> Hash {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    context.finish().as_ref().try_into().unwrap_or_default()
+}
+
+fn hexadecimal(hash: &Hash) -> String {
+    let half = |part: &[u8]| u128::from_be_bytes(part.try_into().unwrap_or_default());
+    let (upper, lower) = hash.split_at(16);
+    format!("{:032x}{:032x}", half(upper), half(lower))
+}
+
 /// Copies the settled orders of a file that nobody has open, until it has so many more, or it is told to stop.
-pub(crate) fn multiply(
+pub fn multiply(
     file: &Path,
     more: u32,
+    facts: Facts,
     stop: &CancellationToken,
 ) -> anyhow::Result<Multiplied> {
     let connection = Connection::open(file)?;
@@ -169,7 +222,7 @@ pub(crate) fn multiply(
     let mode: String = connection.query_row("PRAGMA journal_mode = OFF", (), |row| row.get(0))?;
     anyhow::ensure!(mode == "off", "the file is not all ours: {mode}");
     let tables = tables(&connection)?;
-    let originals = Finder::of(&connection, &tables)?.originals()?;
+    let originals = Finder::of(&connection, &tables, facts)?.originals()?;
     anyhow::ensure!(
         !originals.is_empty(),
         "no order is settled: nothing to copy"
@@ -195,7 +248,7 @@ pub(crate) fn multiply(
     writer.finish(&connection)?;
     connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL")?;
     let mut rows = BTreeMap::new();
-    for table in COPIED.iter().chain(&["audit"]) {
+    for table in COPIED.iter().chain(&["audit", "fact_blob"]) {
         let count = connection.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| {
             row.get(0)
         })?;
@@ -235,12 +288,14 @@ struct Finder<'a> {
     tables: &'a BTreeMap<String, Vec<String>>,
     decisions: Vec<Uuid>,
     audit: Vec<String>,
+    facts: Facts,
 }
 
 impl<'a> Finder<'a> {
     fn of(
         connection: &'a Connection,
         tables: &'a BTreeMap<String, Vec<String>>,
+        facts: Facts,
     ) -> anyhow::Result<Self> {
         let mut decisions = connection.prepare("SELECT id FROM decision")?;
         let decisions = decisions.query_map((), |row| row.get::<_, Vec<u8>>(0))?;
@@ -254,6 +309,7 @@ impl<'a> Finder<'a> {
             tables,
             decisions,
             audit: audit.collect::<Result<_, _>>()?,
+            facts,
         })
     }
 
@@ -317,11 +373,15 @@ impl<'a> Finder<'a> {
         let mut original = Original {
             made_of: made_of.collect::<Result<_, _>>()?,
             ids,
+            facts: Vec::new(),
             reference,
             number,
             rows: Vec::new(),
             audit: Vec::new(),
         };
+        if self.facts == Facts::Own {
+            self.add_facts(&mut original)?;
+        }
         for (table, row) in found {
             let cells = row
                 .into_iter()
@@ -334,6 +394,28 @@ impl<'a> Finder<'a> {
             original.audit.push(original.parts(line));
         }
         Ok(original)
+    }
+
+    /// Facts of the order's decisions that no decision of another was made from.
+    fn add_facts(&self, original: &mut Original) -> anyhow::Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT hash, content FROM fact_blob
+             WHERE hash IN (SELECT hash FROM decision_fact WHERE decision IN (SELECT id FROM decision WHERE subject = ?1))
+             AND NOT EXISTS (SELECT 1 FROM decision_fact AS other JOIN decision ON decision.id = other.decision
+                WHERE other.hash = fact_blob.hash AND decision.subject IS NOT ?1)",
+        )?;
+        let id = original.ids.first().copied().unwrap_or_default();
+        let own = statement.query_map([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for own in own {
+            let (hash, content): (Hash, String) = own?;
+            let cells = ["hash", "content"].map(str::to_owned).into_iter();
+            let index = original.facts.len();
+            let cells = cells.zip([Cell::Fact(index), Cell::Content(index)]);
+            original.rows.push(("fact_blob", cells.collect()));
+            let parts = original.parts(&content);
+            original.facts.push((hash, parts));
+        }
+        Ok(())
     }
 
     /// Rows of a table, by column.
@@ -385,7 +467,10 @@ impl Original {
             (_, _, Value::Blob(bytes)) => {
                 let own = Uuid::from_slice(&bytes).ok();
                 let own = own.and_then(|own| self.ids.iter().position(|id| *id == own));
-                own.map_or(Cell::Same(Value::Blob(bytes)), Cell::Id)
+                let fact = self.facts.iter().position(|(hash, _)| *hash == *bytes);
+                own.map(Cell::Id)
+                    .or_else(|| fact.map(Cell::Fact))
+                    .unwrap_or(Cell::Same(Value::Blob(bytes)))
             }
             (_, _, other) => Cell::Same(other),
         };
@@ -400,6 +485,8 @@ impl Original {
         ];
         let ids = self.ids.iter().enumerate();
         names.extend(ids.map(|(index, id)| (id.to_string(), Part::Id(index))));
+        let facts = self.facts.iter().enumerate();
+        names.extend(facts.map(|(index, (hash, _))| (hexadecimal(hash), Part::Fact(index))));
         let mut parts = vec![Part::Same(text.to_owned())];
         for (name, own) in names {
             let mut split = Vec::new();
@@ -476,6 +563,12 @@ impl<'a> Writer<'a> {
                     Cell::Id(own) => {
                         statement.raw_bind_parameter(*at, names.id(*own).as_bytes())?;
                     }
+                    Cell::Fact(own) => {
+                        statement.raw_bind_parameter(*at, names.fact(*own).0.as_slice())?;
+                    }
+                    Cell::Content(own) => {
+                        statement.raw_bind_parameter(*at, names.fact(*own).1)?;
+                    }
                     Cell::Text(parts) => statement.raw_bind_parameter(*at, names.text(parts))?,
                     Cell::Control(partner) => {
                         let last = self.controls.entry(partner.clone()).or_default();
@@ -488,10 +581,7 @@ impl<'a> Writer<'a> {
         }
         for parts in &original.audit {
             let line = names.text(parts);
-            let mut hash = digest::Context::new(&digest::SHA256);
-            hash.update(&self.last);
-            hash.update(line.as_bytes());
-            self.last = hash.finish().as_ref().to_vec();
+            self.last = hash(&[&self.last, line.as_bytes()]).to_vec();
             self.line.execute((&line, &self.last))?;
         }
         Ok(())
@@ -544,7 +634,9 @@ impl<'a> Row<'a> {
             match cell {
                 Cell::Same(value) => statement.raw_bind_parameter(at, value)?,
                 Cell::Control(_) => changing.push((at, Cell::Control(partner.clone()))),
-                Cell::Id(_) | Cell::Text(_) => changing.push((at, cell.clone())),
+                Cell::Id(_) | Cell::Fact(_) | Cell::Content(_) | Cell::Text(_) => {
+                    changing.push((at, cell.clone()));
+                }
             }
         }
         Ok(Self {
@@ -555,13 +647,13 @@ impl<'a> Row<'a> {
 }
 
 /// How many effects of a file are not at their end.
-pub(crate) fn open_effects(file: &Path) -> anyhow::Result<u32> {
+pub fn open_effects(file: &Path) -> anyhow::Result<u32> {
     let open = "SELECT count(*) FROM effect WHERE state IN ('pending', 'leased', 'stopped')";
     count(file, open)
 }
 
 /// How many orders of a file are still to be brought into the ERP; with some of them a person is asked by now.
-pub(crate) fn orders_under_way(file: &Path) -> anyhow::Result<u32> {
+pub fn orders_under_way(file: &Path) -> anyhow::Result<u32> {
     let open = "SELECT count(DISTINCT order_id) FROM effect
         WHERE kind = 'create_erp_order' AND state IN ('pending', 'leased', 'stopped')";
     count(file, open)
