@@ -1,14 +1,27 @@
 //! Orderway as it is run: its three programs above a sandbox, pinned where they are measured.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use reqwest::Client;
-use sandbox::fault::{FaultPlan, LogPage};
+use rustix::process::Signal;
+use sandbox::{
+    RunningSandbox,
+    fault::{FaultPlan, LogPage},
+};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tests::processes::{Binaries, Binary, Kept, Ports, Program, settings, until_up};
 
-use crate::{contest::pids, machine::Side};
+use crate::{
+    contest::pids,
+    machine::Side,
+    tree::{proportional_kib, used},
+};
 
 /// What it runs with beside the committed configuration.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +55,15 @@ impl Plan {
     }
 }
 
+/// A start of `process-apis`, until they were ready.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started {
+    pub(crate) took: Duration,
+    /// Processor time.
+    pub(crate) used: Duration,
+    pub(crate) memory_kib: u64,
+}
+
 /// What runs.
 pub(crate) struct Estate {
     pub(crate) http: Client,
@@ -55,17 +77,15 @@ pub(crate) struct Estate {
     erp_proxy_control: String,
     /// From the backends up.
     pub(crate) layers: Vec<Kept>,
-    _sandbox: Kept,
+    sandbox: Option<Kept>,
     pub(crate) folder: tempfile::TempDir,
 }
 
 impl Estate {
     /// Starts everything, and waits until it is ready.
     pub(crate) async fn start(binaries: &Binaries, plan: &Plan) -> anyhow::Result<Self> {
-        let http = Client::builder().no_proxy().build()?;
         let mut ports = Ports::default();
-        let folder = tempfile::tempdir()?;
-        let [system, process, experience] = [ports.url()?, ports.url()?, ports.url()?];
+        let mut estate = Self::planned(&mut ports)?;
         let mut command = Side::Load.pinned(binaries.path(Binary::Sandbox)?);
         let mut option = |name: &str, value: String| {
             command.push(name.into());
@@ -89,28 +109,20 @@ impl Estate {
             urls.insert(name, format!("http://127.0.0.1:{port}"));
         }
         option("--items", plan.items.max(200).to_string());
-        option("--wms-news-url", format!("{system}/v1/webhooks/warehouse"));
+        let news = format!("{}/v1/webhooks/warehouse", estate.system);
+        option("--wms-news-url", news);
         let url = |name: &str| urls.get(name).cloned().unwrap_or_default();
-        let sandbox = Kept::start(Program {
+        estate.sandbox = Some(Kept::start(Program {
             name: "sandbox".to_owned(),
             command,
             environment: BTreeMap::new(),
-            log: folder.path().join("sandbox.log"),
-        });
-        until_up(&http, &format!("{}/erp/control/calls", url("erp"))).await?;
-        let mut estate = Self {
-            http,
-            system,
-            process,
-            experience,
-            erp: url("erp"),
-            wms: url("wms"),
-            issuer: url("issuer"),
-            erp_proxy_control: url("erp-proxy-control"),
-            layers: Vec::new(),
-            _sandbox: sandbox,
-            folder,
-        };
+            log: estate.folder.path().join("sandbox.log"),
+        }));
+        until_up(&estate.http, &format!("{}/erp/control/calls", url("erp"))).await?;
+        estate.erp = url("erp");
+        estate.wms = url("wms");
+        estate.issuer = url("issuer");
+        estate.erp_proxy_control = url("erp-proxy-control");
         let erp = url(if plan.through_proxy {
             "erp-proxy"
         } else {
@@ -121,6 +133,38 @@ impl Estate {
         Ok(estate)
     }
 
+    /// Starts the layers above a sandbox of this process, of a world of its own, and waits until they are ready.
+    pub(crate) async fn above(
+        sandbox: &RunningSandbox,
+        binaries: &Binaries,
+        plan: &Plan,
+    ) -> anyhow::Result<Self> {
+        let mut estate = Self::planned(&mut Ports::default())?;
+        estate.erp = sandbox.erp_url();
+        estate.wms = sandbox.wms_url();
+        estate.issuer = sandbox.issuer_url();
+        estate.start_layers(binaries, plan, &sandbox.erp_url(), &sandbox.crm_url())?;
+        estate.ready().await?;
+        Ok(estate)
+    }
+
+    /// Of what nothing runs yet.
+    fn planned(ports: &mut Ports) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: Client::builder().no_proxy().build()?,
+            system: ports.url()?,
+            process: ports.url()?,
+            experience: ports.url()?,
+            erp: String::new(),
+            wms: String::new(),
+            issuer: String::new(),
+            erp_proxy_control: String::new(),
+            layers: Vec::new(),
+            sandbox: None,
+            folder: tempfile::tempdir()?,
+        })
+    }
+
     fn start_layers(
         &mut self,
         binaries: &Binaries,
@@ -128,7 +172,7 @@ impl Estate {
         erp: &str,
         crm: &str,
     ) -> anyhow::Result<()> {
-        let store = self.folder.path().join("process-apis.sqlite");
+        let store = self.store();
         let store = match &plan.database {
             Some(url) => ("STORE__URL", url.clone()),
             None => ("STORE__PATH", store.to_string_lossy().into_owned()),
@@ -181,6 +225,46 @@ impl Estate {
             }));
         }
         Ok(())
+    }
+
+    /// The file of `process-apis`.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("process-apis.sqlite")
+    }
+
+    /// A setting of `process-apis` from their next start on.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        if let Some(process) = self.layers.get(1) {
+            process.set_environment(name, Some(value));
+        }
+    }
+
+    /// Ends the layers, from the top down, each as soon as it has done what it was at.
+    pub(crate) async fn stop(&self) {
+        for layer in self.layers.iter().rev() {
+            layer.put_down(Signal::TERM).await;
+        }
+    }
+
+    /// Starts the layers where they were ended.
+    pub(crate) async fn start_again(&self) -> anyhow::Result<Started> {
+        let [system, process, experience] = self.layers.as_slice() else {
+            anyhow::bail!("there are three layers");
+        };
+        system.put_up().await?;
+        until_up(&self.http, &format!("{}/readyz", self.system)).await?;
+        process.put_up().await?;
+        let begun = Instant::now();
+        until_up(&self.http, &format!("{}/readyz", self.process)).await?;
+        let (took, pid) = (begun.elapsed(), self.process_pid());
+        let started = Started {
+            took,
+            used: used(&pid),
+            memory_kib: proportional_kib(&pid),
+        };
+        experience.put_up().await?;
+        self.ready().await?;
+        Ok(started)
     }
 
     /// Waits until every layer is ready.
@@ -260,6 +344,24 @@ impl Estate {
             let body = json!({"skuCode": item, "siteCode": "EAST", "qtyOnHand": on_hand});
             self.put(&format!("{}/wms/control/stock", self.wms), &body)
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// The floor of the warehouse picks, packs and ships all that it was asked for.
+    pub(crate) async fn ship(&self) -> anyhow::Result<()> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Pick {
+            pick_request_id: String,
+        }
+        let all = format!("{}/wms/control/pickRequests", self.wms);
+        let picks: Vec<Pick> = self.http.get(&all).send().await?.json().await?;
+        for Pick { pick_request_id } in picks {
+            for step in ["pick", "pack", "ship"] {
+                let url = format!("{all}/{pick_request_id}/{step}");
+                self.http.post(url).send().await?.error_for_status()?;
+            }
         }
         Ok(())
     }

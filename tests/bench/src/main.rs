@@ -50,6 +50,9 @@ struct Arguments {
     /// How many shipment events a turn of W5 has, in steps of five.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(5..=100_000))]
     events: u32,
+    /// W6: how many orders are stored already, of which each takes up to 40 KB of the temporary folder's disk.
+    #[arg(long, default_value_t = workloads::STORED, value_parser = clap::value_parser!(u32).range(20_000..))]
+    stored: u32,
     /// Keeps the run in docs/performance.
     #[arg(long)]
     json: bool,
@@ -149,6 +152,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         rounds: arguments.rounds.into(),
         lasts: Duration::from_secs(arguments.seconds),
         events: arguments.events,
+        stored: arguments.stored,
         cache,
     };
     for workload in arguments.workloads {

@@ -79,6 +79,11 @@ impl Used {
     }
 }
 
+/// The processor time that these processes have used since each began, but for threads that have ended.
+pub(crate) fn used(roots: &[u32]) -> Duration {
+    Used::now(roots).since(&Used::default())
+}
+
 /// Looks at processes again and again, so that little is lost of what a thread has used that ends.
 pub(crate) struct Meter {
     roots: Vec<u32>,
@@ -151,6 +156,7 @@ mod tests {
             sum = std::hint::black_box(sum ^ number);
         }
         assert!(Used::now(&[own]).since(&before) > Duration::ZERO);
+        assert!(used(&[own]) > Duration::ZERO);
         assert!(proportional_kib(&[own]) > 100);
     }
 }

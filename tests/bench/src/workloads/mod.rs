@@ -2,6 +2,7 @@
 
 pub(crate) mod edi;
 mod events;
+mod growth;
 mod memory;
 mod orders;
 mod page_peers;
@@ -14,6 +15,7 @@ use clap::ValueEnum;
 use service_runtime::clock::Clock;
 use tests::processes::Binaries;
 
+pub(crate) use self::growth::STORED;
 use crate::{machine::Machine, report::Report};
 
 /// What is measured.
@@ -30,6 +32,8 @@ pub(crate) enum Workload {
     W4,
     /// 10,000 shipment events to order state, feed and signed webhook, and once more across kill -9.
     W5,
+    /// Growth: orders over 10,000 and over 1,000,000 stored ones, stock over 200 and over 100,000 items.
+    W6,
     /// Memory: idle, with 10,000 open streams, with 10,000 slow clients.
     W7,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) lasts: Duration,
     /// How many shipment events a turn of W5 has.
     pub(crate) events: u32,
+    /// Of the larger store of W6.
+    pub(crate) stored: u32,
     /// Where peers are installed.
     pub(crate) cache: PathBuf,
 }
@@ -67,6 +73,7 @@ pub(crate) async fn run(
         Workload::W3 => Box::pin(orders::run(binaries, options, machine)).await,
         Workload::W4 => Box::pin(edi::run(binaries, options, machine)).await,
         Workload::W5 => Box::pin(events::run(binaries, options, machine)).await,
+        Workload::W6 => Box::pin(growth::run(binaries, options, machine)).await,
         Workload::W7 => Box::pin(memory::run(binaries, options, machine)).await,
     }
 }

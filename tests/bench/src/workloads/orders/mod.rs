@@ -2,8 +2,8 @@
 //! counted once the ERP has them.
 
 mod database;
-mod sheets;
-mod turn;
+pub(super) mod sheets;
+pub(super) mod turn;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ const LINES: [usize; 2] = [5, 200];
 /// Items of the sandbox: one in a hundred is not sold.
 const ITEMS: u32 = 210;
 /// Each caller sends its next order when the last is acknowledged: all are measured at their end, where commits are shared.
-const CALLERS: u32 = 64;
+pub(super) const CALLERS: u32 = 64;
 
 const THREE: &str = "Orderway, three layers";
 const PROCESS: &str = "process-apis alone";
@@ -98,7 +98,7 @@ async fn on_a_file(
 }
 
 /// Orderway, with plenty of everything, and nobody short of credit.
-async fn start(binaries: &Binaries, plan: Plan) -> anyhow::Result<Estate> {
+pub(super) async fn start(binaries: &Binaries, plan: Plan) -> anyhow::Result<Estate> {
     let plan = Plan {
         items: ITEMS,
         ..plan

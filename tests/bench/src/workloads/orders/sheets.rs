@@ -27,14 +27,14 @@ use service_runtime::{
 use crate::load::Target;
 
 /// The sold-to account of every order.
-pub(super) const ACCOUNT: &str = "ACME";
+pub(in crate::workloads) const ACCOUNT: &str = "ACME";
 /// The development key between `experience-apis` and `process-apis`.
 const KEY: &str = "development-only-experience-to-process-key";
 /// How long the portal waits for the layer below.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
 /// The active items of the sandbox: each of the hundred but the last is sold.
-pub(super) fn items(count: usize) -> Vec<String> {
+pub(in crate::workloads) fn items(count: usize) -> Vec<String> {
     (1_u32..)
         .filter(|number| number % 100 != 99)
         .map(|number| format!("SKU-{number:04}"))
@@ -44,24 +44,24 @@ pub(super) fn items(count: usize) -> Vec<String> {
 
 /// The numbers of orders: none is given twice in a run.
 #[derive(Clone, Default)]
-pub(super) struct Numbers(Arc<AtomicU64>);
+pub(in crate::workloads) struct Numbers(Arc<AtomicU64>);
 
 impl Numbers {
-    pub(super) fn next(&self) -> String {
+    pub(in crate::workloads) fn next(&self) -> String {
         format!("PO-{:010}", self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 /// An order but for its number.
 #[derive(Clone)]
-pub(super) struct Sheet {
+pub(in crate::workloads) struct Sheet {
     before: String,
     after: String,
 }
 
 impl Sheet {
     /// In the words of the portal.
-    pub(super) fn portal(lines: usize) -> Self {
+    pub(in crate::workloads) fn portal(lines: usize) -> Self {
         let line = |item: &String| json!({"item": item, "quantity": {"value": "3", "unit": "EA"}});
         let lines: Vec<Value> = items(lines).iter().map(line).collect();
         Self {
@@ -71,7 +71,7 @@ impl Sheet {
     }
 
     /// In the words of `process-apis`.
-    pub(super) fn process(lines: usize) -> Self {
+    pub(in crate::workloads) fn process(lines: usize) -> Self {
         let line = |item: &String| json!({"identifiers": [{"scheme": "seller_part_number", "value": item}], "quantity": "3", "unit": "EA"});
         let lines: Vec<Value> = items(lines).iter().map(line).collect();
         Self {
@@ -87,14 +87,14 @@ impl Sheet {
 
 /// A token that is changed for a new one now and then.
 #[derive(Clone)]
-pub(super) struct Token(Arc<Mutex<HeaderValue>>);
+pub(in crate::workloads) struct Token(Arc<Mutex<HeaderValue>>);
 
 impl Token {
-    pub(super) fn new() -> Self {
+    pub(in crate::workloads) fn new() -> Self {
         Self(Arc::new(Mutex::new(HeaderValue::from_static(""))))
     }
 
-    pub(super) fn set(&self, token: &str) -> anyhow::Result<()> {
+    pub(in crate::workloads) fn set(&self, token: &str) -> anyhow::Result<()> {
         let value = format!("Bearer {token}").parse()?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
         Ok(())
@@ -107,13 +107,13 @@ impl Token {
 }
 
 /// Signs as `experience-apis` do, for each order anew.
-pub(super) struct Signer {
+pub(in crate::workloads) struct Signer {
     signer: ContextSigner,
     buyer: CallContext,
 }
 
 impl Signer {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(in crate::workloads) fn new() -> anyhow::Result<Self> {
         let hop = Hop {
             from: LayerIdentity::ExperienceApis,
             to: LayerIdentity::ProcessApis,
@@ -155,14 +155,14 @@ impl Signer {
 }
 
 /// How a caller shows who it is.
-pub(super) enum Identity {
+pub(in crate::workloads) enum Identity {
     Token(Token),
     Signed(Box<Signer>),
     None,
 }
 
 impl Identity {
-    fn show(&self, number: &str, headers: &mut HeaderMap) {
+    pub(in crate::workloads) fn show(&self, number: &str, headers: &mut HeaderMap) {
         match self {
             Self::Token(token) => {
                 headers.insert(AUTHORIZATION, token.get());
@@ -179,7 +179,7 @@ impl Identity {
 }
 
 /// Posts an order after the other there.
-pub(super) fn target(
+pub(in crate::workloads) fn target(
     url: &str,
     path: &str,
     identity: Identity,

@@ -24,8 +24,8 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Where the orders of Orderway end.
-pub(super) struct Behind<'a> {
-    pub(super) estate: &'a Estate,
+pub(in crate::workloads) struct Behind<'a> {
+    pub(in crate::workloads) estate: &'a Estate,
     operator: Operator,
     token: Token,
 }
@@ -37,7 +37,7 @@ struct Filed {
 }
 
 impl<'a> Behind<'a> {
-    pub(super) fn new(estate: &'a Estate, token: Token) -> anyhow::Result<Self> {
+    pub(in crate::workloads) fn new(estate: &'a Estate, token: Token) -> anyhow::Result<Self> {
         let http = estate.http.clone();
         Ok(Self {
             operator: Operator::new(http, &estate.process, Clock::system())?,
@@ -47,7 +47,7 @@ impl<'a> Behind<'a> {
     }
 
     /// The token lives a quarter of an hour.
-    async fn log_in(&self) -> anyhow::Result<()> {
+    pub(in crate::workloads) async fn log_in(&self) -> anyhow::Result<()> {
         self.token.set(&self.estate.token("acme-buyer").await?)
     }
 
@@ -73,7 +73,7 @@ impl<'a> Behind<'a> {
     }
 
     /// Waits until the ERP and the warehouse have everything; false where that takes too long.
-    pub(super) async fn drained(&self) -> anyhow::Result<bool> {
+    pub(in crate::workloads) async fn drained(&self) -> anyhow::Result<bool> {
         let begun = Instant::now();
         while begun.elapsed() < DRAINED_WITHIN {
             if !self.any("received").await? && !self.any("accepted").await? {
@@ -86,26 +86,30 @@ impl<'a> Behind<'a> {
 }
 
 /// Who is offered orders, how many callers there are, and where the orders end.
-pub(super) struct Racer<'a> {
-    pub(super) contestant: Contestant,
-    pub(super) callers: u32,
-    pub(super) behind: Option<&'a Behind<'a>>,
+pub(in crate::workloads) struct Racer<'a> {
+    pub(in crate::workloads) contestant: Contestant,
+    pub(in crate::workloads) callers: u32,
+    pub(in crate::workloads) behind: Option<&'a Behind<'a>>,
 }
 
 /// What a turn has shown beside its lap.
-pub(super) struct Turn {
-    pub(super) lap: Lap,
+pub(in crate::workloads) struct Turn {
+    pub(in crate::workloads) lap: Lap,
     /// Orders that arrived at the end.
-    pub(super) arrived: u64,
+    pub(in crate::workloads) arrived: u64,
     /// From the first order until the last one had arrived.
-    pub(super) took: Duration,
+    pub(in crate::workloads) took: Duration,
     /// Whether all had, before the patience ended.
-    pub(super) drained: bool,
+    pub(in crate::workloads) drained: bool,
 }
 
 impl Racer<'_> {
     /// One turn. Processor time counts until the last order has arrived, and for each that has.
-    pub(super) async fn turn(&self, lasts: Duration, round: usize) -> anyhow::Result<Turn> {
+    pub(in crate::workloads) async fn turn(
+        &self,
+        lasts: Duration,
+        round: usize,
+    ) -> anyhow::Result<Turn> {
         let before = match self.behind {
             Some(behind) => {
                 behind.log_in().await?;
@@ -147,7 +151,7 @@ impl Racer<'_> {
 }
 
 /// How each stands: what an order costs until it has arrived, how fast orders are acknowledged, and how fast they arrive.
-pub(super) fn table(title: &str, standings: &[Standing], turns: &[Turn]) -> Table {
+pub(in crate::workloads) fn table(title: &str, standings: &[Standing], turns: &[Turn]) -> Table {
     let row = |standing: &Standing| {
         let own: Vec<&Turn> = turns
             .iter()
