@@ -664,3 +664,119 @@ fn count(file: &Path, sql: &str) -> anyhow::Result<u32> {
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection.query_row(sql, (), |row| row.get(0))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store with one settled order, which was decided from a fact of its own and from a rule that another decision shares.
+    fn store(file: &Path) -> anyhow::Result<()> {
+        let connection = Connection::open(file)?;
+        connection.execute_batch("CREATE TABLE schema_migration (version INTEGER)")?;
+        let folder = crate::root().join("process-apis/migrations/sqlite");
+        let mut scripts: Vec<_> = std::fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<_>>()?;
+        scripts.sort();
+        for script in scripts {
+            connection.execute_batch(&std::fs::read_to_string(script)?)?;
+        }
+        let [order, decision, other, quote] = [1, 2, 3, 4].map(Uuid::from_u128);
+        let state = format!(r#"{{"order": {{"reference": "OW1", "decision": "{decision}"}}}}"#);
+        connection.execute(
+            "INSERT INTO sales_order (id, version, company, account, purchase_order_number, holds_purchase_order, status, holds, state)
+             VALUES (?1, 1, 'C', 'A', 'PO', 1, 'shipped', '', ?2)",
+            (order.as_bytes(), state),
+        )?;
+        let line = format!("order {order} is taken");
+        connection.execute(
+            "INSERT INTO audit (line, hash) VALUES (?1, ?2)",
+            (&line, hash(&[line.as_bytes()])),
+        )?;
+        for (decision, subject, facts) in [
+            (decision, order, [r#"{"stock":1}"#, r#"{"rule":1}"#]),
+            (other, quote, [r#"{"stock":2}"#, r#"{"rule":1}"#]),
+        ] {
+            let keys = facts.map(|fact| hexadecimal(&hash(&[fact.as_bytes()])));
+            connection.execute(
+                "INSERT INTO decision (id, company, record, facts, subject) VALUES (?1, 'C', '{}', ?2, ?3)",
+                (
+                    decision.as_bytes(),
+                    keys.join(" "),
+                    subject.as_bytes(),
+                ),
+            )?;
+            for fact in facts {
+                let key = hash(&[fact.as_bytes()]);
+                connection.execute(
+                    "INSERT OR IGNORE INTO fact_blob (hash, content) VALUES (?1, ?2)",
+                    (key, fact),
+                )?;
+                connection.execute(
+                    "INSERT INTO decision_fact (decision, hash) VALUES (?1, ?2)",
+                    (decision.as_bytes(), key),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What each order's decision was made from: text and hash by the text of its facts.
+    fn facts(connection: &Connection) -> anyhow::Result<Vec<(String, String, Hash)>> {
+        let mut statement = connection.prepare(
+            "SELECT d.facts, b.content, b.hash FROM sales_order AS o JOIN decision AS d ON d.subject = o.id
+             JOIN decision_fact AS f ON f.decision = d.id JOIN fact_blob AS b ON b.hash = f.hash",
+        )?;
+        let found = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    #[test]
+    fn a_copy_has_facts_of_its_own_where_that_is_asked_for() -> anyhow::Result<()> {
+        for (how, stocks) in [(Facts::Own, 4), (Facts::Shared, 1)] {
+            let folder = tempfile::tempdir()?;
+            let file = folder.path().join("store.sqlite");
+            store(&file)?;
+            let made = multiply(&file, 3, how, &CancellationToken::new())?;
+            assert_eq!((made.originals, made.copies), (1, 3));
+            let connection = Connection::open(&file)?;
+            let facts = facts(&connection)?;
+            assert_eq!(facts.len(), 8, "two of each of four orders");
+            let mut hashes = BTreeSet::new();
+            for (named, content, key) in &facts {
+                assert_eq!(hash(&[content.as_bytes()]), *key);
+                assert!(named.contains(&hexadecimal(key)), "{named}");
+                let said: serde_json::Value = serde_json::from_str(content)?;
+                if said.get("stock").is_some_and(|stock| stock == 1) {
+                    hashes.insert(*key);
+                } else {
+                    assert_eq!(content, r#"{"rule":1}"#);
+                }
+            }
+            assert_eq!(hashes.len(), stocks, "{how:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_audit_trail_of_the_copies_is_a_chain_that_names_each_order() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("store.sqlite");
+        store(&file)?;
+        multiply(&file, 2, Facts::Own, &CancellationToken::new())?;
+        let connection = Connection::open(&file)?;
+        let mut statement = connection.prepare(
+            "SELECT a.line, a.hash, (SELECT count(*) FROM sales_order AS o WHERE instr(replace(a.line, '-', ''), lower(hex(o.id))))
+             FROM audit AS a ORDER BY a.seq",
+        )?;
+        let lines = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut last = Vec::new();
+        for line in lines {
+            let (line, kept, orders): (String, Hash, i64) = line?;
+            assert_eq!(hash(&[&last, line.as_bytes()]), kept);
+            assert_eq!(orders, 1, "{line}");
+            last = kept.to_vec();
+        }
+        Ok(())
+    }
+}
