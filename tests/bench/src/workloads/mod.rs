@@ -7,6 +7,7 @@ mod memory;
 mod orders;
 mod page_peers;
 mod pages;
+mod portal;
 mod slow_erp;
 
 use std::{path::PathBuf, time::Duration};

@@ -8,7 +8,8 @@ use tests::processes::{Kept, Ports};
 
 use super::{
     Options,
-    pages::{ORDERWAY, PAGES, target},
+    pages::{ORDERWAY, PAGES},
+    portal::target,
 };
 use crate::{
     contest::{Contestant, Kind, pids},

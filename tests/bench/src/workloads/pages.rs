@@ -3,20 +3,18 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use http::{
-    Request,
-    header::{AUTHORIZATION, HOST},
-};
-use http_body_util::Full;
 use tests::processes::{Binaries, Ports};
 
-use super::{Options, page_peers};
+use super::{
+    Options, page_peers,
+    portal::{path, target},
+};
 use crate::{
     contest::{Contestant, Kind, race, standings},
     estate::{Estate, Plan},
     figures::Ratio,
     floors,
-    load::{Pace, Target, ask, succeeded},
+    load::{Pace, Target, ask},
     machine::{Machine, Side},
     report::{Goal, Report},
 };
@@ -73,19 +71,17 @@ async fn portal(estate: &Estate, folder: &Path) -> anyhow::Result<Contestant> {
     let token = estate.token("acme-buyer").await?;
     let host = estate.experience.trim_start_matches("http://").to_owned();
     let address: SocketAddr = host.parse()?;
-    let mut paths = vec![format!("/portal/v1/products?limit={PRODUCTS}")];
+    let mut paths = vec![path(PRODUCTS, None)];
     std::fs::create_dir_all(folder)?;
     for number in 0..PAGES {
-        let path = paths.last().cloned().unwrap_or_default();
-        let target = target(address, host.clone(), token.clone(), vec![path]);
+        let last = paths.last().cloned().unwrap_or_default();
+        let target = target(address, host.clone(), token.clone(), vec![last]);
         let answer = whole(&target).await?;
         std::fs::write(folder.join(format!("{number}.json")), &answer)?;
         let page: serde_json::Value = serde_json::from_slice(&answer)?;
         let next = page.get("next").and_then(serde_json::Value::as_str);
         if let Some(next) = next.filter(|_| number.saturating_add(1) < PAGES) {
-            paths.push(format!(
-                "/portal/v1/products?limit={PRODUCTS}&cursor={next}"
-            ));
+            paths.push(path(PRODUCTS, Some(next)));
         }
     }
     anyhow::ensure!(paths.len() == PAGES, "{} pages of {PAGES}", paths.len());
@@ -113,36 +109,6 @@ async fn whole(target: &Target) -> anyhow::Result<Vec<u8>> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     anyhow::bail!("a page is never whole: {last}")
-}
-
-pub(super) fn target(
-    address: SocketAddr,
-    host: String,
-    token: String,
-    paths: Vec<String>,
-) -> Target {
-    let bearer = format!("Bearer {token}");
-    Target {
-        address,
-        request: Box::new(move |number| {
-            let place = usize::try_from(number).unwrap_or(0) % paths.len().max(1);
-            let path = paths.get(place).map_or("/", String::as_str);
-            let mut request = Request::new(Full::default());
-            if let Ok(uri) = path.parse() {
-                *request.uri_mut() = uri;
-            }
-            for (name, value) in [(HOST, &host), (AUTHORIZATION, &bearer)] {
-                if let Ok(value) = value.parse() {
-                    request.headers_mut().insert(name, value);
-                }
-            }
-            if let Ok(account) = "ACME".parse() {
-                request.headers_mut().insert("orderway-account", account);
-            }
-            request
-        }),
-        judge: Box::new(succeeded),
-    }
 }
 
 /// The limits: three hops that read and write the page as what it says, and one that sends bytes.

@@ -6,17 +6,18 @@ mod streams;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use http::{Request, header::AUTHORIZATION, header::HOST};
-use http_body_util::Full;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::processes::Binaries;
 
-use super::Options;
+use super::{
+    Options,
+    portal::{path, target},
+};
 use crate::{
     contest::pids,
     estate::{Estate, Plan},
     figures::{Ratio, Spread, mebibytes, micros, per_mille},
-    load::{Came, Pace, Target, drive, succeeded},
+    load::{Came, Pace, Target, drive},
     machine::Machine,
     report::{Goal, Report, Table},
     say,
@@ -198,27 +199,9 @@ async fn beside_slow_clients(
 /// A page of the portal, by a token that is new.
 async fn page(estate: &Estate) -> anyhow::Result<Target> {
     let host = estate.experience.trim_start_matches("http://").to_owned();
-    let bearer = format!("Bearer {}", estate.token("acme-buyer").await?);
+    let token = estate.token("acme-buyer").await?;
     let address: SocketAddr = host.parse()?;
-    Ok(Target {
-        address,
-        request: Box::new(move |_| {
-            let mut request = Request::new(Full::default());
-            if let Ok(uri) = "/portal/v1/products?limit=20".parse() {
-                *request.uri_mut() = uri;
-            }
-            for (name, value) in [(HOST, &host), (AUTHORIZATION, &bearer)] {
-                if let Ok(value) = value.parse() {
-                    request.headers_mut().insert(name, value);
-                }
-            }
-            if let Ok(account) = "ACME".parse() {
-                request.headers_mut().insert("orderway-account", account);
-            }
-            request
-        }),
-        judge: Box::new(succeeded),
-    })
+    Ok(target(address, host, token, vec![path(20, None)]))
 }
 
 /// What all TCP sockets of the machine hold in the kernel, in KiB.

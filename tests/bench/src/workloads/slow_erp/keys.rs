@@ -8,7 +8,10 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 
 use super::{PAGES, unpriced};
-use crate::estate::{Estate, Plan};
+use crate::{
+    estate::{Estate, Plan},
+    workloads::portal::path,
+};
 
 /// Each account with the client whose token acts for it.
 pub(super) const ACCOUNTS: [(&str, &str); 3] = [
@@ -77,14 +80,6 @@ pub(super) const fn place(number: usize) -> (usize, usize) {
     (number % ACCOUNTS.len(), number / ACCOUNTS.len())
 }
 
-/// What leads to a page.
-pub(super) fn path(begin: Option<&str>, limit: usize) -> String {
-    begin.map_or_else(
-        || format!("/portal/v1/products?limit={limit}"),
-        |begin| format!("/portal/v1/products?limit={limit}&cursor={begin}"),
-    )
-}
-
 struct Reader<'a> {
     estate: &'a Estate,
     tokens: Vec<String>,
@@ -98,7 +93,7 @@ impl Reader<'_> {
         begin: Option<&str>,
         limit: usize,
     ) -> anyhow::Result<Vec<u8>> {
-        let url = format!("{}{}", self.estate.experience, path(begin, limit));
+        let url = format!("{}{}", self.estate.experience, path(limit, begin));
         let token = self.tokens.get(account).context("an account has a token")?;
         let (name, _) = ACCOUNTS.get(account).context("an account has a name")?;
         for _ in 0..20 {

@@ -18,13 +18,14 @@ use tests::processes::Binaries;
 
 use super::{
     FRESH,
-    keys::{ACCOUNTS, Keys, PRODUCTS_OF_A_PAGE, path, place},
+    keys::{ACCOUNTS, Keys, PRODUCTS_OF_A_PAGE, place},
     unpriced,
 };
 use crate::{
     estate::{Estate, Plan},
     floors::slow::{PER_SECOND, TAKES},
     load::{Outgoing, Target, succeeded},
+    workloads::portal::path,
 };
 
 /// What is a page.
@@ -142,7 +143,7 @@ async fn target(
         let path = match shape {
             Shape::Lists => {
                 let begin = keys.begins.get(begin).and_then(Option::as_deref);
-                path(begin, PRODUCTS_OF_A_PAGE)
+                path(PRODUCTS_OF_A_PAGE, begin)
             }
             Shape::Products => {
                 let item = keys.items.get(begin).map(String::as_str);
