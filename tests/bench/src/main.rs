@@ -16,7 +16,7 @@ mod report;
 mod tree;
 mod workloads;
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tests::processes::{Binaries, Build};
@@ -89,6 +89,14 @@ enum What {
         #[command(subcommand)]
         task: workloads::edi::Task,
     },
+    /// A peer of our own making as a process of its own; a workload starts it.
+    #[command(hide = true)]
+    AxumMoka {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        to: SocketAddr,
+    },
     /// A limit as a process of its own; the workloads start it.
     #[command(hide = true)]
     Floor {
@@ -113,6 +121,7 @@ fn main() -> anyhow::Result<()> {
                 .block_on(protection::run(rate, lasts, seed))
         }
         Some(What::Edi { task }) => workloads::edi::work(task),
+        Some(What::AxumMoka { listen, to }) => on_one_thread(peers::axum_moka::serve(listen, to)),
         Some(What::Floor { floor }) => on_one_thread(floors::serve(floor)),
         Some(What::Quick) => {
             arguments.workloads = Workload::QUICK.into();

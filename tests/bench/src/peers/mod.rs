@@ -1,11 +1,11 @@
 //! Other software for the same job, or a part of it. Each is installed by its name from its registry into the cache folder, or from
 //! Debian's packages; nothing of it is kept here. One that cannot be had is told, and the others go on.
 
-pub(crate) mod node_x12;
-
+pub(crate) mod axum_moka;
 pub(crate) mod envoy;
 pub(crate) mod nginx;
 pub(crate) mod node_red;
+pub(crate) mod node_x12;
 pub(crate) mod pgbench;
 pub(crate) mod varnish;
 

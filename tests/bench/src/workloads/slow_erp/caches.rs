@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tests::processes::{Kept, Ports};
 
 use super::{
+    NGINX, VARNISH,
     keys::{self, PRODUCTS_OF_A_PAGE},
     unpriced, utf8,
 };
@@ -16,7 +17,7 @@ use crate::{
     floors::{self, slow::CALLS},
     load::{Outgoing, Target, succeeded},
     machine::Side,
-    peers::{self, nginx, varnish},
+    peers::{self, axum_moka, nginx, varnish},
 };
 
 /// One that has just begun.
@@ -28,25 +29,20 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) async fn nginx(
+    /// With nothing in it, and an ERP of its own.
+    pub(super) async fn open(
+        who: &str,
         ports: &mut Ports,
         aside: &Path,
         pages: &Path,
     ) -> anyhow::Result<Self> {
-        let aside = aside.join("nginx");
+        let aside = aside.join(who.split([' ', ',']).next().unwrap_or_default());
         let erp = slow_erp(ports, &aside, pages).await?;
-        let peer = nginx::cache(ports, &aside, erp.address).await?;
-        Self::before(erp, peer)
-    }
-
-    pub(super) async fn varnish(
-        ports: &mut Ports,
-        aside: &Path,
-        pages: &Path,
-    ) -> anyhow::Result<Self> {
-        let aside = aside.join("varnish");
-        let erp = slow_erp(ports, &aside, pages).await?;
-        let peer = varnish::cache(ports, &aside, erp.address).await?;
+        let peer = match who {
+            NGINX => nginx::cache(ports, &aside, erp.address).await?,
+            VARNISH => varnish::cache(ports, &aside, erp.address).await?,
+            _ => axum_moka::cache(ports, &aside, erp.address).await?,
+        };
         Self::before(erp, peer)
     }
 

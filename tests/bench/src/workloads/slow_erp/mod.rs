@@ -49,6 +49,7 @@ const LISTS: &str = "Orderway, pages of 20";
 const PRODUCTS: &str = "Orderway, product pages";
 const NGINX: &str = "nginx, lock and background update";
 const VARNISH: &str = "Varnish, grace";
+const MOKA: &str = "axum and moka, single flight";
 
 /// A part of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -181,12 +182,8 @@ async fn beside(
     (seen, report): (&mut Vec<Seen>, &mut Report),
 ) -> anyhow::Result<()> {
     let mut ports = Ports::default();
-    for who in [NGINX, VARNISH] {
-        let cache = match who {
-            NGINX => Cache::nginx(&mut ports, aside, pages).await,
-            _ => Cache::varnish(&mut ports, aside, pages).await,
-        };
-        match cache {
+    for who in [NGINX, VARNISH, MOKA] {
+        match Cache::open(who, &mut ports, aside, pages).await {
             Ok(cache) => {
                 let subject = Subject::Cache(Box::new(cache));
                 turn(who, Kind::Peer, &subject, round, (seen, &mut report.laps)).await?;
@@ -330,7 +327,7 @@ fn goals(seen: &[Seen], report: &mut Report) {
     };
     let p99 = |who: &str, phase| of(who, phase, |seen| micros(seen.p99)).map(|of| of.median);
     let to = |ours: Option<u64>, theirs: Option<u64>| Ratio::of(ours?, theirs?);
-    let best = [NGINX, VARNISH]
+    let best = [NGINX, VARNISH, MOKA]
         .into_iter()
         .filter_map(|who| p99(who, Phase::Cold))
         .min();
