@@ -149,7 +149,10 @@ pub(crate) fn lap(
 }
 
 /// The standing of each, from its laps.
-pub(crate) fn standings(contestants: &[Contestant], laps: &[Lap]) -> Vec<Standing> {
+pub(crate) fn standings<'a>(
+    contestants: impl IntoIterator<Item = &'a Contestant>,
+    laps: &[Lap],
+) -> Vec<Standing> {
     let of = |contestant: &Contestant| {
         let own: Vec<&Lap> = laps
             .iter()
@@ -176,5 +179,5 @@ pub(crate) fn standings(contestants: &[Contestant], laps: &[Lap]) -> Vec<Standin
                 .sum(),
         }
     };
-    contestants.iter().map(of).collect()
+    contestants.into_iter().map(of).collect()
 }

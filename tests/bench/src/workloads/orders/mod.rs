@@ -1,6 +1,7 @@
 //! W3: orders of 5 and 200 lines, authenticated, validated, priced, promised, credit-checked, audited, on the disk, acknowledged; and
 //! counted once the ERP has them.
 
+mod clock;
 mod database;
 pub(super) mod sheets;
 pub(super) mod turn;
@@ -17,7 +18,7 @@ use self::{
 };
 use super::Options;
 use crate::{
-    contest::{Contestant, Kind, Lap, pids, standings},
+    contest::{Contestant, Kind, Lap, Standing, pids, standings},
     estate::{Estate, Plan},
     figures::{Ratio, Spread},
     floors,
@@ -91,9 +92,9 @@ async fn on_a_file(
         say(&format!("round {round} of {} is done", options.rounds))?;
     }
     report.sync_probes.push(sync_probe(folder)?);
-    let contestants: Vec<Contestant> = racers.into_iter().map(|racer| racer.contestant).collect();
-    judge(report, &contestants, &turns, &raw);
+    judge(report, &racers, &turns, &raw);
     report.laps.extend(turns.into_iter().map(|turn| turn.lap));
+    clock::race(report, &racers, options).await?;
     Ok(())
 }
 
@@ -259,10 +260,15 @@ impl Raw {
     }
 }
 
-/// Tables and goals of what writes files.
-fn judge(report: &mut Report, contestants: &[Contestant], turns: &[Turn], raw: &Raw) {
+/// How each stands after its turns.
+fn stand(racers: &[Racer<'_>], turns: &[Turn]) -> Vec<Standing> {
     let laps: Vec<Lap> = turns.iter().map(|turn| turn.lap.clone()).collect();
-    let standings = standings(contestants, &laps);
+    standings(racers.iter().map(|racer| &racer.contestant), &laps)
+}
+
+/// Tables and goals of what writes files.
+fn judge(report: &mut Report, racers: &[Racer<'_>], turns: &[Turn], raw: &Raw) {
+    let standings = stand(racers, turns);
     let found = |name: &str, lines: usize| {
         let name = of(name, lines);
         standings.iter().find(|standing| standing.name == name)

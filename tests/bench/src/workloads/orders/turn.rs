@@ -1,6 +1,9 @@
 //! A turn of a contestant: it is offered orders, and its processes are watched until the last of them has gone where it goes.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -103,13 +106,34 @@ pub(in crate::workloads) struct Turn {
     pub(in crate::workloads) drained: bool,
 }
 
-impl Racer<'_> {
-    /// One turn. Processor time counts until the last order has arrived, and for each that has.
+impl<'a> Racer<'a> {
+    /// The same under another name.
+    pub(super) fn named(&self, name: String) -> Racer<'a> {
+        let one = &self.contestant;
+        Racer {
+            contestant: Contestant {
+                name,
+                kind: one.kind,
+                version: one.version.clone(),
+                target: Arc::clone(&one.target),
+                pids: one.pids.clone(),
+                kept: Vec::new(),
+            },
+            ..*self
+        }
+    }
+
+    /// One turn, as fast as its callers go.
     pub(in crate::workloads) async fn turn(
         &self,
         lasts: Duration,
         round: usize,
     ) -> anyhow::Result<Turn> {
+        self.paced(Pace::closed(lasts, self.callers), round).await
+    }
+
+    /// One turn. Processor time counts until the last order has arrived, and for each that has.
+    pub(super) async fn paced(&self, pace: Pace, round: usize) -> anyhow::Result<Turn> {
         let before = match self.behind {
             Some(behind) => {
                 behind.log_in().await?;
@@ -117,7 +141,6 @@ impl Racer<'_> {
             }
             None => 0,
         };
-        let pace = Pace::closed(lasts, self.callers);
         let load = load_average();
         let begun = Instant::now();
         let meter = Meter::start(&self.contestant.pids);
