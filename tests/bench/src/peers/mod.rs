@@ -2,12 +2,17 @@
 //! Debian's packages; nothing of it is kept here. One that cannot be had is told, and the others go on.
 
 pub(crate) mod axum_moka;
+pub(crate) mod dbos;
 pub(crate) mod envoy;
+pub(crate) mod medusa;
 pub(crate) mod nginx;
 pub(crate) mod node_red;
 pub(crate) mod node_x12;
+pub(crate) mod oscar;
 pub(crate) mod pgbench;
+pub(crate) mod restate;
 pub(crate) mod varnish;
+pub(crate) mod vendure;
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +21,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tests::processes::{Kept, Program, until_up};
+use serde_json::{Value, json};
+use tests::processes::{Kept, Ports, Program, until_up};
 use tokio::process::Command;
 
-use crate::machine::Side;
+use self::pgbench::Server;
+use crate::machine::{Side, said};
 
 /// How long an installation may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -33,6 +40,42 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// What it says of its version.
     pub(crate) version: String,
+}
+
+/// A peer that takes orders, each by one POST.
+pub(crate) struct Shop {
+    pub(crate) kept: Vec<Kept>,
+    /// Its database, where that is a server.
+    pub(crate) server: Option<Server>,
+    pub(crate) address: SocketAddr,
+    /// Where orders are posted.
+    pub(crate) path: &'static str,
+    pub(crate) version: String,
+}
+
+/// What a shop is made with: free ports, where it is installed, and a folder of this run that is its own.
+pub(crate) struct Site<'a> {
+    pub(crate) ports: &'a mut Ports,
+    pub(crate) cache: &'a Path,
+    pub(crate) folder: PathBuf,
+}
+
+impl Site<'_> {
+    fn address(&mut self) -> anyhow::Result<SocketAddr> {
+        Ok(format!("127.0.0.1:{}", self.ports.take()?).parse()?)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// A server with an empty database of a name.
+    async fn database(&mut self, name: &str) -> anyhow::Result<Server> {
+        let server = Server::start(self.ports).await?;
+        let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
+        server.said("postgres", &create).await?;
+        Ok(server)
+    }
 }
 
 /// Runs a program to its end, and gives what it printed.
@@ -85,20 +128,43 @@ pub(crate) async fn from_debian(package: &str, program: &str) -> anyhow::Result<
 
 /// A package of the npm registry in a folder of its own; the folder.
 pub(crate) async fn from_npm(cache: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    from_npm_with(cache, &json!({}), packages).await
+}
+
+/// The same, with other versions of what the packages want.
+async fn from_npm_with(
+    cache: &Path,
+    overrides: &Value,
+    packages: &[&str],
+) -> anyhow::Result<PathBuf> {
     let first = packages.first().context("a package is named")?;
     let folder = cache.join("npm").join(first.replace(['@', '/'], "-"));
     if !folder.join("node_modules").is_dir() {
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
-        done(
+        let manifest = json!({"private": true, "overrides": overrides});
+        std::fs::write(folder.join("package.json"), manifest.to_string())?;
+        let installed = done(
             Command::new("npm")
                 .args(["install", "--no-audit", "--no-fund", "--loglevel", "error"])
                 .args(packages)
+                .env("DO_NOT_TRACK", "1")
                 .current_dir(&folder),
         )
-        .await?;
+        .await;
+        if let Err(error) = installed {
+            // As below.
+            std::fs::remove_dir_all(&folder)?;
+            return Err(error);
+        }
     }
     Ok(folder)
+}
+
+/// Where Node is.
+fn node() -> anyhow::Result<PathBuf> {
+    let node = said("sh", &["-c", "command -v node"]);
+    anyhow::ensure!(!node.is_empty(), "there is no node");
+    Ok(node.into())
 }
 
 /// Packages of the Python index in an environment of its own; its folder.

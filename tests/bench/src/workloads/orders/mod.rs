@@ -1,6 +1,7 @@
 //! W3: orders of 5 and 200 lines, authenticated, validated, priced, promised, credit-checked, audited, on the disk, acknowledged; and
 //! counted once the ERP has them.
 
+mod beside;
 mod clock;
 mod database;
 pub(super) mod sheets;
@@ -53,10 +54,6 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Report> {
     let mut report = Report::new("W3", "orders of 5 and 200 lines", machine);
     report.settings = settings(options);
-    report.left_out.push(
-        "Restate, DBOS, django-oscar, Vendure, Medusa, Node-RED: they are not built into this workload yet"
-            .to_owned(),
-    );
     on_a_file(&mut report, binaries, options).await?;
     let on_a_server = Box::pin(database::race(&mut report, binaries, options)).await;
     if let Err(error) = on_a_server {
@@ -95,6 +92,9 @@ async fn on_a_file(
     judge(report, &racers, &turns, &raw);
     report.laps.extend(turns.into_iter().map(|turn| turn.lap));
     clock::race(report, &racers, options).await?;
+    if options.peers {
+        beside::race(report, &racers, (folder, &numbers), options).await?;
+    }
     Ok(())
 }
 
