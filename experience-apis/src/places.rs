@@ -29,12 +29,17 @@ pub(crate) fn called(account: &Account, id: &str, scheme: Option<PartyScheme>) -
 }
 
 /// The place in this street with this postal code, whatever their case and punctuation.
-pub(crate) fn at(account: &Account, streets: &[String], postal_code: Option<&str>) -> Found {
-    let joined = |lines: &[String]| plain(&lines.concat());
+pub(crate) fn at(
+    account: &Account,
+    streets: &[impl AsRef<str>],
+    postal_code: Option<&str>,
+) -> Found {
+    let streets: String = streets.iter().map(AsRef::as_ref).collect();
+    let streets = plain(&streets);
     let postal = |code: Option<&str>| code.map(plain).unwrap_or_default();
     one(account, |place| {
         !streets.is_empty()
-            && joined(streets) == joined(&place.address.lines)
+            && streets == plain(&place.address.lines.concat())
             && postal(postal_code) == postal(place.address.postal_code.as_deref())
     })
 }

@@ -91,7 +91,10 @@ fn verdict_of(bytes: &[u8]) -> String {
                     lines = reading.order.map(|order| order.lines.len());
                     set_verdict.segments = reading.faults;
                 }
-                let mut words = vec![set.set_id.clone(), set_verdict.status().code().to_owned()];
+                let mut words = vec![
+                    set.set_id.to_string(),
+                    set_verdict.status().code().to_owned(),
+                ];
                 words.extend(
                     set_verdict
                         .faults

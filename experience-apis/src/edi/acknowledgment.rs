@@ -72,11 +72,11 @@ fn standing(status: OrderStatus) -> Standing {
 }
 
 /// The answer to a purchase order that was refused.
-pub(super) fn of_refusal(
-    order: &PurchaseOrder,
+pub(super) fn of_refusal<'o>(
+    order: &'o PurchaseOrder,
     refusal: &Refusal,
     today: Date,
-) -> PurchaseOrderAcknowledgment {
+) -> PurchaseOrderAcknowledgment<'o> {
     let mut messages = refusal.messages.clone();
     let about_lines = refusal.lines.iter().filter_map(|reason| {
         let line = order.lines.get(reason.line)?;
@@ -100,13 +100,13 @@ pub(super) fn of_refusal(
 }
 
 /// The answer to a purchase order that became an order.
-pub(super) fn of_order(
-    received: &PurchaseOrder,
+pub(super) fn of_order<'o>(
+    received: &'o PurchaseOrder,
     lines: &Lines,
     order: &SalesOrder,
     purpose: Purpose,
     today: Date,
-) -> Result<PurchaseOrderAcknowledgment, Failure> {
+) -> Result<PurchaseOrderAcknowledgment<'o>, Failure> {
     let standing = standing(order.status);
     let mut messages = sentences(standing, purpose);
     let mut answered = Vec::with_capacity(received.lines.len());
@@ -143,30 +143,30 @@ pub(super) fn of_order(
         .as_ref()
         .map_or_else(|| order.order_reference.as_str(), |number| number.as_str());
     Ok(PurchaseOrderAcknowledgment {
-        sales_order_number: Some(number.to_owned()),
-        currency: Some(order.total.currency.code().to_owned()),
+        sales_order_number: Some(number.into()),
+        currency: Some(order.total.currency.code()),
         ..heading(received, kind, purpose, today, messages, answered)
     })
 }
 
-fn heading(
-    order: &PurchaseOrder,
-    kind: &str,
+fn heading<'o>(
+    order: &'o PurchaseOrder,
+    kind: &'static str,
     purpose: Purpose,
     today: Date,
     mut messages: Vec<String>,
-    lines: Vec<AcknowledgedLine>,
-) -> PurchaseOrderAcknowledgment {
+    lines: Vec<AcknowledgedLine<'o>>,
+) -> PurchaseOrderAcknowledgment<'o> {
     messages.truncate(MOST_MESSAGES);
     PurchaseOrderAcknowledgment {
-        purpose: purpose.code().to_owned(),
-        acknowledgment_type: kind.to_owned(),
-        purchase_order_number: order.purchase_order_number.clone(),
+        purpose: purpose.code(),
+        acknowledgment_type: kind,
+        purchase_order_number: &order.purchase_order_number,
         purchase_order_date: order.date.unwrap_or(today),
-        release_number: order.release_number.clone(),
+        release_number: order.release_number.as_deref(),
         sales_order_number: None,
         acknowledgment_date: Some(today),
-        currency: order.currency.clone(),
+        currency: order.currency.as_deref(),
         references: Vec::new(),
         messages,
         lines,
@@ -201,14 +201,14 @@ fn echo(
     line: &Line,
     unit_price: Option<Decimal>,
     schedules: Vec<ScheduleAcknowledgment>,
-) -> AcknowledgedLine {
+) -> AcknowledgedLine<'_> {
     AcknowledgedLine {
-        assigned_id: line.assigned_id.clone(),
+        assigned_id: line.assigned_id.as_deref(),
         quantity: line.quantity,
-        unit: line.unit.clone().unwrap_or_default(),
+        unit: line.unit.as_deref().unwrap_or_default(),
         unit_price,
-        price_basis: line.price_basis.clone(),
-        product_ids: line.product_ids.clone(),
+        price_basis: line.price_basis.as_deref(),
+        product_ids: &line.product_ids,
         schedules,
     }
 }
@@ -307,7 +307,7 @@ fn part(status: LineStatus, quantity: Decimal, ships: Option<Date>) -> ScheduleA
     ScheduleAcknowledgment {
         status,
         quantity,
-        date: ships.map(|date| (SHIPS.to_owned(), date)),
+        date: ships.map(|date| (SHIPS, date)),
     }
 }
 
@@ -316,7 +316,7 @@ pub(super) fn write(
     profile: &Profile,
     judged: &Judged,
     received: &ReceivedOrder,
-    acknowledgment: &PurchaseOrderAcknowledgment,
+    acknowledgment: &PurchaseOrderAcknowledgment<'_>,
     (control_number, at): (u32, Timestamp),
 ) -> Result<Vec<u8>, WriteError> {
     let header = &judged.header;
@@ -325,7 +325,7 @@ pub(super) fn write(
     let envelope = |delimiters: Delimiters| OutboundEnvelope {
         sender: profile.us.party_id(),
         receiver: header.sender.clone(),
-        application_sender: profile.us.application.clone(),
+        application_sender: profile.us.application.as_str().into(),
         application_receiver: received.application_sender.clone(),
         usage: Usage::Production,
         interchange_version: if digits(&header.version, 5) {
@@ -333,13 +333,13 @@ pub(super) fn write(
         } else {
             "00401"
         }
-        .to_owned(),
+        .into(),
         version: if digits(release, 6) {
             release
         } else {
             "004010"
         }
-        .to_owned(),
+        .into(),
         interchange_control_number: control_number,
         group_control_number: control_number,
         set_control_number: 1,

@@ -12,6 +12,7 @@ use edi::x12::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{
     failure::Failure,
@@ -70,9 +71,9 @@ pub(super) struct ReceivedOrder {
     /// GS06 and ST02: which transaction of the interchange.
     pub(super) transaction: String,
     /// GS02.
-    pub(super) application_sender: String,
+    pub(super) application_sender: SmolStr,
     /// GS08.
-    pub(super) version: String,
+    pub(super) version: SmolStr,
     /// What it says.
     pub(super) order: PurchaseOrder,
     /// Where it contradicts itself.
@@ -196,7 +197,7 @@ fn judge_group(
     }
     let mut orders = Vec::new();
     for (set, judged) in group.sets.iter().zip(&mut judged.sets) {
-        if !agreement.sets.contains(&set.set_id) {
+        if !agreement.sets.iter().any(|agreed| set.set_id == *agreed) {
             let message = format!("{} was not agreed.", agreement.sets.join(", "));
             judged.faults.push(SetFault::reject(
                 SetError::NotSupported,
@@ -274,7 +275,7 @@ impl Judged {
         };
         let mut hash = digest::Context::new(&digest::SHA256);
         let parts = [
-            &header.sender.qualifier,
+            header.sender.qualifier.as_str(),
             &header.sender.id,
             &header.receiver.qualifier,
             &header.receiver.id,
@@ -297,7 +298,7 @@ impl Judged {
         let mut hash = digest::Context::new(&digest::SHA256);
         let header = &self.header;
         for part in [
-            &header.sender.qualifier,
+            header.sender.qualifier.as_str(),
             &header.sender.id,
             &header.control_number,
             transaction,

@@ -77,7 +77,7 @@ pub(super) fn lines(
                         unit: translated.unit,
                         expected_unit_price: translated.expected.clone(),
                         requested_delivery_date: usable,
-                        buyer_line: line.assigned_id.clone(),
+                        buyer_line: line.assigned_id.as_deref().map(str::to_owned),
                         quote_id: None,
                     });
                 }

@@ -59,7 +59,7 @@ pub(super) fn request(
                 account: profile.account.clone(),
                 ship_to,
                 purchase_order_number,
-                release_number: order.release_number.clone(),
+                release_number: order.release_number.as_deref().map(str::to_owned),
                 currency: order.currency.is_some().then_some(currency),
                 requested_delivery_date: None,
                 quote_id: None,
@@ -92,7 +92,11 @@ fn heading_faults(profile: &Profile, received: &ReceivedOrder) -> Vec<String> {
     let order = &received.order;
     let mut messages = Vec::new();
     messages.extend(purpose_fault(order));
-    if profile.refused_order_types.contains(&order.order_type) {
+    if profile
+        .refused_order_types
+        .iter()
+        .any(|refused| order.order_type == *refused)
+    {
         messages.push(format!(
             "Order type {} (BEG02) asks for nothing to be shipped and is not taken as an order.",
             order.order_type

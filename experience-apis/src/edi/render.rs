@@ -192,7 +192,7 @@ impl Answering<'_> {
         transaction: &str,
         order: &SalesOrder,
         purpose: Purpose,
-    ) -> Result<PurchaseOrderAcknowledgment, Failure> {
+    ) -> Result<PurchaseOrderAcknowledgment<'_>, Failure> {
         let received = &self.received(transaction)?.order;
         // The day on which it was mapped, so that the lines are the same.
         let mapped = TimeZone::UTC.to_datetime(self.inbound.created_at).date();

@@ -84,7 +84,7 @@ fn by_party(
     account: &Account,
 ) -> Result<Option<ShipToId>, String> {
     if let Some(id) = party.id.as_deref() {
-        let qualifier = party.id_qualifier.clone().unwrap_or_default();
+        let qualifier = party.id_qualifier.as_deref().unwrap_or_default().to_owned();
         return by_code(
             profile,
             &Code {

@@ -329,18 +329,15 @@ fn rules(orders: &[PurchaseOrder], agreed: Agreed) -> Vec<(String, String)> {
 fn units(orders: &[PurchaseOrder], agreed: Agreed) -> BTreeMap<String, String> {
     let lines = orders.iter().flat_map(|order| &order.lines);
     lines
-        .filter_map(|line| line.unit.clone())
+        .filter_map(|line| line.unit.as_deref())
         .map(|x12| {
             let own = agreed
                 .units
                 .iter()
                 .find(|(code, _)| *code == x12)
                 .map(|(_, unece)| *unece);
-            let unece = own
-                .or_else(|| unit::to_unece(&x12))
-                .unwrap_or("KT")
-                .to_owned();
-            (x12, unece)
+            let unece = own.or_else(|| unit::to_unece(x12)).unwrap_or("KT");
+            (x12.to_owned(), unece.to_owned())
         })
         .collect()
 }
@@ -373,12 +370,16 @@ fn places(orders: &[PurchaseOrder]) -> Vec<(Option<(String, String)>, ShipTo)> {
             .chain(of_lines)
             .filter(|party| party.code == "ST")
         {
-            let qualifier = party.id_qualifier.clone().unwrap_or_default();
-            add(party.id.clone().map(|id| (qualifier, id)), party.clone());
+            let qualifier = party.id_qualifier.as_deref().unwrap_or_default();
+            let code = |id: &str| (qualifier.to_owned(), id.to_owned());
+            add(party.id.as_deref().map(code), party.clone());
         }
         let splits = order.lines.iter().flat_map(|line| &line.schedules);
-        for place in splits.filter_map(|part| part.place.clone()) {
-            add(Some(place), Party::default());
+        for (qualifier, id) in splits.filter_map(|part| part.place.as_ref()) {
+            add(
+                Some((qualifier.to_string(), id.to_string())),
+                Party::default(),
+            );
         }
     }
     if found.is_empty() {
@@ -397,9 +398,7 @@ fn ship_to(number: usize, code: Option<(String, String)>, party: &Party) -> Ship
             value,
         })
     });
-    let text = |text: &Option<String>, otherwise: &str| {
-        text.clone().unwrap_or_else(|| otherwise.to_owned())
-    };
+    let text = |text: Option<&str>, otherwise: &str| text.unwrap_or(otherwise).to_owned();
     let street = if party.streets.is_empty() {
         "1 Dock Road".to_owned()
     } else {
@@ -407,13 +406,13 @@ fn ship_to(number: usize, code: Option<(String, String)>, party: &Party) -> Ship
     };
     ShipTo {
         id: format!("{ACCOUNT}-{number:02}"),
-        name: text(&party.name, "Dock"),
+        name: text(party.name.as_deref(), "Dock"),
         address: Address {
             street,
-            city: text(&party.city, "Columbus"),
-            region: text(&party.region, "OH"),
-            postal_code: text(&party.postal_code, "43004"),
-            country: text(&party.country, "US"),
+            city: text(party.city.as_deref(), "Columbus"),
+            region: text(party.region.as_deref(), "OH"),
+            postal_code: text(party.postal_code.as_deref(), "43004"),
+            country: text(party.country.as_deref(), "US"),
         },
         identifiers: identifiers.into_iter().collect(),
     }
@@ -422,8 +421,9 @@ fn ship_to(number: usize, code: Option<(String, String)>, party: &Party) -> Ship
 fn currency(orders: &[PurchaseOrder]) -> String {
     orders
         .iter()
-        .find_map(|order| order.currency.clone())
-        .unwrap_or_else(|| "USD".to_owned())
+        .find_map(|order| order.currency.as_deref())
+        .unwrap_or("USD")
+        .to_owned()
 }
 
 fn add_item(items: &mut Vec<Item>, id: &str, unit: &str, gtin: Option<&str>) {

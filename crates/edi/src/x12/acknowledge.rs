@@ -4,11 +4,12 @@
 //! control number, set not agreed, segment faults of the document) and sends [`Verdict::reply`].
 
 use jiff::civil::DateTime;
+use smol_str::SmolStr;
 
 use super::delimiters::Delimiters;
 use super::fault::{
     GroupError, GroupFault, InterchangeFault, SegmentError, SegmentFault, SetError, SetFault,
-    Severity, Status,
+    Severity, Status, beginning,
 };
 use super::interchange::{FunctionalGroup, Interchange, InterchangeHeader, TransactionSet};
 use super::value;
@@ -25,11 +26,11 @@ pub struct Verdict {
 /// The verdict over one functional group.
 #[derive(Debug, Clone)]
 pub struct GroupVerdict {
-    functional_id: String,
-    control_number: String,
-    application_sender: String,
-    application_receiver: String,
-    version: String,
+    functional_id: SmolStr,
+    control_number: SmolStr,
+    application_sender: SmolStr,
+    application_receiver: SmolStr,
+    version: SmolStr,
     included: Option<u64>,
     pub faults: Vec<GroupFault>,
     pub sets: Vec<SetVerdict>,
@@ -38,8 +39,8 @@ pub struct GroupVerdict {
 /// The verdict over one transaction set.
 #[derive(Debug, Clone)]
 pub struct SetVerdict {
-    set_id: String,
-    control_number: String,
+    set_id: SmolStr,
+    control_number: SmolStr,
     pub faults: Vec<SetFault>,
     pub segments: Vec<SegmentFault>,
 }
@@ -210,14 +211,16 @@ impl Verdict {
         {
             return Ok(None);
         }
-        let mut writer = Writer::new(&self.envelope(reply, &groups))?;
+        let envelope = self.envelope(reply, &groups);
+        let mut writer = Writer::new(&envelope)?;
         if ta1 {
             self.interchange_acknowledgment(&mut writer, reply.delimiters)?;
         }
         let applications = |group: &GroupVerdict| {
+            let clean = |text: &SmolStr| SmolStr::new(reply.delimiters.clean(text));
             (
-                reply.delimiters.clean(&group.application_receiver),
-                reply.delimiters.clean(&group.application_sender),
+                clean(&group.application_receiver),
+                clean(&group.application_sender),
             )
         };
         for same in groups.chunk_by(|one, other| applications(one) == applications(other)) {
@@ -242,20 +245,20 @@ impl Verdict {
         OutboundEnvelope {
             sender: self.header.receiver.clone(),
             receiver: self.header.sender.clone(),
-            application_sender: String::new(),
-            application_receiver: String::new(),
+            application_sender: SmolStr::default(),
+            application_receiver: SmolStr::default(),
             usage: self.header.usage,
             interchange_version: if known(received) {
                 received.clone()
             } else {
-                "00401".to_owned()
+                SmolStr::new_static("00401")
             },
             version: if value::is_digits(version) && version.len() == 6 {
                 version
             } else {
                 "004010"
             }
-            .to_owned(),
+            .into(),
             interchange_control_number: reply.interchange_control_number,
             group_control_number: reply.group_control_number,
             set_control_number: reply.set_control_number,
@@ -268,7 +271,7 @@ impl Verdict {
     /// TA1 (X12.5): ISA13, ISA09, ISA10, status and the gravest note.
     fn interchange_acknowledgment(
         &self,
-        writer: &mut Writer,
+        writer: &mut Writer<'_>,
         delimiters: Delimiters,
     ) -> Result<(), WriteError> {
         let gravest = self
@@ -278,81 +281,86 @@ impl Verdict {
             .or_else(|| self.faults.first());
         let note = gravest.map_or("000", |fault| fault.code.code());
         let header = &self.header;
-        let text = |value: &str| delimiters.clean(value);
-        writer.service(&[
-            "TA1",
-            &text(&header.control_number),
-            &text(&header.date),
-            &text(&header.time),
-            self.status().code(),
-            note,
-        ])
+        writer
+            .service("TA1")
+            .text(&delimiters.clean(&header.control_number))
+            .text(&delimiters.clean(&header.date))
+            .text(&delimiters.clean(&header.time))
+            .text(self.status().code())
+            .text(note)
+            .end()
     }
 }
 
 /// One 997 (AK1 to AK9) for one group.
 fn functional_acknowledgment(
-    writer: &mut Writer,
+    writer: &mut Writer<'_>,
     group: &GroupVerdict,
     delimiters: Delimiters,
 ) -> Result<(), WriteError> {
-    let text = |value: &str| delimiters.clean(value);
     writer.begin_set("997")?;
-    writer.segment(&[
-        "AK1",
-        &text(&group.functional_id),
-        &text(&group.control_number),
-    ])?;
+    writer
+        .open("AK1")
+        .text(&delimiters.clean(&group.functional_id))
+        .text(&delimiters.clean(&group.control_number))
+        .end()?;
     for set in &group.sets {
-        writer.segment(&["AK2", &text(&set.set_id), &text(&set.control_number)])?;
+        writer
+            .open("AK2")
+            .text(&delimiters.clean(&set.set_id))
+            .text(&delimiters.clean(&set.control_number))
+            .end()?;
         for fault in &set.segments {
             segment_in_error(writer, fault, delimiters)?;
         }
-        let codes = set.codes();
-        let verdict: Vec<&str> = ["AK5", set.status().code()]
-            .into_iter()
-            .chain(codes)
-            .collect();
-        writer.segment(&verdict)?;
+        let mut verdict = writer.open("AK5");
+        verdict.text(set.status().code());
+        for code in set.codes() {
+            verdict.text(code);
+        }
+        verdict.end()?;
     }
-    let received = group.sets.len().to_string();
-    let included = group
-        .included
-        .map_or_else(|| received.clone(), |included| included.to_string());
-    let accepted = group.accepted().to_string();
-    let codes = group.codes();
-    let totals: Vec<&str> = ["AK9", group.code(), &included, &received, &accepted]
-        .into_iter()
-        .chain(codes)
-        .collect();
-    writer.segment(&totals)?;
+    let received = u64::try_from(group.sets.len()).unwrap_or(u64::MAX);
+    let mut totals = writer.open("AK9");
+    totals
+        .text(group.code())
+        .number(group.included.unwrap_or(received))
+        .number(received)
+        .count(group.accepted());
+    for code in group.codes() {
+        totals.text(code);
+    }
+    totals.end()?;
     writer.end_set()
 }
 
 fn segment_in_error(
-    writer: &mut Writer,
+    writer: &mut Writer<'_>,
     fault: &SegmentFault,
     delimiters: Delimiters,
 ) -> Result<(), WriteError> {
-    let id: String = delimiters
-        .clean(&fault.segment_id)
-        .chars()
-        .take(3)
-        .collect();
-    let (number, loop_id) = (fault.number.to_string(), fault.loop_id.unwrap_or_default());
-    writer.segment(&["AK3", &id, &number, loop_id, fault.code.code()])?;
+    writer
+        .open("AK3")
+        .text(beginning(&delimiters.clean(&fault.segment_id), 3))
+        .count(fault.number)
+        .text(fault.loop_id.unwrap_or_default())
+        .text(fault.code.code())
+        .end()?;
     if fault.code != SegmentError::ElementErrors {
         return Ok(());
     }
     for element in &fault.elements {
-        let at = element.at.to_string();
-        let reference = element
-            .reference
-            .map(|reference| reference.to_string())
-            .unwrap_or_default();
+        let mut open = writer.open("AK4");
+        open.count(element.at);
+        match element.reference {
+            Some(reference) => open.number(reference.into()),
+            None => open.text(""),
+        };
         // element 724 holds 99 characters
-        let value: String = delimiters.clean(&element.value).chars().take(99).collect();
-        writer.segment(&["AK4", &at, &reference, element.code.code(), value.trim()])?;
+        let value = delimiters.clean(&element.value);
+        open.text(element.code.code())
+            .text(beginning(&value, 99).trim())
+            .end()?;
     }
     Ok(())
 }

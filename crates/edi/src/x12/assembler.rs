@@ -1,7 +1,8 @@
 //! Puts one interchange together, segment by segment, and checks that headers and trailers agree (X12.5, X12.6).
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+
+use smol_str::SmolStr;
 
 use super::control::{comparable, same};
 use super::envelope::next_header;
@@ -10,7 +11,7 @@ use super::interchange::{FunctionalGroup, Interchange, TransactionSet};
 use super::isa::Isa;
 use super::lexer::{File, Lexed, Lexer};
 use super::limits::ReadOptions;
-use super::segment::{Position, SegmentList};
+use super::segment::{Cut, Position, Segment, SegmentList};
 use super::sets;
 use super::value;
 
@@ -27,8 +28,8 @@ pub(super) struct Assembler<'f, 'a, 'o> {
     interchange: Interchange<'a>,
     group: Option<FunctionalGroup<'a>>,
     set: Option<TransactionSet<'a>>,
-    group_numbers: HashSet<String>,
-    set_numbers: HashSet<String>,
+    group_numbers: BTreeSet<SmolStr>,
+    set_numbers: BTreeSet<SmolStr>,
     sets: usize,
     readable: bool,
 }
@@ -58,8 +59,8 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
             },
             group: None,
             set: None,
-            group_numbers: HashSet::new(),
-            set_numbers: HashSet::new(),
+            group_numbers: BTreeSet::new(),
+            set_numbers: BTreeSet::new(),
             sets: 0,
             readable: header.readable,
         }
@@ -74,12 +75,12 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
         }
         let limits = &self.options.limits;
         let start = self.interchange.position.offset;
-        let mut parts = Vec::new();
+        let mut cut = Cut::default();
         let mut number = 1_usize;
         let mut last = self.interchange.position;
         let flow = loop {
             number = number.saturating_add(1);
-            match self.lexer.next(&mut parts, limits) {
+            match self.lexer.next(&mut cut, limits) {
                 Lexed::Segment { offset, quirk } => {
                     last = Position {
                         segment: number,
@@ -96,7 +97,7 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
                             "The interchange has too many segments or bytes; send it in parts.",
                         );
                     }
-                    match self.accept(&mut parts, last) {
+                    match self.accept(&mut cut, last) {
                         Flow::Continue => {}
                         other => break other,
                     }
@@ -151,26 +152,20 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
         Flow::Abandoned
     }
 
-    fn accept(&mut self, parts: &mut Vec<Cow<'a, str>>, position: Position) -> Flow {
-        // a wrapped or padded record can leave blanks around the id
-        if let Some(id) = parts.first_mut()
-            && id.trim().len() != id.len()
-        {
-            *id = Cow::Owned(id.trim().to_owned());
-        }
-        let id = parts.first().map_or("", |id| id.as_ref());
-        match id {
-            "GS" => self.open_group(parts, position),
-            "GE" => self.group_trailer(parts, position),
-            "ST" => return self.open_set(parts, position),
-            "SE" => self.set_trailer(parts, position),
+    fn accept(&mut self, cut: &mut Cut<'a>, position: Position) -> Flow {
+        let segment = cut.segment(position);
+        match segment.id() {
+            "GS" => self.open_group(&segment),
+            "GE" => self.group_trailer(&segment),
+            "ST" => return self.open_set(cut, position),
+            "SE" => self.set_trailer(cut, position),
             "IEA" => {
-                self.interchange_trailer(parts, position);
+                self.interchange_trailer(&segment);
                 return Flow::Closed;
             }
-            _ => match (&mut self.set, &self.group) {
-                (Some(set), _) => set.segments.push(parts, position),
-                (None, None) if is_service(id) => self.interchange.services.push(parts, position),
+            id => match (&mut self.set, &self.group) {
+                (Some(set), _) => set.segments.push(cut, position),
+                (None, None) if is_service(id) => self.interchange.services.push(cut, position),
                 (None, _) => {
                     let message = format!(
                         "Segment {} stands outside a transaction set (ST to SE).",
@@ -183,9 +178,10 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
         Flow::Continue
     }
 
-    fn open_group(&mut self, parts: &[Cow<'a, str>], position: Position) {
+    fn open_group(&mut self, segment: &Segment<'_>) {
+        let position = segment.position;
         self.close_group(position);
-        let text = |at: usize| parts.get(at).map_or("", |part| part.trim()).to_owned();
+        let text = |at: usize| SmolStr::new(segment.element(at));
         let mut group = FunctionalGroup {
             functional_id: text(1),
             application_sender: text(2),
@@ -205,7 +201,7 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
                 position,
                 message,
             ));
-        } else if !self.group_numbers.insert(comparable(number).to_owned()) {
+        } else if !self.group_numbers.insert(SmolStr::new(comparable(number))) {
             let message = format!(
                 "GS06 {number} was already used in this interchange; number every group anew."
             );
@@ -219,13 +215,14 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
         self.group = Some(group);
     }
 
-    fn group_trailer(&mut self, parts: &[Cow<'a, str>], position: Position) {
+    fn group_trailer(&mut self, segment: &Segment<'_>) {
+        let position = segment.position;
         self.abandon_set(position);
         let Some(mut group) = self.group.take() else {
             let message = "GE without a GS before it.";
             return self.refuse(InterchangeError::InvalidContent, position, message);
         };
-        let text = |at: usize| parts.get(at).map_or("", |part| part.trim());
+        let text = |at: usize| segment.element(at);
         group.included = value::count(text(1));
         let received = u64::try_from(group.sets.len()).ok();
         if group.included != received {
@@ -266,7 +263,7 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
         }
     }
 
-    fn open_set(&mut self, parts: &mut Vec<Cow<'a, str>>, position: Position) -> Flow {
+    fn open_set(&mut self, cut: &mut Cut<'a>, position: Position) -> Flow {
         self.abandon_set(position);
         let Some(group) = &self.group else {
             let message =
@@ -281,7 +278,8 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
                 "The interchange has too many transaction sets; send it in parts.",
             );
         }
-        let text = |at: usize| parts.get(at).map_or("", |part| part.trim()).to_owned();
+        let segment = cut.segment(position);
+        let text = |at: usize| SmolStr::new(segment.element(at));
         let (set_id, control_number) = (text(1), text(2));
         let mut faults = Vec::new();
         if set_id.is_empty() || !sets::goes_with(&group.functional_id, &set_id) {
@@ -308,7 +306,7 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
             ));
         } else if !self
             .set_numbers
-            .insert(comparable(&control_number).to_owned())
+            .insert(SmolStr::new(comparable(&control_number)))
         {
             let message = format!(
                 "ST02 {control_number} was already used in this group; number every set anew."
@@ -320,7 +318,7 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
             ));
         }
         let mut segments = SegmentList::default();
-        segments.push(parts, position);
+        segments.push(cut, position);
         self.set = Some(TransactionSet {
             set_id,
             control_number,
@@ -331,28 +329,27 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
         Flow::Continue
     }
 
-    fn set_trailer(&mut self, parts: &mut Vec<Cow<'a, str>>, position: Position) {
+    fn set_trailer(&mut self, cut: &mut Cut<'a>, position: Position) {
         let (Some(mut set), Some(group)) = (self.set.take(), &mut self.group) else {
             let message = "SE without an ST before it.";
             return self.refuse(InterchangeError::InvalidContent, position, message);
         };
-        let text = |at: usize| parts.get(at).map_or("", |part| part.trim()).to_owned();
-        let (said, number) = (text(1), text(2));
-        set.segments.push(parts, position);
-        let counted = set.segments.len();
-        if value::count(&said) != u64::try_from(counted).ok() {
+        let segment = cut.segment(position);
+        let (said, number) = (segment.element(1), segment.element(2));
+        let counted = set.segments.len().saturating_add(1);
+        if value::count(said) != u64::try_from(counted).ok() {
             let message = format!(
                 "SE01 says '{}' segments; {counted} were received, ST and SE included. Send the set again with the \
                  right count, unless something was lost on the way.",
-                shown(&said)
+                shown(said)
             );
             set.faults
                 .push(Fault::reject(SetError::SegmentCount, position, message));
         }
-        if !same(&number, &set.control_number) {
+        if !same(number, &set.control_number) {
             let message = format!(
                 "SE02 '{}' must repeat ST02 '{}'.",
-                shown(&number),
+                shown(number),
                 shown(&set.control_number)
             );
             set.faults.push(Fault::reject(
@@ -361,6 +358,7 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
                 message,
             ));
         }
+        set.segments.push(cut, position);
         group.sets.push(set);
     }
 
@@ -378,27 +376,27 @@ impl<'f, 'a, 'o> Assembler<'f, 'a, 'o> {
         group.sets.push(set);
     }
 
-    fn interchange_trailer(&mut self, parts: &[Cow<'a, str>], position: Position) {
+    fn interchange_trailer(&mut self, segment: &Segment<'_>) {
+        let position = segment.position;
         self.close_group(position);
-        let text = |at: usize| parts.get(at).map_or("", |part| part.trim()).to_owned();
-        let (said, number) = (text(1), text(2));
+        let (said, number) = (segment.element(1), segment.element(2));
         let counted = self.interchange.groups.len();
         // a TA1-only interchange may count its TA1 where no group is
         let services_only = counted == 0 && !self.interchange.services.is_empty();
-        if value::count(&said) != u64::try_from(counted).ok()
-            && !(services_only && value::count(&said) == Some(1))
+        if value::count(said) != u64::try_from(counted).ok()
+            && !(services_only && value::count(said) == Some(1))
         {
             let message = format!(
                 "IEA01 says '{}' functional groups; {counted} were received.",
-                shown(&said)
+                shown(said)
             );
             self.refuse(InterchangeError::GroupCount, position, message);
         }
         let header = self.interchange.header.control_number.clone();
-        if !same(&number, &header) {
+        if !same(number, &header) {
             let message = format!(
                 "IEA02 '{}' must repeat ISA13 '{}'.",
-                shown(&number),
+                shown(number),
                 shown(&header)
             );
             self.refuse(InterchangeError::ControlNumberMismatch, position, message);

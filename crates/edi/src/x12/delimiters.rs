@@ -1,5 +1,7 @@
 //! The four bytes that structure an interchange; each ISA declares its own (X12.5, clause on the ISA segment).
 
+use std::borrow::Cow;
+
 use super::fault::InterchangeError;
 
 /// The delimiters in force from one ISA to its IEA.
@@ -76,17 +78,13 @@ impl Delimiters {
     /// Free text made safe to send: X12 has no escape character, so delimiters and control characters become
     /// blanks. Identifiers must not go through here; [`super::Writer`] refuses them instead.
     #[must_use]
-    pub fn clean(self, text: &str) -> String {
-        let blanked: String = text
-            .chars()
-            .map(|c| {
-                if self.holds(c) || c.is_control() {
-                    ' '
-                } else {
-                    c
-                }
-            })
-            .collect();
-        blanked.trim().to_owned()
+    pub fn clean(self, text: &str) -> Cow<'_, str> {
+        let means = |c: char| self.holds(c) || c.is_control();
+        if text.contains(means) {
+            let blanked = text.replace(means, " ");
+            Cow::Owned(blanked.trim().to_owned())
+        } else {
+            Cow::Borrowed(text.trim())
+        }
     }
 }

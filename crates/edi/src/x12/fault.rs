@@ -268,7 +268,12 @@ pub(crate) fn push_bounded<T: Weighed>(list: &mut Vec<T>, fault: T, limit: usize
 
 /// A value fit for a message: hostile input must not flood it.
 pub(crate) fn shown(text: &str) -> &str {
+    beginning(text, 40)
+}
+
+/// So many characters of it.
+pub(crate) fn beginning(text: &str, characters: usize) -> &str {
     text.char_indices()
-        .nth(40)
+        .nth(characters)
         .map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
 }

@@ -1,5 +1,7 @@
 //! The envelope as read: interchange, functional groups, transaction sets, and what is wrong with each.
 
+use smol_str::SmolStr;
+
 use super::delimiters::Delimiters;
 use super::fault::{GroupFault, InterchangeFault, Note, SetFault, Status};
 use super::segment::{Position, SegmentList};
@@ -7,8 +9,8 @@ use super::segment::{Position, SegmentList};
 /// A qualified party id (ISA05/06, ISA07/08), blanks trimmed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PartyId {
-    pub qualifier: String,
-    pub id: String,
+    pub qualifier: SmolStr,
+    pub id: SmolStr,
 }
 
 /// ISA15.
@@ -38,13 +40,13 @@ pub struct InterchangeHeader {
     pub sender: PartyId,
     pub receiver: PartyId,
     /// ISA09 as sent, YYMMDD.
-    pub date: String,
+    pub date: SmolStr,
     /// ISA10 as sent, HHMM.
-    pub time: String,
+    pub time: SmolStr,
     /// ISA12. Says how the envelope is built; the documents' version is GS08.
-    pub version: String,
+    pub version: SmolStr,
     /// ISA13.
-    pub control_number: String,
+    pub control_number: SmolStr,
     /// ISA14: the sender wants a TA1.
     pub acknowledgment_requested: bool,
     pub usage: Usage,
@@ -77,15 +79,15 @@ impl Interchange<'_> {
 #[derive(Debug, Clone)]
 pub struct FunctionalGroup<'a> {
     /// GS01.
-    pub functional_id: String,
+    pub functional_id: SmolStr,
     /// GS02.
-    pub application_sender: String,
+    pub application_sender: SmolStr,
     /// GS03.
-    pub application_receiver: String,
+    pub application_receiver: SmolStr,
     /// GS06.
-    pub control_number: String,
+    pub control_number: SmolStr,
     /// GS08.
-    pub version: String,
+    pub version: SmolStr,
     /// GE01, when it is a number: the sets the sender says are included.
     pub included: Option<u64>,
     pub position: Position,
@@ -104,9 +106,9 @@ impl FunctionalGroup<'_> {
 #[derive(Debug, Clone)]
 pub struct TransactionSet<'a> {
     /// ST01.
-    pub set_id: String,
+    pub set_id: SmolStr,
     /// ST02.
-    pub control_number: String,
+    pub control_number: SmolStr,
     pub position: Position,
     pub segments: SegmentList<'a>,
     pub faults: Vec<SetFault>,

@@ -1,5 +1,7 @@
 //! The ISA segment: found by its width of 106 bytes, it declares the delimiters of all that follows.
 
+use smol_str::SmolStr;
+
 use super::delimiters::Delimiters;
 use super::fault::{Fault, InterchangeError, InterchangeFault, Note};
 use super::interchange::{InterchangeHeader, PartyId, Usage};
@@ -100,19 +102,27 @@ struct Raw {
     component: u8,
     terminator: u8,
     /// Index 0 is `ISA`, so that ISA13 is index 13.
-    elements: Vec<String>,
+    elements: Vec<SmolStr>,
     end: usize,
+}
+
+/// Each byte is a character, which ASCII says without a detour.
+fn text(bytes: &[u8]) -> SmolStr {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => SmolStr::new(text),
+        _ => SmolStr::new(value::latin1(bytes)),
+    }
 }
 
 /// The ISA by its widths; line breaks of a wrapped record inside it do not count.
 fn padded(input: &[u8], start: usize) -> Option<Raw> {
-    let mut bytes = Vec::with_capacity(WIDTH);
+    let mut bytes = [0; WIDTH];
     let mut at = start;
-    while bytes.len() < WIDTH {
-        let byte = *input.get(at)?;
-        if !matches!(byte, b'\r' | b'\n') {
-            bytes.push(byte);
+    for slot in &mut bytes {
+        while matches!(input.get(at)?, b'\r' | b'\n') {
+            at = at.checked_add(1)?;
         }
+        *slot = *input.get(at)?;
         at = at.checked_add(1)?;
     }
     let terminator = *input.get(at)?;
@@ -127,7 +137,7 @@ fn padded(input: &[u8], start: usize) -> Option<Raw> {
     let mut from = 0;
     let mut elements = Vec::with_capacity(17);
     for to in edges {
-        elements.push(value::latin1(bytes.get(from..to)?));
+        elements.push(text(bytes.get(from..to)?));
         from = to.checked_add(1)?;
     }
     Some(Raw {
@@ -151,12 +161,12 @@ fn unpadded(input: &[u8], start: usize) -> Option<Raw> {
     let mut rest = window;
     for _ in 0..16 {
         let at = rest.iter().position(|byte| *byte == separator)?;
-        elements.push(value::latin1(rest.get(..at)?));
+        elements.push(text(rest.get(..at)?));
         rest = rest.get(at.checked_add(1)?..)?;
     }
     let component = *rest.first()?;
     let terminator = *rest.get(1)?;
-    elements.push(char::from(component).to_string());
+    elements.push(SmolStr::from(char::from(component)));
     let used = window.len().checked_sub(rest.len())?.checked_add(2)?;
     Some(Raw {
         separator,
@@ -175,16 +185,16 @@ fn repetition(isa11: &str, isa12: &str) -> Option<u8> {
 
 fn header<'t>(text: impl Fn(usize) -> &'t str) -> InterchangeHeader {
     let party = |at: usize| PartyId {
-        qualifier: text(at).to_owned(),
-        id: text(at.saturating_add(1)).to_owned(),
+        qualifier: text(at).into(),
+        id: text(at.saturating_add(1)).into(),
     };
     InterchangeHeader {
         sender: party(5),
         receiver: party(7),
-        date: text(9).to_owned(),
-        time: text(10).to_owned(),
-        version: text(12).to_owned(),
-        control_number: text(13).to_owned(),
+        date: text(9).into(),
+        time: text(10).into(),
+        version: text(12).into(),
+        control_number: text(13).into(),
         acknowledgment_requested: text(14) == "1",
         usage: match text(15) {
             "P" => Usage::Production,

@@ -1,16 +1,22 @@
 //! Cuts the bytes after an ISA into segments and elements, borrowing from the file wherever it can.
+//!
+//! Eight bytes are looked at together: in a word, a byte that is sought shows as the highest bit of its place.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::delimiters::Delimiters;
 use super::limits::Limits;
+use super::segment::Cut;
 use super::value;
 
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Bytes of an ISA with its terminator.
 const HEADER_WIDTH: usize = 106;
+
+/// Places within a segment are kept in 32 bits.
+const LONGEST: usize = 1 << 30;
 
 /// The whole file, and what is found out about it once.
 pub(crate) struct File<'a> {
@@ -35,6 +41,14 @@ impl<'a> File<'a> {
             let unmarked = self.input.strip_prefix(BYTE_ORDER_MARK);
             has_equal_lines(self.input) || unmarked.is_some_and(has_equal_lines)
         })
+    }
+
+    /// As it stands, if it is text.
+    fn text(&self, from: usize, to: usize) -> Option<&'a str> {
+        match self.text {
+            Some(text) => text.get(from..to),
+            None => std::str::from_utf8(self.input.get(from..to)?).ok(),
+        }
     }
 
     fn part(&self, from: usize, to: usize, broken: bool) -> Cow<'a, str> {
@@ -98,7 +112,7 @@ pub(crate) fn is_filler(byte: u8) -> bool {
 }
 
 pub(crate) enum Lexed {
-    /// A segment was put into `parts`.
+    /// A segment was cut.
     Segment {
         offset: usize,
         quirk: Option<&'static str>,
@@ -115,7 +129,6 @@ pub(crate) struct Lexer<'f, 'a> {
     pub(crate) file: &'f File<'a>,
     pub(crate) delimiters: Delimiters,
     pub(crate) at: usize,
-    edges: Vec<usize>,
 }
 
 impl<'f, 'a> Lexer<'f, 'a> {
@@ -124,13 +137,11 @@ impl<'f, 'a> Lexer<'f, 'a> {
             file,
             delimiters,
             at,
-            edges: Vec::new(),
         }
     }
 
     /// The next segment. Each byte is looked at a bounded number of times, whatever the input.
-    pub(crate) fn next(&mut self, parts: &mut Vec<Cow<'a, str>>, limits: &Limits) -> Lexed {
-        parts.clear();
+    pub(crate) fn next(&mut self, cut: &mut Cut<'a>, limits: &Limits) -> Lexed {
         let indented = self.skip_filler();
         let rest = self.file.input.get(self.at..).unwrap_or_default();
         let offset = self.at;
@@ -140,9 +151,9 @@ impl<'f, 'a> Lexer<'f, 'a> {
         if is_header(rest) {
             return Lexed::Header;
         }
-        let longest = limits.text_bytes.max(limits.segment_bytes);
+        let longest = limits.text_bytes.max(limits.segment_bytes).min(LONGEST);
         let window = rest.get(..longest.saturating_add(1)).unwrap_or(rest);
-        let (length, broken) = self.scan(window);
+        let (length, broken) = self.scan(window, cut);
         let Some(length) = length.or_else(|| (window.len() == rest.len()).then_some(rest.len()))
         else {
             self.at = offset.saturating_add(window.len());
@@ -151,7 +162,7 @@ impl<'f, 'a> Lexer<'f, 'a> {
                 what: over("A segment", longest),
             };
         };
-        if self.edges.len() > limits.elements {
+        if cut.ends.len() > limits.elements {
             self.at = offset.saturating_add(length);
             return Lexed::OverLimit {
                 offset,
@@ -163,30 +174,41 @@ impl<'f, 'a> Lexer<'f, 'a> {
             .saturating_add(length)
             .saturating_add(1)
             .min(self.file.input.len());
-        let end = offset.saturating_add(length);
-        let mut from = offset;
-        for edge in self
-            .edges
-            .iter()
-            .map(|edge| offset.saturating_add(*edge))
-            .chain([end])
-        {
-            parts.push(self.file.part(from, edge, broken));
-            from = edge.saturating_add(1);
-        }
-        if unterminated && let Some(last) = parts.last_mut() {
+        cut.ends.push(u32::try_from(length).unwrap_or(u32::MAX));
+        self.take(cut, offset, length, broken);
+        if unterminated {
             // the filler after the last segment of a file is not its data
-            *last = Cow::Owned(
-                last.trim_end_matches(|c| u8::try_from(c).is_ok_and(is_filler))
-                    .to_owned(),
-            );
+            cut.trim_end(|c| u8::try_from(c).is_ok_and(is_filler));
         }
-        if let Some(what) = too_long(parts, length, limits) {
+        if let Some(what) = too_long(cut, length, limits) {
             return Lexed::OverLimit { offset, what };
         }
         Lexed::Segment {
             offset,
-            quirk: self.quirk(parts, indented, broken, unterminated),
+            quirk: self.quirk(cut, indented, broken, unterminated),
+        }
+    }
+
+    /// Gives a segment its text: as it stands, unless lines break in it or it is not text as a whole.
+    fn take(&self, cut: &mut Cut<'a>, offset: usize, length: usize, broken: bool) {
+        let end = offset.saturating_add(length);
+        match self
+            .file
+            .text(offset, end)
+            .filter(|_| !broken && self.delimiters.element.is_ascii())
+        {
+            Some(text) => cut.stands_in(text),
+            None => {
+                let ends = std::mem::take(&mut cut.ends);
+                let mut from = offset;
+                cut.consists_of(ends.iter().map(|end| {
+                    let to =
+                        usize::try_from(*end).map_or(usize::MAX, |end| offset.saturating_add(end));
+                    let part = self.file.part(from, to, broken);
+                    from = to.saturating_add(1);
+                    part
+                }));
+            }
         }
     }
 
@@ -206,25 +228,49 @@ impl<'f, 'a> Lexer<'f, 'a> {
     }
 
     /// Notes the separators up to the terminator and says where that stands and whether lines break before it.
-    fn scan(&mut self, window: &[u8]) -> (Option<usize>, bool) {
-        self.edges.clear();
+    fn scan(&self, window: &[u8], cut: &mut Cut<'a>) -> (Option<usize>, bool) {
+        cut.ends.clear();
+        cut.is_plain = true;
+        let (element, segment) = (
+            Sought::new(self.delimiters.element),
+            Sought::new(self.delimiters.segment),
+        );
         let mut broken = false;
-        for (index, byte) in window.iter().copied().enumerate() {
-            if byte == self.delimiters.segment {
-                return (Some(index), broken);
+        let mut base = 0_u32;
+        let (words, rest) = window.as_chunks();
+        // what is no whole word is filled up with what is never sought, since it is no delimiter
+        let mut last = [0; WORD];
+        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        for word in words.iter().chain([&last]) {
+            let word = u64::from_le_bytes(*word);
+            let mut separates = element.within(word);
+            let plain = is_plain(word);
+            let mut breaks = if plain { 0 } else { breaks(word) };
+            let terminates = segment.within(word);
+            if terminates != 0 {
+                let before = terminates.wrapping_sub(1) & !terminates;
+                separates &= before;
+                breaks &= before;
             }
-            if byte == self.delimiters.element {
-                self.edges.push(index);
-            } else if matches!(byte, b'\r' | b'\n') {
-                broken = true;
+            while separates != 0 {
+                cut.ends.push(base.saturating_add(place(separates)));
+                separates &= separates.wrapping_sub(1);
             }
+            // what stands after the terminator counts too: then a closer look is taken for nothing
+            cut.is_plain &= plain;
+            broken |= breaks != 0;
+            if terminates != 0 {
+                let at = base.saturating_add(place(terminates));
+                return (usize::try_from(at).ok(), broken);
+            }
+            base = base.saturating_add(8);
         }
         (None, broken)
     }
 
     fn quirk(
         &self,
-        parts: &[Cow<'a, str>],
+        cut: &Cut<'a>,
         indented: bool,
         broken: bool,
         unterminated: bool,
@@ -237,12 +283,53 @@ impl<'f, 'a> Lexer<'f, 'a> {
             Some("a line break stands inside an element; read as a blank")
         } else if indented {
             Some("blanks stand before a segment; skipped")
-        } else if parts.len() > 1 && parts.last().is_some_and(|last| last.is_empty()) {
+        } else if cut.ends_empty() {
             Some("a segment ends in empty elements; they need not be sent")
         } else {
             None
         }
     }
+}
+
+/// Bytes that are looked at together.
+const WORD: usize = 8;
+const ONES: u64 = u64::from_le_bytes([0x01; WORD]);
+const LOWS: u64 = u64::from_le_bytes([0x7F; WORD]);
+const HIGHS: u64 = u64::from_le_bytes([0x80; WORD]);
+
+/// A byte that is sought in words.
+#[derive(Clone, Copy)]
+struct Sought(u64);
+
+impl Sought {
+    const fn new(byte: u8) -> Self {
+        Self(u64::from_le_bytes([byte; WORD]))
+    }
+
+    /// The highest bit of each place where it stands.
+    fn within(self, word: u64) -> u64 {
+        let other = word ^ self.0;
+        !((other & LOWS).wrapping_add(LOWS) | other | LOWS)
+    }
+}
+
+/// As [`Sought::within`], for what ends a line.
+fn breaks(word: u64) -> u64 {
+    const FEED: Sought = Sought::new(b'\n');
+    const RETURN: Sought = Sought::new(b'\r');
+    FEED.within(word) | RETURN.within(word)
+}
+
+/// Whether a word is surely nothing but ASCII that can be seen, and blanks.
+fn is_plain(word: u64) -> bool {
+    let controls = word.wrapping_sub(ONES << 5) & !word;
+    let others = word | word.wrapping_add(ONES);
+    (controls | others) & HIGHS == 0
+}
+
+/// In which place of a word the first of these bits is.
+fn place(bits: u64) -> u32 {
+    bits.trailing_zeros() >> 3
 }
 
 /// Whether an interchange starts here, as far as the bytes between two segments can tell.
@@ -253,15 +340,14 @@ pub(crate) fn is_header(rest: &[u8]) -> bool {
             .is_some_and(|byte| !byte.is_ascii_alphanumeric())
 }
 
-fn too_long(parts: &[Cow<'_, str>], length: usize, limits: &Limits) -> Option<String> {
-    let id = parts.first().map_or("", |id| id.as_ref());
-    let (segment, element) = match id {
+fn too_long(cut: &Cut<'_>, length: usize, limits: &Limits) -> Option<String> {
+    let (segment, element) = match cut.raw_id() {
         "MSG" | "MTX" | "NTE" | "PID" => (limits.text_bytes, limits.text_bytes),
         _ => (limits.segment_bytes, limits.element_bytes),
     };
     if length > segment {
         Some(over("A segment", segment))
-    } else if length > element && parts.iter().any(|part| part.len() > element) {
+    } else if length > element && cut.exceeds(element) {
         Some(over("An element", element))
     } else {
         None

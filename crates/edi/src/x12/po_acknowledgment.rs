@@ -2,50 +2,52 @@
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
+use super::fault::beginning;
 use super::purchase_order::{ProductId, Reference};
 use super::writer::{OutboundEnvelope, WriteError, Writer};
 
-/// What an 855 says about a whole order.
+/// What an 855 says about a whole order; what it echoes of the 850 is borrowed from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PurchaseOrderAcknowledgment {
+pub struct PurchaseOrderAcknowledgment<'o> {
     /// BAK01, element 353: 00 original, 07 duplicate and so on.
-    pub purpose: String,
+    pub purpose: &'static str,
     /// BAK02, element 587. `AC` says *with changes*; an order taken as it is gets `AD` (or `AK` without detail).
-    pub acknowledgment_type: String,
+    pub acknowledgment_type: &'static str,
     /// BAK03, the buyer's own number.
-    pub purchase_order_number: String,
+    pub purchase_order_number: &'o str,
     /// BAK04, the date of the purchase order (BEG05).
     pub purchase_order_date: Date,
     /// BAK05.
-    pub release_number: Option<String>,
+    pub release_number: Option<&'o str>,
     /// BAK08 and REF*VN: our number for it.
-    pub sales_order_number: Option<String>,
+    pub sales_order_number: Option<SmolStr>,
     /// BAK09.
     pub acknowledgment_date: Option<Date>,
     /// CUR02, as the seller's currency.
-    pub currency: Option<String>,
+    pub currency: Option<&'o str>,
     pub references: Vec<Reference>,
     /// N9*ZZ and MSG: what a person should read. Delimiters in it become blanks.
     pub messages: Vec<String>,
-    pub lines: Vec<AcknowledgedLine>,
+    pub lines: Vec<AcknowledgedLine<'o>>,
 }
 
 /// PO1 and its ACKs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AcknowledgedLine {
+pub struct AcknowledgedLine<'o> {
     /// PO101 as the buyer sent it; nothing when nothing came.
-    pub assigned_id: Option<String>,
+    pub assigned_id: Option<&'o str>,
     /// PO102, as ordered.
     pub quantity: Decimal,
     /// PO103, element 355, as ordered.
-    pub unit: String,
+    pub unit: &'o str,
     /// PO104.
     pub unit_price: Option<Decimal>,
     /// PO105.
-    pub price_basis: Option<String>,
+    pub price_basis: Option<&'o str>,
     /// PO106 and on; at most ten.
-    pub product_ids: Vec<ProductId>,
+    pub product_ids: &'o [ProductId],
     /// Together they account for the whole ordered quantity.
     pub schedules: Vec<ScheduleAcknowledgment>,
 }
@@ -57,7 +59,7 @@ pub struct ScheduleAcknowledgment {
     pub quantity: Decimal,
     /// ACK05 under this qualifier (ACK04, element 374): 067 current schedule delivery, 068 current schedule ship,
     /// 069 promised for delivery.
-    pub date: Option<(String, Date)>,
+    pub date: Option<(&'static str, Date)>,
 }
 
 /// ACK01, element 668.
@@ -95,66 +97,66 @@ impl LineStatus {
     }
 }
 
-impl PurchaseOrderAcknowledgment {
+/// What a line takes, mostly; so much is made room for at once.
+const LINE: usize = 96;
+
+impl PurchaseOrderAcknowledgment<'_> {
     /// The whole interchange.
     ///
     /// # Errors
     /// When a line's quantities do not add up, or an identifier holds a delimiter.
     pub fn write(&self, envelope: &OutboundEnvelope) -> Result<Vec<u8>, WriteError> {
         let mut writer = Writer::new(envelope)?;
+        writer.reserve(self.lines.len().saturating_mul(LINE));
         writer.begin_group("PR", None)?;
         writer.begin_set("855")?;
         self.heading(&mut writer, envelope)?;
         for (index, line) in self.lines.iter().enumerate() {
             line.write(&mut writer, index.saturating_add(1))?;
         }
-        writer.segment(&["CTT", &self.lines.len().to_string()])?;
+        writer.open("CTT").count(self.lines.len()).end()?;
         writer.end_set()?;
         writer.end_group()?;
         writer.finish()
     }
 
-    fn heading(&self, writer: &mut Writer, envelope: &OutboundEnvelope) -> Result<(), WriteError> {
-        let ordered = writer.date(self.purchase_order_date);
-        let answered = self
-            .acknowledgment_date
-            .map(|date| writer.date(date))
-            .unwrap_or_default();
+    fn heading(
+        &self,
+        writer: &mut Writer<'_>,
+        envelope: &OutboundEnvelope,
+    ) -> Result<(), WriteError> {
         let own_number = self.sales_order_number.as_deref().unwrap_or_default();
-        writer.segment(&[
-            "BAK",
-            &self.purpose,
-            &self.acknowledgment_type,
-            &self.purchase_order_number,
-            &ordered,
-            self.release_number.as_deref().unwrap_or_default(),
-            "",
-            "",
-            own_number,
-            &answered,
-        ])?;
-        if let Some(currency) = &self.currency {
+        let mut heading = writer.open("BAK");
+        heading
+            .text(self.purpose)
+            .text(self.acknowledgment_type)
+            .text(self.purchase_order_number)
+            .date(self.purchase_order_date)
+            .text(self.release_number.unwrap_or_default())
+            .text("")
+            .text("")
+            .text(own_number);
+        if let Some(date) = self.acknowledgment_date {
+            heading.date(date);
+        }
+        heading.end()?;
+        if let Some(currency) = self.currency {
             writer.segment(&["CUR", "SE", currency])?;
         }
         if !own_number.is_empty() {
             writer.segment(&["REF", "VN", own_number])?;
         }
         for reference in &self.references {
-            let description = envelope
-                .delimiters
-                .clean(reference.description.as_deref().unwrap_or_default());
+            let description = reference.description.as_deref().unwrap_or_default();
+            let description = envelope.delimiters.clean(description);
             writer.segment(&["REF", &reference.qualifier, &reference.value, &description])?;
         }
         if !self.messages.is_empty() {
             writer.segment(&["N9", "ZZ", "1"])?;
             for message in &self.messages {
                 // element 933 holds 264 characters
-                let text: String = envelope
-                    .delimiters
-                    .clean(message)
-                    .chars()
-                    .take(264)
-                    .collect();
+                let text = envelope.delimiters.clean(message);
+                let text = beginning(&text, 264);
                 if !text.is_empty() {
                     writer.segment(&["MSG", text.trim()])?;
                 }
@@ -164,12 +166,11 @@ impl PurchaseOrderAcknowledgment {
     }
 }
 
-impl AcknowledgedLine {
-    fn write(&self, writer: &mut Writer, number: usize) -> Result<(), WriteError> {
-        let added = self
-            .schedules
-            .iter()
-            .try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part.quantity));
+impl AcknowledgedLine<'_> {
+    fn write(&self, writer: &mut Writer<'_>, number: usize) -> Result<(), WriteError> {
+        let mut quantities = self.schedules.iter().map(|part| part.quantity);
+        let first = quantities.next().unwrap_or_default();
+        let added = quantities.try_fold(first, Decimal::checked_add);
         let acknowledged = added.unwrap_or(Decimal::MAX);
         if acknowledged != self.quantity {
             return Err(WriteError::QuantitiesDiffer {
@@ -178,42 +179,32 @@ impl AcknowledgedLine {
                 ordered: self.quantity,
             });
         }
-        let quantity = plain(self.quantity);
-        let price = self.unit_price.map(plain).unwrap_or_default();
-        let mut parts = vec![
-            "PO1",
-            self.assigned_id.as_deref().unwrap_or_default(),
-            &quantity,
-            &self.unit,
-            &price,
-            self.price_basis.as_deref().unwrap_or_default(),
-        ];
+        let mut line = writer.open("PO1");
+        line.text(self.assigned_id.unwrap_or_default())
+            .decimal(self.quantity)
+            .text(self.unit);
+        match self.unit_price {
+            Some(price) => line.decimal(price),
+            None => line.text(""),
+        };
+        line.text(self.price_basis.unwrap_or_default());
         for id in self.product_ids.iter().take(10) {
-            parts.extend([id.qualifier.as_str(), id.value.as_str()]);
+            line.text(&id.qualifier).text(&id.value);
         }
-        writer.segment(&parts)?;
+        line.end()?;
         for part in &self.schedules {
-            let quantity = plain(part.quantity);
-            let (qualifier, date) = match &part.date {
-                Some((qualifier, date)) => (qualifier.as_str(), writer.date(*date)),
-                None => ("", String::new()),
-            };
-            writer.segment(&[
-                "ACK",
-                part.status.code(),
-                &quantity,
-                &self.unit,
-                qualifier,
-                &date,
-            ])?;
+            let mut schedule = writer.open("ACK");
+            schedule
+                .text(part.status.code())
+                .decimal(part.quantity)
+                .text(self.unit);
+            if let Some((qualifier, date)) = part.date {
+                schedule.text(qualifier).date(date);
+            }
+            schedule.end()?;
         }
         Ok(())
     }
-}
-
-/// Type R as X12.6 wants it: no zeros that say nothing.
-fn plain(value: Decimal) -> String {
-    value.normalize().to_string()
 }
 
 #[cfg(test)]
@@ -225,18 +216,18 @@ mod tests {
     fn envelope() -> OutboundEnvelope {
         OutboundEnvelope {
             sender: PartyId {
-                qualifier: "ZZ".to_owned(),
-                id: "SELLER".to_owned(),
+                qualifier: "ZZ".into(),
+                id: "SELLER".into(),
             },
             receiver: PartyId {
-                qualifier: "12".to_owned(),
-                id: "5551234".to_owned(),
+                qualifier: "12".into(),
+                id: "5551234".into(),
             },
-            application_sender: "SELLERAPP".to_owned(),
-            application_receiver: "BUYERAPP".to_owned(),
+            application_sender: "SELLERAPP".into(),
+            application_receiver: "BUYERAPP".into(),
             usage: Usage::Test,
-            interchange_version: "00401".to_owned(),
-            version: "004010".to_owned(),
+            interchange_version: "00401".into(),
+            version: "004010".into(),
             interchange_control_number: 11,
             group_control_number: 12,
             set_control_number: 13,
@@ -246,22 +237,24 @@ mod tests {
         }
     }
 
-    fn line(assigned_id: Option<&str>) -> AcknowledgedLine {
+    static IDS: [ProductId; 1] = [ProductId {
+        qualifier: SmolStr::new_static("VP"),
+        value: SmolStr::new_static("V-1"),
+    }];
+
+    fn line(assigned_id: Option<&str>) -> AcknowledgedLine<'_> {
         let part = |status, quantity: i64, day| ScheduleAcknowledgment {
             status,
             quantity: Decimal::from(quantity),
-            date: Some(("068".to_owned(), date(2026, 3, day))),
+            date: Some(("068", date(2026, 3, day))),
         };
         AcknowledgedLine {
-            assigned_id: assigned_id.map(str::to_owned),
+            assigned_id,
             quantity: Decimal::new(1000, 2),
-            unit: "EA".to_owned(),
+            unit: "EA",
             unit_price: Some(Decimal::new(2500, 3)),
             price_basis: None,
-            product_ids: vec![ProductId {
-                qualifier: "VP".to_owned(),
-                value: "V-1".to_owned(),
-            }],
+            product_ids: &IDS,
             schedules: vec![
                 part(LineStatus::Accepted, 6, 10),
                 part(LineStatus::Backordered, 4, 24),
@@ -269,16 +262,16 @@ mod tests {
         }
     }
 
-    fn acknowledgment() -> PurchaseOrderAcknowledgment {
+    fn acknowledgment() -> PurchaseOrderAcknowledgment<'static> {
         PurchaseOrderAcknowledgment {
-            purpose: "00".to_owned(),
-            acknowledgment_type: "AC".to_owned(),
-            purchase_order_number: "PO-1001".to_owned(),
+            purpose: "00",
+            acknowledgment_type: "AC",
+            purchase_order_number: "PO-1001",
             purchase_order_date: date(2026, 3, 1),
             release_number: None,
-            sales_order_number: Some("SO-5".to_owned()),
+            sales_order_number: Some("SO-5".into()),
             acknowledgment_date: Some(date(2026, 3, 2)),
-            currency: Some("USD".to_owned()),
+            currency: Some("USD"),
             references: Vec::new(),
             messages: vec!["Balance on 3/24 ~ see site*".to_owned()],
             lines: vec![line(Some("1")), line(None)],
@@ -321,7 +314,7 @@ mod tests {
     #[test]
     fn identifiers_are_never_altered() {
         let mut odd = acknowledgment();
-        odd.purchase_order_number = "PO*1".to_owned();
+        odd.purchase_order_number = "PO*1";
         assert!(matches!(
             odd.write(&envelope()),
             Err(WriteError::DelimiterInData {
@@ -333,7 +326,7 @@ mod tests {
         let mut other = envelope();
         other.delimiters.element = b'|';
         assert!(odd.write(&other).is_ok());
-        other.receiver.id = "SIXTEEN-LETTERS-".to_owned();
+        other.receiver.id = "SIXTEEN-LETTERS-".into();
         assert!(matches!(
             odd.write(&other),
             Err(WriteError::TooLongForIsa { at: 8, .. })
@@ -343,7 +336,7 @@ mod tests {
     #[test]
     fn older_releases_get_short_dates() {
         let older = OutboundEnvelope {
-            version: "003040".to_owned(),
+            version: "003040".into(),
             ..envelope()
         };
         let text = String::from_utf8(acknowledgment().write(&older).unwrap()).unwrap();

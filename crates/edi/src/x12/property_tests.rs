@@ -36,17 +36,17 @@ fn exercise(bytes: &[u8]) {
 
 fn envelope(delimiters: super::Delimiters) -> OutboundEnvelope {
     let party = |id: &str| PartyId {
-        qualifier: "ZZ".to_owned(),
-        id: id.to_owned(),
+        qualifier: "ZZ".into(),
+        id: id.into(),
     };
     OutboundEnvelope {
         sender: party("SELLER"),
         receiver: party("BUYER"),
-        application_sender: "SELLERAPP".to_owned(),
-        application_receiver: "BUYERAPP".to_owned(),
+        application_sender: "SELLERAPP".into(),
+        application_receiver: "BUYERAPP".into(),
         usage: Usage::Production,
-        interchange_version: "00501".to_owned(),
-        version: "005010".to_owned(),
+        interchange_version: "00501".into(),
+        version: "005010".into(),
         interchange_control_number: 5,
         group_control_number: 6,
         set_control_number: 7,
@@ -94,7 +94,8 @@ proptest! {
             segment: separators[2],
             repetition: Some(separators[3]),
         };
-        let mut writer = Writer::new(&envelope(delimiters)).unwrap();
+        let envelope = envelope(delimiters);
+        let mut writer = Writer::new(&envelope).unwrap();
         writer.begin_group("PO", None).unwrap();
         writer.begin_set("850").unwrap();
         for row in &rows {
@@ -119,7 +120,8 @@ proptest! {
     #[test]
     fn data_that_would_be_structure_is_refused(value in "[a-z]{0,5}[*~>^\r\n\t][a-z]{0,5}") {
         let delimiters = super::Delimiters::default();
-        let mut writer = Writer::new(&envelope(delimiters)).unwrap();
+        let envelope = envelope(delimiters);
+        let mut writer = Writer::new(&envelope).unwrap();
         prop_assert!(writer.segment(&["REF", "ZZ", &value]).is_err());
         let clean = delimiters.clean(&value);
         prop_assert!(writer.segment(&["REF", "ZZ", &clean]).is_ok());

@@ -76,10 +76,40 @@ impl ElementRule {
     }
 }
 
+/// The id of a segment, as tables name it: it is looked for as one number, not byte by byte.
+#[derive(Debug, Clone, Copy)]
+pub struct Tag {
+    pub name: &'static str,
+    key: u32,
+}
+
+impl Tag {
+    #[must_use]
+    pub const fn of(name: &'static str) -> Self {
+        let key = key(name);
+        Self { name, key }
+    }
+}
+
+/// Ids have two or three characters; what has more is in no table and has the key of none.
+const fn key(id: &str) -> u32 {
+    match id.as_bytes() {
+        [a, b] => u32::from_le_bytes([*a, *b, 0, 2]),
+        [a, b, c] => u32::from_le_bytes([*a, *b, *c, 3]),
+        _ => u32::MAX,
+    }
+}
+
+/// A list of tags.
+macro_rules! tags {
+    ($($name:literal),* $(,)?) => { [$($crate::x12::schema::Tag::of($name)),*] };
+}
+pub(crate) use tags;
+
 /// One segment of a set.
 #[derive(Debug, Clone, Copy)]
 pub struct SegmentRule {
-    pub id: &'static str,
+    pub tag: Tag,
     pub elements: &'static [ElementRule],
     /// First and last element of qualifier and value pairs (235 and 234), if it has them.
     pub pairs: Option<(usize, usize)>,
@@ -90,22 +120,25 @@ pub struct SegmentRule {
 pub struct SetSchema {
     pub set_id: &'static str,
     /// Must be the second segment, once.
-    pub beginning: &'static str,
+    pub beginning: Tag,
     /// Must occur.
-    pub mandatory: &'static [&'static str],
+    pub mandatory: &'static [Tag],
     pub segments: &'static [SegmentRule],
     /// Every segment some release has in this set.
-    pub known: &'static [&'static str],
+    pub known: &'static [Tag],
     /// Segments that open a loop (AK303).
-    pub loops: &'static [&'static str],
+    pub loops: &'static [Tag],
 }
 
 /// Segments of other sets: legal X12, but not here.
-const ELSEWHERE: [&str; 40] = [
+const ELSEWHERE: [Tag; 40] = tags![
     "ACK", "AK1", "AK2", "AK3", "AK4", "AK5", "AK9", "BAK", "BCA", "BCH", "BIA", "BIG", "BSN",
     "CAD", "FGS", "HL", "IT1", "ISS", "LX", "POC", "PRF", "SN1", "TDS", "TFS", "BGN", "BSR", "BPR",
     "BRA", "CLD", "CR1", "DFI", "ENT", "G62", "HD", "INS", "RMR", "SRM", "TRN", "W01", "ZA",
 ];
+
+const HEADER: Tag = Tag::of("ST");
+const TRAILER: Tag = Tag::of("SE");
 
 /// Everything in the set that breaks the table, in order of occurrence.
 #[must_use]
@@ -117,25 +150,26 @@ pub fn check(
 ) -> Vec<SegmentFault> {
     let mut faults = Vec::new();
     let mut loop_id = None;
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = Vec::new();
     let mut last = (1, set.position);
     for segment in set.segments.iter() {
-        let id = segment.id();
-        if id == "ST" || id == "SE" {
+        let key = key(segment.id());
+        if key == HEADER.key || key == TRAILER.key {
             continue;
         }
         last = (segment.number, segment.position);
-        if let Some(start) = schema.loops.iter().copied().find(|start| *start == id) {
-            loop_id = Some(start);
+        let is_it = |tag: &&Tag| tag.key == key;
+        if let Some(start) = schema.loops.iter().find(is_it) {
+            loop_id = Some(start.name);
         }
-        let rule = schema.segments.iter().find(|rule| rule.id == id);
-        if (rule.is_none() || id == schema.beginning)
-            && let Some(fault) = place(&segment, schema, loop_id, seen.contains(&id))
+        let rule = schema.segments.iter().find(|rule| rule.tag.key == key);
+        if (rule.is_none() || key == schema.beginning.key)
+            && let Some(fault) = place(&segment, schema, loop_id, seen.contains(&key))
         {
             push_bounded(&mut faults, fault, limit);
         }
-        if schema.mandatory.contains(&id) && !seen.contains(&id) {
-            seen.push(id);
+        if schema.mandatory.iter().any(|tag| tag.key == key) && !seen.contains(&key) {
+            seen.push(key);
         }
         if let Some(rule) = rule {
             let elements = elements(&segment, rule, version);
@@ -144,13 +178,12 @@ pub fn check(
             }
         }
     }
-    for id in schema
+    for tag in schema
         .mandatory
         .iter()
-        .copied()
-        .filter(|id| !seen.contains(id))
+        .filter(|tag| !seen.contains(&tag.key))
     {
-        push_bounded(&mut faults, missing(id, schema.set_id, last), limit);
+        push_bounded(&mut faults, missing(tag.name, schema.set_id, last), limit);
     }
     faults
 }
@@ -176,16 +209,18 @@ fn place(
     repeated: bool,
 ) -> Option<SegmentFault> {
     let id = segment.id();
-    let (code, severity, message) = if id == schema.beginning && repeated {
+    let key = key(id);
+    let is_in = |tags: &[Tag]| tags.iter().any(|tag| tag.key == key);
+    let (code, severity, message) = if key == schema.beginning.key && repeated {
         let message =
             format!("Segment {id} must occur once; send one document in each transaction set.");
         (SegmentError::OverMaximumUse, Severity::Reject, message)
-    } else if id == schema.beginning && segment.number != 2 {
+    } else if key == schema.beginning.key && segment.number != 2 {
         let message = format!("Segment {id} must follow the ST directly.");
         (SegmentError::OutOfSequence, Severity::Error, message)
-    } else if schema.known.contains(&id) {
+    } else if is_in(schema.known) {
         return None;
-    } else if ELSEWHERE.contains(&id) {
+    } else if is_in(&ELSEWHERE) {
         let message = format!(
             "Segment {id} is not part of an {}; it was passed over.",
             schema.set_id
@@ -232,15 +267,30 @@ fn element_errors(
 }
 
 fn elements(segment: &Segment<'_>, rule: &SegmentRule, version: &str) -> Vec<ElementFault> {
-    let mut faults: Vec<ElementFault> = rule
-        .elements
-        .iter()
-        .filter_map(|element| element_fault(segment, element, version))
-        .collect();
+    let mut faults = Vec::new();
+    for element in rule.elements {
+        let text = segment.element(element.at);
+        if !is_surely_right(text, element, segment.is_plain) {
+            faults.extend(element_fault(segment, element, version));
+        }
+    }
     if let Some((first, last)) = rule.pairs {
         pair_faults(segment, first, last, &mut faults);
     }
     faults
+}
+
+/// What nearly every element is, told without a look at everything that could be wrong.
+fn is_surely_right(text: &str, rule: &ElementRule, plain: bool) -> bool {
+    let length = text.len();
+    match rule.kind {
+        _ if length == 0 => rule.missing.is_none(),
+        _ if length > rule.max => false,
+        Kind::Text => length >= rule.min && plain,
+        Kind::Count => value::is_digits(text),
+        Kind::Decimal => value::decimal(text).is_some(),
+        Kind::Date | Kind::Time => false,
+    }
 }
 
 fn element_fault(segment: &Segment<'_>, rule: &ElementRule, version: &str) -> Option<ElementFault> {
@@ -316,7 +366,7 @@ fn wrong(
                 .to_owned();
             return fault(ElementError::InvalidCharacter, what);
         }
-        Kind::Text if holds_control(text) => {
+        Kind::Text if text.chars().any(char::is_control) => {
             return fault(
                 ElementError::InvalidCharacter,
                 "holds a control character".to_owned(),
@@ -328,7 +378,6 @@ fn wrong(
             let padding = text.bytes().take_while(|byte| *byte == b'0').count();
             digits.saturating_sub(padding).max(rule.min)
         }
-        Kind::Text if text.is_ascii() => text.len(),
         Kind::Text => text.chars().count(),
     };
     if length > rule.max {
@@ -346,16 +395,12 @@ fn wrong(
     }
 }
 
-fn holds_control(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    !text.bytes().all(plain) && text.chars().any(char::is_control)
-}
-
 /// Qualifier without value, or value without qualifier: one such pair says nothing. The line stays readable by
 /// its other pairs; with none left it is not.
 fn pair_faults(segment: &Segment<'_>, first: usize, last: usize, faults: &mut Vec<ElementFault>) {
     let mut whole = false;
     let known = faults.len();
+    let last = last.min(segment.element_count());
     for qualifier in (first..=last).step_by(2) {
         let value = qualifier.saturating_add(1);
         let (at, reference, what) = match (segment.value(qualifier), segment.value(value)) {

@@ -107,8 +107,8 @@ impl Party {
     /// As the envelope writes it.
     pub fn party_id(&self) -> PartyId {
         PartyId {
-            qualifier: self.qualifier.clone(),
-            id: self.id.clone(),
+            qualifier: self.qualifier.as_str().into(),
+            id: self.id.as_str().into(),
         }
     }
 }

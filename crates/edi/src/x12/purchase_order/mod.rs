@@ -6,6 +6,7 @@ mod tests;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
 use super::fault::SegmentFault;
 use super::interchange::TransactionSet;
@@ -18,21 +19,21 @@ use super::sets::po850;
 pub struct PurchaseOrder {
     /// BEG01, element 353: 00 original, 01 cancellation, 04 change, 05 replace, 06 confirmation, 07 duplicate.
     /// Only 00 is surely a new order.
-    pub purpose: String,
+    pub purpose: SmolStr,
     /// BEG02, element 92: SA stand-alone, NE new, DS dropship, RL release and so on.
-    pub order_type: String,
+    pub order_type: SmolStr,
     /// BEG03.
-    pub purchase_order_number: String,
+    pub purchase_order_number: SmolStr,
     /// BEG04.
-    pub release_number: Option<String>,
+    pub release_number: Option<SmolStr>,
     /// BEG05.
     pub date: Option<Date>,
     /// CUR02.
-    pub currency: Option<String>,
+    pub currency: Option<SmolStr>,
     pub references: Vec<Reference>,
     pub dates: Vec<QualifiedDate>,
     pub parties: Vec<Party>,
-    pub messages: Vec<String>,
+    pub messages: Vec<SmolStr>,
     pub lines: Vec<Line>,
     pub totals: Option<Totals>,
     /// AMT at heading and summary level.
@@ -44,20 +45,20 @@ pub struct PurchaseOrder {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line {
     /// PO101; often empty, and then an answer must leave it empty too.
-    pub assigned_id: Option<String>,
+    pub assigned_id: Option<SmolStr>,
     pub quantity: Decimal,
     /// PO103, element 355.
-    pub unit: Option<String>,
+    pub unit: Option<SmolStr>,
     pub unit_price: Option<Decimal>,
     /// PO105, element 639; see [`super::unit::price_basis`].
-    pub price_basis: Option<String>,
+    pub price_basis: Option<SmolStr>,
     /// PO106 to PO125.
     pub product_ids: Vec<ProductId>,
-    pub descriptions: Vec<String>,
+    pub descriptions: Vec<SmolStr>,
     pub references: Vec<Reference>,
     pub dates: Vec<QualifiedDate>,
     pub parties: Vec<Party>,
-    pub messages: Vec<String>,
+    pub messages: Vec<SmolStr>,
     pub schedules: Vec<Schedule>,
     /// Number of the PO1 within the set (AK302), for a caller who finds fault with the line.
     pub segment_number: usize,
@@ -77,33 +78,33 @@ impl Line {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductId {
-    pub qualifier: String,
-    pub value: String,
+    pub qualifier: SmolStr,
+    pub value: SmolStr,
 }
 
 /// A part of a line's quantity for a date (SCH) or a place (SDQ).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     pub quantity: Decimal,
-    pub unit: Option<String>,
+    pub unit: Option<SmolStr>,
     pub date: Option<QualifiedDate>,
     /// SDQ: id code qualifier (66) and id of the place.
-    pub place: Option<(String, String)>,
+    pub place: Option<(SmolStr, SmolStr)>,
     pub position: Position,
 }
 
 /// REF, and N9 without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    pub qualifier: String,
-    pub value: String,
-    pub description: Option<String>,
+    pub qualifier: SmolStr,
+    pub value: SmolStr,
+    pub description: Option<SmolStr>,
 }
 
 /// DTM: 002 delivery requested, 010 requested ship, 063 and 064 not after and not before, 106 required by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QualifiedDate {
-    pub qualifier: String,
+    pub qualifier: SmolStr,
     pub date: Date,
 }
 
@@ -111,26 +112,26 @@ pub struct QualifiedDate {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Party {
     /// N101, element 98: BY buyer, ST ship to, BT bill to and so on.
-    pub code: String,
-    pub name: Option<String>,
+    pub code: SmolStr,
+    pub name: Option<SmolStr>,
     /// N103, element 66: 1 and 9 DUNS, 91 by seller, 92 by buyer, UL GLN.
-    pub id_qualifier: Option<String>,
-    pub id: Option<String>,
+    pub id_qualifier: Option<SmolStr>,
+    pub id: Option<SmolStr>,
     /// N2.
-    pub additional_names: Vec<String>,
+    pub additional_names: Vec<SmolStr>,
     /// N3.
-    pub streets: Vec<String>,
-    pub city: Option<String>,
-    pub region: Option<String>,
-    pub postal_code: Option<String>,
-    pub country: Option<String>,
+    pub streets: Vec<SmolStr>,
+    pub city: Option<SmolStr>,
+    pub region: Option<SmolStr>,
+    pub postal_code: Option<SmolStr>,
+    pub country: Option<SmolStr>,
     pub position: Position,
 }
 
 /// AMT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amount {
-    pub qualifier: String,
+    pub qualifier: SmolStr,
     pub amount: Decimal,
 }
 

@@ -1,6 +1,7 @@
 //! Walks the segments of an 850 and fills a [`PurchaseOrder`].
 
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
 use super::{
     Amount, Line, Party, ProductId, PurchaseOrder, QualifiedDate, Reading, Reference, Schedule,
@@ -19,6 +20,8 @@ pub(super) fn read(set: &TransactionSet<'_>, faults: Vec<SegmentFault>, limit: u
         faults,
         limit,
     };
+    let lines = set.segments.iter().filter(|segment| segment.id() == "PO1");
+    reader.order.lines.reserve_exact(lines.count());
     for segment in set.segments.iter() {
         reader.segment(&segment);
     }
@@ -51,8 +54,8 @@ struct Reader {
     limit: usize,
 }
 
-fn owned(segment: &Segment<'_>, at: usize) -> Option<String> {
-    segment.value(at).map(str::to_owned)
+fn owned(segment: &Segment<'_>, at: usize) -> Option<SmolStr> {
+    segment.value(at).map(SmolStr::new)
 }
 
 impl Reader {
@@ -96,9 +99,9 @@ impl Reader {
 
     fn beginning(&mut self, segment: &Segment<'_>) {
         let order = &mut self.order;
-        order.purpose = segment.element(1).to_owned();
-        order.order_type = segment.element(2).to_owned();
-        order.purchase_order_number = segment.element(3).to_owned();
+        order.purpose = segment.element(1).into();
+        order.order_type = segment.element(2).into();
+        order.purchase_order_number = segment.element(3).into();
         order.release_number = owned(segment, 4);
         order.date = value::date(segment.element(5));
         order.position = segment.position;
@@ -126,17 +129,23 @@ impl Reader {
                 "must not be negative; send an allowance as SAC",
             );
         }
-        let product_ids = (6..=25).step_by(2).filter_map(|at: usize| {
-            let (qualifier, value) = (owned(segment, at)?, owned(segment, at.saturating_add(1))?);
-            Some(ProductId { qualifier, value })
-        });
+        let last = segment.element_count().min(25);
+        let mut product_ids = Vec::with_capacity(last.saturating_sub(5).div_ceil(2));
+        for at in (6..=last).step_by(2) {
+            let (qualifier, value) = (owned(segment, at), owned(segment, at.saturating_add(1)));
+            product_ids.extend(
+                qualifier
+                    .zip(value)
+                    .map(|(qualifier, value)| ProductId { qualifier, value }),
+            );
+        }
         self.order.lines.push(Line {
             assigned_id: owned(segment, 1),
             quantity,
             unit: owned(segment, 3),
             unit_price,
             price_basis: owned(segment, 5),
-            product_ids: product_ids.collect(),
+            product_ids,
             segment_number: segment.number,
             position: segment.position,
             ..Line::default()
@@ -210,7 +219,7 @@ impl Reader {
 
     /// SDQ: after the unit and the id qualifier, up to ten pairs of place and quantity.
     fn places(&mut self, segment: &Segment<'_>) {
-        let qualifier = segment.element(2).to_owned();
+        let qualifier = SmolStr::new(segment.element(2));
         for at in (3..=21_usize).step_by(2) {
             let amount_at = at.saturating_add(1);
             let (Some(place), text) = (owned(segment, at), segment.element(amount_at)) else {
@@ -246,8 +255,8 @@ impl Reader {
 
     fn reference(&mut self, segment: &Segment<'_>) {
         let reference = Reference {
-            qualifier: segment.element(1).to_owned(),
-            value: segment.element(2).to_owned(),
+            qualifier: segment.element(1).into(),
+            value: segment.element(2).into(),
             description: owned(segment, 3),
         };
         match self.open_line() {
@@ -292,7 +301,7 @@ impl Reader {
 
     fn party(&mut self, segment: &Segment<'_>) {
         let party = Party {
-            code: segment.element(1).to_owned(),
+            code: segment.element(1).into(),
             name: owned(segment, 2),
             id_qualifier: owned(segment, 3),
             id: owned(segment, 4),
@@ -325,7 +334,7 @@ impl Reader {
     fn amount(&mut self, segment: &Segment<'_>) {
         if let Some(amount) = value::decimal(segment.element(2)) {
             self.order.amounts.push(Amount {
-                qualifier: segment.element(1).to_owned(),
+                qualifier: segment.element(1).into(),
                 amount,
             });
         }
@@ -334,7 +343,7 @@ impl Reader {
 
 fn dated(qualifier: &str, text: &str) -> Option<QualifiedDate> {
     value::date(text).map(|date| QualifiedDate {
-        qualifier: qualifier.to_owned(),
+        qualifier: qualifier.into(),
         date,
     })
 }
@@ -344,13 +353,18 @@ fn warnings(order: &PurchaseOrder, limit: usize) -> Vec<Warning> {
     if let Some(totals) = order.totals {
         totals_warnings(order, totals, &mut warnings);
     }
+    let numbers = || order.lines.iter().map(|line| line.assigned_id.as_deref());
+    // numbers that only rise repeat nothing, which saves a look among those before
+    let rising = numbers()
+        .map(|number| number.and_then(value::count))
+        .is_sorted_by(|one, next| one.is_some() && one < next);
     let mut ids = std::collections::HashSet::new();
-    for line in &order.lines {
+    for (line, number) in order.lines.iter().zip(numbers()) {
         if warnings.len() >= limit {
             break;
         }
         line_warnings(line, &mut warnings);
-        if let Some(id) = line.assigned_id.as_deref().filter(|id| !ids.insert(*id)) {
+        if let Some(id) = number.filter(|id| !rising && !ids.insert(*id)) {
             let message = format!("PO101 '{}' names more than one line.", shown(id));
             warnings.push(Warning {
                 kind: WarningKind::RepeatedLineId,
@@ -379,11 +393,11 @@ fn totals_warnings(order: &PurchaseOrder, totals: Totals, warnings: &mut Vec<War
             message,
         });
     }
-    let ordered = sum(order.lines.iter().map(|line| line.quantity));
+    let ordered = || sum(order.lines.iter().map(|line| line.quantity));
     // a hash of zero is how some senders fill an element they do not use
     if let Some(said) = totals
         .hash
-        .filter(|said| !said.is_zero() && Some(*said) != ordered)
+        .filter(|said| !said.is_zero() && Some(*said) != ordered())
     {
         let message = format!("CTT02 says {said}; that is not the sum of the quantities (PO102).");
         warnings.push(Warning {

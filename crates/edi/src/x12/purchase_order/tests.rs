@@ -279,7 +279,7 @@ fn item_32_schedules_and_places_split_the_line() {
     let order = reading(&places).order.unwrap();
     assert_eq!(
         order.lines[0].schedules[2].place,
-        Some(("92".to_owned(), "0003".to_owned()))
+        Some(("92".into(), "0003".into()))
     );
     assert_eq!(kinds(&places), []);
     assert_eq!(
@@ -325,7 +325,7 @@ fn what_belongs_to_a_line_stays_there() {
     assert_eq!(order.messages, ["for the heading"]);
     assert_eq!(
         (line.messages.as_slice(), line.references[0].value.as_str()),
-        (["for the line".to_owned()].as_slice(), "77")
+        (["for the line".into()].as_slice(), "77")
     );
     assert_eq!(date_of(&line.dates, "010"), Some(date(2026, 3, 10)));
     assert_eq!(line.parties[0].city.as_deref(), Some("Reno"));

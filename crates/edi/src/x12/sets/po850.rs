@@ -2,13 +2,13 @@
 //!
 //! Lengths are the widest any of these releases allows, since GS08 and what a partner really sends often differ.
 
-use crate::x12::schema::{ElementRule, Kind, SegmentRule, SetSchema};
+use crate::x12::schema::{ElementRule, Kind, SegmentRule, SetSchema, Tag, tags};
 
 use Kind::{Count, Date, Decimal, Text, Time};
 
 const fn rule(id: &'static str, elements: &'static [ElementRule]) -> SegmentRule {
     SegmentRule {
-        id,
+        tag: Tag::of(id),
         elements,
         pairs: None,
     }
@@ -21,8 +21,8 @@ const fn element(at: usize, reference: u16, kind: Kind, min: usize, max: usize) 
 /// The purchase order.
 pub const SCHEMA: SetSchema = SetSchema {
     set_id: "850",
-    beginning: "BEG",
-    mandatory: &["BEG", "PO1"],
+    beginning: Tag::of("BEG"),
+    mandatory: &tags!["BEG", "PO1"],
     segments: &[
         rule(
             "BEG",
@@ -82,7 +82,7 @@ pub const SCHEMA: SetSchema = SetSchema {
             ],
         ),
         SegmentRule {
-            id: "PO1",
+            tag: Tag::of("PO1"),
             elements: &[
                 element(1, 350, Text, 1, 20),
                 element(2, 330, Decimal, 1, 15).needed().vital(),
@@ -130,7 +130,7 @@ pub const SCHEMA: SetSchema = SetSchema {
             ],
         ),
     ],
-    known: &[
+    known: &tags![
         "ST", "BEG", "CUR", "REF", "PER", "TAX", "FOB", "CTP", "PAM", "CSH", "TC2", "SAC", "ITA",
         "ITD", "DIS", "INC", "DTM", "LDT", "LIN", "SI", "PID", "MEA", "PWK", "PKG", "TD1", "TD5",
         "TD3", "TD4", "MAN", "PCT", "CTB", "TXI", "N9", "MSG", "N1", "N2", "NX2", "IN2", "N3",
@@ -139,5 +139,5 @@ pub const SCHEMA: SetSchema = SetSchema {
         "FA2", "SSS", "CRC", "RRA", "SE", "K1", "YNQ", "PRS", "USD", "DD", "GRP", "REP", "CDS",
         "TS", "IC", "UIT", "V1", "V9", "R4", "AAA",
     ],
-    loops: &["SAC", "N9", "N1", "LM", "SPI", "PO1", "SCH", "SLN", "CTT"],
+    loops: &tags!["SAC", "N9", "N1", "LM", "SPI", "PO1", "SCH", "SLN", "CTT"],
 };

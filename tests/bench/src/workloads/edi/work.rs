@@ -194,11 +194,11 @@ fn envelope(interchange: &Interchange<'_>) -> OutboundEnvelope {
     OutboundEnvelope {
         sender: party(&interchange.header.receiver),
         receiver: party(&interchange.header.sender),
-        application_sender: "NORTHWIND".to_owned(),
-        application_receiver: "ACMEMFG".to_owned(),
+        application_sender: "NORTHWIND".into(),
+        application_receiver: "ACMEMFG".into(),
         usage: Usage::Production,
         interchange_version: interchange.header.version.clone(),
-        version: "004010".to_owned(),
+        version: "004010".into(),
         interchange_control_number: 2,
         group_control_number: 2,
         set_control_number: 1,
@@ -209,32 +209,35 @@ fn envelope(interchange: &Interchange<'_>) -> OutboundEnvelope {
 }
 
 /// What is said of an order that is taken as it is: every line, with its price and its day.
-fn acknowledged(order: &PurchaseOrder) -> PurchaseOrderAcknowledgment {
-    let line = |line: &Line| AcknowledgedLine {
-        assigned_id: line.assigned_id.clone(),
+fn acknowledged(order: &PurchaseOrder) -> PurchaseOrderAcknowledgment<'_> {
+    PurchaseOrderAcknowledgment {
+        purpose: "00",
+        acknowledgment_type: "AD",
+        purchase_order_number: &order.purchase_order_number,
+        purchase_order_date: order.date.unwrap_or(TODAY),
+        release_number: order.release_number.as_deref(),
+        sales_order_number: Some("SO-1".into()),
+        acknowledgment_date: Some(TODAY),
+        currency: order.currency.as_deref(),
+        references: Vec::new(),
+        messages: Vec::new(),
+        lines: order.lines.iter().map(acknowledged_line).collect(),
+    }
+}
+
+fn acknowledged_line(line: &Line) -> AcknowledgedLine<'_> {
+    AcknowledgedLine {
+        assigned_id: line.assigned_id.as_deref(),
         quantity: line.quantity,
-        unit: line.unit.clone().unwrap_or_default(),
+        unit: line.unit.as_deref().unwrap_or_default(),
         unit_price: line.unit_price,
-        price_basis: line.price_basis.clone(),
-        product_ids: line.product_ids.clone(),
+        price_basis: line.price_basis.as_deref(),
+        product_ids: &line.product_ids,
         schedules: vec![ScheduleAcknowledgment {
             status: LineStatus::Accepted,
             quantity: line.quantity,
-            date: Some(("068".to_owned(), TODAY)),
+            date: Some(("068", TODAY)),
         }],
-    };
-    PurchaseOrderAcknowledgment {
-        purpose: "00".to_owned(),
-        acknowledgment_type: "AD".to_owned(),
-        purchase_order_number: order.purchase_order_number.clone(),
-        purchase_order_date: order.date.unwrap_or(TODAY),
-        release_number: order.release_number.clone(),
-        sales_order_number: Some("SO-1".to_owned()),
-        acknowledgment_date: Some(TODAY),
-        currency: order.currency.clone(),
-        references: Vec::new(),
-        messages: Vec::new(),
-        lines: order.lines.iter().map(line).collect(),
     }
 }
 
