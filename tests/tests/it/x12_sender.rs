@@ -121,7 +121,7 @@ impl Sender {
 
     /// The unit of a line in our words.
     pub(crate) fn unit(&self, line: &Line) -> &str {
-        let agreed = line.unit.as_ref().and_then(|unit| self.units.get(unit));
+        let agreed = line.unit.as_deref().and_then(|unit| self.units.get(unit));
         agreed.map_or("EA", String::as_str)
     }
 
