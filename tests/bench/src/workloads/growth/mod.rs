@@ -90,7 +90,11 @@ pub(crate) async fn run(
     report.tables.push(stores_table(&both)?);
     report.tables.extend(both.last().map(rows_table));
     drop(both);
-    Box::pin(atp::race(&mut report, binaries, options)).await?;
+    if let Err(error) = Box::pin(atp::race(&mut report, binaries, options)).await {
+        report
+            .left_out
+            .push(format!("availability over many items: {error:#}"));
+    }
     Ok(report)
 }
 
