@@ -43,7 +43,7 @@ pub const CHANNEL: &str = "edi";
 /// The media type of an interchange.
 pub const MEDIA_TYPE: &str = "application/edi-x12";
 
-/// As many documents of the largest size are kept while their answers are written; in base64.
+/// As many documents of the largest size are kept while their answers are written.
 const INBOUNDS: u64 = 3;
 
 /// What the channel's requests and its background work share.

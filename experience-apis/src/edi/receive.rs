@@ -21,6 +21,7 @@ use super::{
     failure::Failure,
     owed::{Acknowledge, Intake, kept},
     profile::Profile,
+    render::Inbound,
     take,
 };
 use crate::{
@@ -115,7 +116,7 @@ pub(super) async fn receive(
         orders = judged.orders.len(),
         "interchange received"
     );
-    carry_on(state, profile, &stored, bytes);
+    carry_on(state, profile, &stored, judged, bytes).await;
     Ok(received)
 }
 
@@ -246,12 +247,27 @@ pub(super) fn decode(content: &str) -> Result<Vec<u8>, Failure> {
 
 /// Takes the orders at once, under the lease that came with storing. Where all hands are full, the lease lapses and the
 /// worker takes them.
-fn carry_on(state: &AppState, profile: &Arc<Profile>, stored: &StoredDocument, bytes: Bytes) {
+async fn carry_on(
+    state: &AppState,
+    profile: &Arc<Profile>,
+    stored: &StoredDocument,
+    judged: Judged,
+    bytes: Bytes,
+) {
     let Some(lease) = stored.document.lease else {
         return;
     };
     let Ok(permit) = Arc::clone(&state.edi.work).try_acquire_owned() else {
         return;
+    };
+    // What came before may have been agreed otherwise; what came now was judged by what is kept with it.
+    let content = if stored.repeated {
+        take::Content::Bytes(bytes)
+    } else {
+        let inbound = Arc::new(Inbound::new(&stored.document, bytes.len(), judged));
+        let key = (profile.id.clone(), stored.document.document_id);
+        state.edi.inbounds.insert(key, Arc::clone(&inbound)).await;
+        take::Content::Judged(inbound)
     };
     let (state, profile, document) = (state.clone(), Arc::clone(profile), stored.document.clone());
     let begun = state.edi.begun.clone();
@@ -263,7 +279,7 @@ fn carry_on(state: &AppState, profile: &Arc<Profile>, stored: &StoredDocument, b
         let leased = take::Leased {
             document: &document,
             lease,
-            bytes,
+            content,
             until: Instant::now() + AT_ONCE,
         };
         if let Err(failure) = take::orders(&state, &profile, leased).await {

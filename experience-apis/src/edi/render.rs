@@ -68,6 +68,22 @@ pub(super) struct Inbound {
     judged: Judged,
 }
 
+impl Inbound {
+    /// Of a document with so many bytes of content, which was judged by what is kept with it.
+    pub(super) fn new(document: &Document, bytes: usize, judged: Judged) -> Self {
+        Self {
+            created_at: document.created_at,
+            size: u32::try_from(bytes).unwrap_or(u32::MAX),
+            judged,
+        }
+    }
+
+    /// What it says.
+    pub(super) fn judged(&self) -> &Judged {
+        &self.judged
+    }
+}
+
 /// Documents that were read a moment ago: an interchange of a thousand orders is owed a thousand answers.
 pub(super) type Inbounds = Cache<(String, DocumentId), Arc<Inbound>>;
 
@@ -96,14 +112,10 @@ async fn read(
         .as_deref()
         .ok_or(Failure::NoContent(None))?;
     let Intake { agreement, .. } = kept(&document)?;
-    let inbound = Arc::new(Inbound {
-        created_at: document.created_at,
-        size: u32::try_from(content.len()).unwrap_or(u32::MAX),
-        judged: state
-            .edi
-            .judge(agreement, Bytes::from(decode(content)?))
-            .await?,
-    });
+    let bytes = Bytes::from(decode(content)?);
+    let size = bytes.len();
+    let judged = state.edi.judge(agreement, bytes).await?;
+    let inbound = Arc::new(Inbound::new(&document, size, judged));
     state.edi.inbounds.insert(key, Arc::clone(&inbound)).await;
     Ok(inbound)
 }

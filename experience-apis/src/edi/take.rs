@@ -26,6 +26,7 @@ use super::{
     mapping,
     owed::{Answer, Intake, LineReason, Refusal, Said, kept},
     profile::Profile,
+    render::Inbound,
 };
 use crate::{
     clients::process::CallError,
@@ -41,9 +42,17 @@ pub(super) struct Leased<'a> {
     /// Under which it may be answered.
     pub(super) lease: Uuid,
     /// Its content.
-    pub(super) bytes: Bytes,
+    pub(super) content: Content,
     /// Until then another order may be begun: before the lease ends, so that nobody works beside us.
     pub(super) until: Instant,
+}
+
+/// What came in.
+pub(super) enum Content {
+    /// It was judged a moment ago, by what is kept with it.
+    Judged(Arc<Inbound>),
+    /// It is judged again, by what is kept with it.
+    Bytes(Bytes),
 }
 
 /// Takes all orders of a document that books, and answers it.
@@ -55,11 +64,18 @@ pub(super) async fn orders(
     let Leased {
         document,
         lease,
-        bytes,
+        content,
         until,
     } = leased;
     let intake: Intake = kept(document)?;
-    let judged = state.edi.judge(intake.agreement, bytes).await?;
+    let again;
+    let judged = match &content {
+        Content::Judged(inbound) => inbound.judged(),
+        Content::Bytes(bytes) => {
+            again = state.edi.judge(intake.agreement, bytes.clone()).await?;
+            &again
+        }
+    };
     // What was accepted is taken, whole: answering the document without one of its orders would lose it.
     let found = judged.orders.iter().map(|order| &order.transaction);
     if !found.eq(&intake.orders) {
@@ -79,7 +95,7 @@ pub(super) async fn orders(
         if Instant::now() >= until {
             return Err(Failure::LeaseOver);
         }
-        owed.extend(desk.take(&judged, order).await?);
+        owed.extend(desk.take(judged, order).await?);
     }
     let answer = AnswerDocument {
         lease,

@@ -106,7 +106,7 @@ pub(super) async fn carry_on(
             let leased = take::Leased {
                 document,
                 lease,
-                bytes,
+                content: take::Content::Bytes(bytes),
                 until: leased + desk::WORK,
             };
             take::orders(state, profile, leased).await
