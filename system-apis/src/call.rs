@@ -122,10 +122,13 @@ impl<T: Serialize> IntoResponse for Aged<T> {
             header::AGE,
             HeaderValue::from(self.provenance.age.as_secs()),
         );
-        headers.insert(
-            CACHE_STATUS,
-            HeaderValue::from_static(cache_status(self.provenance)),
-        );
+        // Nothing was looked up: there is nothing to tell of it.
+        if self.provenance != Provenance::default() {
+            headers.insert(
+                CACHE_STATUS,
+                HeaderValue::from_static(cache_status(self.provenance)),
+            );
+        }
         response
     }
 }

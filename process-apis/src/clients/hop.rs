@@ -14,7 +14,7 @@ use canonical_model::{
     capabilities::Capabilities,
     credit::{CreditFacts, CreditQuery},
     erp_order::{CreateErpOrder, ErpOrder, ErpOrders},
-    facts::{FactAnswers, FactQueries, Told},
+    facts::{FactAnswers, FactQueries},
     fulfilment::{CreateWarehouseRelease, WarehouseRelease, WarehouseReleases},
     price::{PriceQuery, PriceSchedules},
     product::{ProductMatches, ProductPage, ProductQuery, ProductSearch},
@@ -30,7 +30,8 @@ use service_runtime::{
 use tokio::time::Instant;
 
 use super::{
-    questions::{Answers, Questions, each_by_itself, unanswered},
+    exchange::{answers, together},
+    questions::{Answers, Questions, each_by_itself},
     system::{Call, Lane, SystemApis, SystemError},
 };
 
@@ -39,9 +40,6 @@ const LANE: HeaderName = HeaderName::from_static("orderway-lane");
 /// Who looks around is told what a source can do as of so long ago. Whether it takes orders may change at any time: what decides on
 /// them asks anew.
 const CAPABILITIES_FOR: Duration = Duration::from_secs(1);
-
-/// More keys than this are asked for kind by kind: each answer is long enough for an exchange of its own.
-const MOST_TOGETHER: usize = 500;
 
 /// The client of `system-apis`.
 #[derive(Debug, Clone)]
@@ -52,7 +50,7 @@ pub struct SystemClient {
 
 /// Whether a call changes something: only then can its outcome be unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Read,
     Change,
 }
@@ -88,17 +86,17 @@ impl SystemClient {
             .insert(call.company.clone(), (asked, told.clone()));
     }
 
-    async fn ask_together(&self, call: &Call, queries: FactQueries) -> Answers {
+    async fn ask_together(
+        &self,
+        call: &Call,
+        queries: &FactQueries,
+    ) -> Result<FactAnswers, SystemError> {
         let asked = Instant::now();
-        let told = self.query(call, "/facts/query", &queries).await;
-        if let Ok(FactAnswers {
-            capabilities: Some(told),
-            ..
-        }) = &told
-        {
+        let told: FactAnswers = self.query(call, "/facts/query", queries).await?;
+        if let Some(told) = &told.capabilities {
             self.keep_capabilities(call, asked, told);
         }
-        answers(&queries, told)
+        Ok(told)
     }
 
     fn request(&self, method: Method, call: &Call, path: &str) -> HopRequest {
@@ -139,96 +137,6 @@ impl SystemClient {
     }
 }
 
-/// The questions as one exchange; they themselves, where there is but one, or too much for one exchange.
-fn together(mut questions: Questions) -> Result<FactQueries, Box<Questions>> {
-    let Questions {
-        capabilities,
-        accounts,
-        search,
-        products,
-        prices,
-        stock,
-        credit,
-    } = &questions;
-    let lists = [products.len(), prices.len(), stock.len()];
-    let single = [
-        *capabilities,
-        accounts.is_some(),
-        search.is_some(),
-        credit.is_some(),
-    ];
-    let count = single.iter().filter(|asked| **asked).count() + lists.iter().sum::<usize>();
-    let of_products = products.iter().map(|query| query.items.len());
-    let of_prices = prices
-        .iter()
-        .map(|query| query.items.len().max(query.quantities.len()));
-    let of_stock = stock.iter().map(|query| query.items.len());
-    let keys = of_products.chain(of_prices).chain(of_stock).max();
-    if count < 2 || lists.iter().any(|list| *list > 1) || keys > Some(MOST_TOGETHER) {
-        return Err(Box::new(questions));
-    }
-    Ok(FactQueries {
-        capabilities: questions.capabilities,
-        accounts: questions.accounts,
-        search: questions.search,
-        products: questions.products.pop(),
-        prices: questions.prices.pop(),
-        stock: questions.stock.pop(),
-        credit: questions.credit,
-    })
-}
-
-/// What came of each question; where the exchange itself failed, the same of all.
-fn answers(queries: &FactQueries, came: Result<FactAnswers, SystemError>) -> Answers {
-    let (came, failed) = match came {
-        Ok(came) => (came, unanswered()),
-        Err(error) => (FactAnswers::default(), error),
-    };
-    let capabilities = came.capabilities.map(Told::Answer);
-    let asked = queries.capabilities.then_some(());
-    Answers {
-        capabilities: one(asked.as_ref(), capabilities, &failed).into(),
-        accounts: one(queries.accounts.as_ref(), came.accounts, &failed).into(),
-        search: one(queries.search.as_ref(), came.search, &failed).into(),
-        products: one(queries.products.as_ref(), came.products, &failed)
-            .into_iter()
-            .collect(),
-        prices: one(queries.prices.as_ref(), came.prices, &failed)
-            .into_iter()
-            .collect(),
-        stock: one(queries.stock.as_ref(), came.stock, &failed)
-            .into_iter()
-            .collect(),
-        credit: one(queries.credit.as_ref(), came.credit, &failed).into(),
-    }
-}
-
-/// What came of a question that was asked.
-fn one<Q, T>(
-    asked: Option<&Q>,
-    told: Option<Told<T>>,
-    failed: &SystemError,
-) -> Option<Result<T, SystemError>> {
-    asked?;
-    Some(match told {
-        Some(Told::Answer(answer)) => Ok(answer),
-        Some(Told::Problem(problem)) => Err(problem_told(problem)),
-        None => Err(failed.clone()),
-    })
-}
-
-fn problem_told(problem: serde_json::Value) -> SystemError {
-    match serde_json::from_value::<Problem>(problem) {
-        Ok(problem) => {
-            let error = HopError::Problem(problem);
-            unusable(&error).unwrap_or_else(|| classify(error, Kind::Read))
-        }
-        Err(error) => SystemError::Protocol {
-            detail: error.to_string(),
-        },
-    }
-}
-
 async fn answer<T: DeserializeOwned>(request: HopRequest, kind: Kind) -> Result<T, SystemError> {
     let answer = match request.send().await {
         Ok(response) => response.json(),
@@ -238,7 +146,7 @@ async fn answer<T: DeserializeOwned>(request: HopRequest, kind: Kind) -> Result<
 }
 
 /// What an error of the hop means. A change that timed out or broke after it was sent may have been done.
-fn classify(error: HopError, kind: Kind) -> SystemError {
+pub(super) fn classify(error: HopError, kind: Kind) -> SystemError {
     match (error, kind) {
         (HopError::Problem(problem), _) => classify_problem(&problem, kind),
         (HopError::TooLate, _) => SystemError::DeadlineExceeded,
@@ -252,7 +160,7 @@ fn classify(error: HopError, kind: Kind) -> SystemError {
 }
 
 /// The parameters that were refused, where they are those of the query: a cursor is the layer below's own.
-fn unusable(error: &HopError) -> Option<SystemError> {
+pub(super) fn unusable(error: &HopError) -> Option<SystemError> {
     let HopError::Problem(problem) = error else {
         return None;
     };
@@ -364,9 +272,15 @@ impl SystemApis for SystemClient {
             .capabilities_for(call)
             .filter(|_| questions.capabilities);
         questions.capabilities &= known.is_none();
-        let mut answers = match together(questions) {
-            Ok(queries) => self.ask_together(call, queries).await,
-            Err(questions) => each_by_itself(self, call, *questions).await,
+        let mut answers = match together(&questions) {
+            Some(queries) => match self.ask_together(call, &queries).await {
+                // A layer below that does not know this exchange yet, or one answer of several that cannot be used.
+                Err(SystemError::NotFound | SystemError::Protocol { .. }) => {
+                    each_by_itself(self, call, questions).await
+                }
+                told => answers(&queries, told),
+            },
+            None => each_by_itself(self, call, questions).await,
         };
         if let Some(known) = known {
             answers.capabilities = Some(Ok(known)).into();
@@ -757,6 +671,52 @@ mod tests {
             "{left_out:?}"
         );
         assert_eq!(paths.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn where_one_of_several_answers_cannot_be_used_the_others_can() {
+        let below = Router::new()
+            .route(
+                "/v1/companies/{company}/credit/query",
+                axum::routing::post(|| async {
+                    axum::Json(serde_json::json!({"chain": [], "degraded": false}))
+                }),
+            )
+            .fallback(|| async {
+                axum::Json(serde_json::json!({"stock": {"answer": {"stock": 7}}}))
+            });
+        let client = client_of(below).await;
+        let questions = Questions {
+            stock: vec![stock_of(1)],
+            credit: Some(credit()),
+            ..Questions::default()
+        };
+        let came = client.ask(&call_for(&["ACME"]), questions).await;
+        assert!(matches!(
+            came.stock.as_slice(),
+            [Err(SystemError::Protocol { .. })]
+        ));
+        assert!(came.credit.answer().unwrap().chain.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_layer_below_of_before_is_asked_kind_by_kind() {
+        let below = Router::new().route(
+            "/v1/companies/{company}/stock/query",
+            axum::routing::post(|| async {
+                axum::Json(serde_json::json!({"stock": [], "degraded": false}))
+            }),
+        );
+        let below = below.fallback(|| async { Problem::not_found() });
+        let client = client_of(below).await;
+        let questions = Questions {
+            stock: vec![stock_of(1)],
+            credit: Some(credit()),
+            ..Questions::default()
+        };
+        let came = client.ask(&call_for(&["ACME"]), questions).await;
+        assert!(came.stock.first().is_some_and(Result::is_ok), "{came:?}");
+        assert_eq!(came.credit.answer(), Err(SystemError::NotFound));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! The layers below, as this layer calls them.
 
+mod exchange;
 #[cfg(test)]
 pub mod fake;
 pub mod hop;

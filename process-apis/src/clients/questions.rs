@@ -35,11 +35,11 @@ pub struct Questions {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
     /// What the systems of the company can do.
-    pub capabilities: Asked<Capabilities>,
+    pub capabilities: Answer<Capabilities>,
     /// The accounts.
-    pub accounts: Asked<Accounts>,
+    pub accounts: Answer<Accounts>,
     /// The page of the catalogue.
-    pub search: Asked<ProductPage>,
+    pub search: Answer<ProductPage>,
     /// The products.
     pub products: Vec<Result<ProductMatches, SystemError>>,
     /// The price records.
@@ -47,26 +47,26 @@ pub struct Answers {
     /// The stock.
     pub stock: Vec<Result<StockFacts, SystemError>>,
     /// The credit.
-    pub credit: Asked<CreditFacts>,
+    pub credit: Answer<CreditFacts>,
 }
 
 /// What came of one question.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked<T>(Option<Result<T, SystemError>>);
+pub struct Answer<T>(Option<Result<T, SystemError>>);
 
-impl<T> Default for Asked<T> {
+impl<T> Default for Answer<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<T> From<Option<Result<T, SystemError>>> for Asked<T> {
+impl<T> From<Option<Result<T, SystemError>>> for Answer<T> {
     fn from(came: Option<Result<T, SystemError>>) -> Self {
         Self(came)
     }
 }
 
-impl<T> Asked<T> {
+impl<T> Answer<T> {
     /// The answer; that the question was not asked, or has none, cannot be used.
     pub fn answer(self) -> Result<T, SystemError> {
         self.0.unwrap_or_else(|| Err(unanswered()))

@@ -16,6 +16,7 @@ use futures_util::future::OptionFuture;
 use service_runtime::{
     page,
     problem::{FieldError, Problem},
+    trace::RequestScope,
 };
 
 use super::connector::CatalogueQuery;
@@ -44,12 +45,18 @@ pub(super) fn capabilities(call: &Call) -> Capabilities {
 /// Each question for itself, all at the same time.
 pub(super) async fn all(call: &Call, asked: FactQueries) -> Aged<FactAnswers> {
     let (accounts, search, products, prices, stock, credit) = tokio::join!(
-        told(asked.accounts.map(|query| accounts(call, query))),
-        told(asked.search.map(|query| search(call, query))),
-        told(asked.products.map(|query| products(call, query))),
-        told(asked.prices.map(|query| prices(call, query))),
-        told(asked.stock.map(|query| stock(call, query))),
-        told(asked.credit.map(|query| credit(call, query))),
+        told(
+            "accounts",
+            asked.accounts.map(|query| accounts(call, query))
+        ),
+        told("search", asked.search.map(|query| search(call, query))),
+        told(
+            "products",
+            asked.products.map(|query| products(call, query))
+        ),
+        told("prices", asked.prices.map(|query| prices(call, query))),
+        told("stock", asked.stock.map(|query| stock(call, query))),
+        told("credit", asked.credit.map(|query| credit(call, query))),
     );
     let provenance = [
         accounts.1, search.1, products.1, prices.1, stock.1, credit.1,
@@ -72,23 +79,31 @@ pub(super) async fn all(call: &Call, asked: FactQueries) -> Aged<FactAnswers> {
 
 /// The answer of a question that was asked, or its problem.
 async fn told<T>(
+    question: &'static str,
     asked: Option<impl Future<Output = Result<Aged<T>, Problem>>>,
 ) -> (Option<Told<T>>, Provenance) {
     match OptionFuture::from(asked).await {
         None => (None, Provenance::default()),
         Some(Ok(answer)) => (Some(Told::Answer(answer.body)), answer.provenance),
-        Some(Err(problem)) => {
-            tell(&problem);
+        Some(Err(mut problem)) => {
+            count(question, &problem);
+            problem.correlation_id =
+                RequestScope::current().map(|scope| scope.correlation_id.clone());
             let problem = serde_json::to_value(&problem).unwrap_or_default();
-            (Some(Told::Problem(problem)), Provenance::default())
+            (Some(Told::Problem(problem)), Provenance::untold(1))
         }
     }
 }
 
-/// The answer as a whole is none of this problem: its cause would be in no log.
-fn tell(problem: &Problem) {
+/// The answer as a whole is none of this problem: without this its cause would be in no log, and its code in no metric.
+fn count(question: &'static str, problem: &Problem) {
+    metrics::counter!(
+        "orderway_questions_unanswered_total",
+        "question" => question, "code" => problem.code.to_string()
+    )
+    .increment(1);
     if problem.status >= StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
-        tracing::warn!(code = %problem.code, error = %problem, "one of several questions has no answer");
+        tracing::warn!(question, code = %problem.code, error = %problem, "one of several questions has no answer");
     }
 }
 
