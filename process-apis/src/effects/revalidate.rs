@@ -105,10 +105,17 @@ impl Worker {
             Figures::Read(facts) => {
                 let claims = self.claims(state).await?;
                 let late = progress.tries.took_longer_than(self.settle_within(), now);
-                if !late && self.is_in_doubt(state, &claims, &facts.stock).await? {
+                let doubtful = if late {
+                    0
+                } else {
+                    self.doubtful(state, &claims, &facts.stock).await?
+                };
+                let found = compare(state, &request, &claims, *facts, now)?;
+                // What differs besides is certain, and is not kept back.
+                if doubtful > 0 && found.differences.len() == doubtful {
                     return Ok(Revalidated::InDoubt);
                 }
-                compare(state, &request, &claims, *facts, now)?
+                found
             }
             Figures::Refused(why) => refused(&why),
             Figures::Wait(error) => return Ok(Revalidated::Wait(error)),
@@ -184,16 +191,16 @@ impl Worker {
         Ok(answer.map_or_else(Figures::Wait, |facts| Figures::Read(Box::new(facts))))
     }
 
-    /// Whether some of its stock is short only as long as other orders may count twice.
-    async fn is_in_doubt(
+    /// How many of its claims are short, where none may be once no other order counts twice; 0 where one stays short.
+    async fn doubtful(
         &self,
         state: &OrderState,
         claims: &[ClaimedStock],
         free: &[FreeStock],
-    ) -> Result<bool, EffectError> {
+    ) -> Result<usize, EffectError> {
         let short = gone(claims, free).len();
         if short == 0 {
-            return Ok(false);
+            return Ok(0);
         }
         // A row of which the source tells nothing any more stays short.
         let key = |row: &FreeStock| {
@@ -203,7 +210,8 @@ impl Worker {
         let keys: Vec<StockKey> = free.iter().map(key).collect();
         let at_best = self.store.stock_at_best(&keys, owner(state)).await?;
         let at_best: Vec<FreeStock> = at_best.iter().map(FreeStock::of).collect();
-        Ok(gone(claims, &at_best).len() < short)
+        let is_whole = gone(claims, &at_best).is_empty();
+        Ok(if is_whole { short } else { 0 })
     }
 
     /// The stock that it claimed when it was taken.

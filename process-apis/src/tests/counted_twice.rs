@@ -95,6 +95,20 @@ async fn what_is_short_whatever_counts_twice_is_held_at_once() {
 }
 
 #[tokio::test]
+async fn what_differs_besides_is_told_while_stock_is_in_doubt() {
+    let (layer, _first, second) = first_is_in_doubt(CreateClass::Unique, dec!(100)).await;
+    comes_back(&layer, |world| {
+        for fact in &mut world.credit {
+            fact.open_orders = fact.limit;
+        }
+    });
+    read_again(&layer).await;
+    let held = seen(&layer, &second).await;
+    assert_eq!(held["status"], "held", "{held:#}");
+    assert_eq!(held["holds"][0]["kind"], "credit", "{held:#}");
+}
+
+#[tokio::test]
 async fn what_turns_out_to_be_short_is_held() {
     let (layer, first, second) = first_is_in_doubt(CreateClass::Unique, dec!(100)).await;
     read_again(&layer).await;
