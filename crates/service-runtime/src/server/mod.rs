@@ -286,8 +286,9 @@ impl Server {
         let came = tokio::select! {
             biased;
             () = self.cut.cancelled() => return,
-            () = stopped_in_reserve => return,
+            // Before it hears of the stop: what has come is answered.
             came = io.first_head() => came,
+            () = stopped_in_reserve => return,
         };
         if came.is_ok() {
             // In a box, for the sake of those whose head does not come.
