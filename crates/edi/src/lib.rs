@@ -25,4 +25,7 @@
 //! }
 //! ```
 
+/// Short text, as it stands in what is read: inline.
+pub use smol_str::SmolStr;
+
 pub mod x12;

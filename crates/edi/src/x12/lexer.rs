@@ -359,3 +359,43 @@ fn over(what: &str, limit: usize) -> String {
         "{what} is longer than {limit} bytes; a separator or terminator is probably missing or wrong."
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_byte_is_found_wherever_it_stands(
+            mut bytes: [u8; WORD],
+            sought: u8,
+            stands in proptest::collection::vec(0..WORD, 0..4),
+        ) {
+            for place in stands {
+                bytes[place] = sought;
+            }
+            let mut found = Sought::new(sought).within(u64::from_le_bytes(bytes));
+            let mut places = Vec::new();
+            while found != 0 {
+                places.push(usize::try_from(place(found)).unwrap());
+                found &= found - 1;
+            }
+            let expected: Vec<usize> = (0..WORD).filter(|place| bytes[*place] == sought).collect();
+            prop_assert_eq!(places, expected);
+        }
+
+        #[test]
+        fn what_is_called_plain_can_be_seen(
+            mut bytes in proptest::array::uniform8(b' '..=b'~'),
+            other: u8,
+            at in 0..WORD,
+        ) {
+            prop_assert!(is_plain(u64::from_le_bytes(bytes)));
+            bytes[at] = other;
+            let visible = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+            prop_assert!(visible || !is_plain(u64::from_le_bytes(bytes)));
+        }
+    }
+}

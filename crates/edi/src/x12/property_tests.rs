@@ -122,8 +122,19 @@ proptest! {
         let delimiters = super::Delimiters::default();
         let envelope = envelope(delimiters);
         let mut writer = Writer::new(&envelope).unwrap();
+        writer.begin_group("PO", None).unwrap();
+        writer.begin_set("850").unwrap();
         prop_assert!(writer.segment(&["REF", "ZZ", &value]).is_err());
         let clean = delimiters.clean(&value);
         prop_assert!(writer.segment(&["REF", "ZZ", &clean]).is_ok());
+        // Nor does one stand there that nobody has ended.
+        writer.open("REF").text("ZZ");
+        writer.end_set().unwrap();
+        writer.end_group().unwrap();
+        let bytes = writer.finish().unwrap();
+        let outcome = read(&bytes, &ReadOptions::default());
+        let set = &outcome.interchanges[0].groups[0].sets[0];
+        prop_assert_eq!(set.status(), Status::Accepted);
+        prop_assert_eq!(set.segments.iter().count(), 3);
     }
 }

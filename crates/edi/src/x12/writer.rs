@@ -90,6 +90,8 @@ const PLAIN: [bool; 256] = {
 #[derive(Debug)]
 pub struct Writer<'e> {
     out: Vec<u8>,
+    /// How much of it is whole segments: one that is not ended is not written.
+    whole: usize,
     envelope: &'e OutboundEnvelope,
     /// Bytes that need no further look.
     plain: [bool; 256],
@@ -123,6 +125,7 @@ impl<'e> Writer<'e> {
         }
         let mut writer = Self {
             out: Vec::with_capacity(ROOM),
+            whole: 0,
             envelope,
             plain,
             groups: 0,
@@ -176,6 +179,7 @@ impl<'e> Writer<'e> {
         self.padded(15, envelope.usage.code(), 1)?;
         self.out
             .extend([delimiters.element, delimiters.component, delimiters.segment]);
+        self.whole = self.out.len();
         Ok(())
     }
 
@@ -241,8 +245,9 @@ impl<'e> Writer<'e> {
 
     /// Opens a segment of the open set, whose elements follow one by one; see [`OpenSegment`].
     pub fn open<'w>(&'w mut self, id: &'w str) -> OpenSegment<'w, 'e> {
-        self.segments = self.segments.saturating_add(1);
-        self.line(id)
+        let mut open = self.line(id);
+        open.counts = true;
+        open
     }
 
     /// Writes a segment of the open set; empty elements at its end are left out.
@@ -322,14 +327,14 @@ impl<'e> Writer<'e> {
     }
 
     fn line<'w>(&'w mut self, id: &'w str) -> OpenSegment<'w, 'e> {
-        let start = self.out.len();
+        self.out.truncate(self.whole);
         let mut open = OpenSegment {
             writer: self,
             id,
-            start,
             at: 0,
             due: 0,
             fault: None,
+            counts: false,
         };
         open.text(id);
         open
@@ -347,13 +352,13 @@ fn is_plain(plain: &[bool; 256], value: &[u8]) -> bool {
 pub struct OpenSegment<'w, 'e> {
     writer: &'w mut Writer<'e>,
     id: &'w str,
-    /// Where it begins in the interchange.
-    start: usize,
     /// Which element comes next; 0 is the id.
     at: usize,
     /// Separators that are written before the next element that is not empty.
     due: usize,
     fault: Option<WriteError>,
+    /// Whether it is one of those that the set's trailer counts.
+    counts: bool,
 }
 
 impl OpenSegment<'_, '_> {
@@ -432,16 +437,15 @@ impl OpenSegment<'_, '_> {
     /// # Errors
     /// When a value holds a delimiter or a control character; then nothing of the segment is written.
     pub fn end(&mut self) -> Result<(), WriteError> {
-        let out = &mut self.writer.out;
-        match self.fault.take() {
-            Some(fault) => {
-                out.truncate(self.start);
-                Err(fault)
-            }
-            None => {
-                out.push(self.writer.envelope.delimiters.segment);
-                Ok(())
-            }
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
         }
+        let writer = &mut *self.writer;
+        writer.out.push(writer.envelope.delimiters.segment);
+        if self.counts {
+            writer.segments = writer.segments.saturating_add(1);
+        }
+        writer.whole = writer.out.len();
+        Ok(())
     }
 }
