@@ -163,7 +163,7 @@ async fn query_credit(
         headers(("Age" = u64, description = "Seconds since the oldest was read"), ("Cache-Status" = String, description = "RFC 9211")))),
 )]
 async fn query_facts(call: Call, Json(queries): Json<FactQueries>) -> Aged<FactAnswers> {
-    questions::all(&call, queries).await
+    Box::pin(questions::all(&call, queries)).await
 }
 
 /// Creates a sales order; blocked, where the ERP is staged.
