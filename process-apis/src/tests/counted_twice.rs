@@ -99,7 +99,7 @@ async fn what_differs_besides_is_told_while_stock_is_in_doubt() {
     let (layer, _first, second) = first_is_in_doubt(CreateClass::Unique, dec!(100)).await;
     comes_back(&layer, |world| {
         for fact in &mut world.credit {
-            fact.open_orders = fact.limit;
+            fact.open_orders = dec!(9_999_999);
         }
     });
     read_again(&layer).await;
