@@ -14,7 +14,7 @@ use sandbox::{
     seed::{Site, StockRecord},
 };
 use serde_json::json;
-use tests::processes::Binaries;
+use ::tests::processes::Binaries;
 
 use super::{kibibytes, micros_each, number, told};
 use crate::{
