@@ -11,6 +11,11 @@ async fn answer(layer: &Layer, path: &str, query: &Value) -> Value {
     layer.post(&path, query).await.json().await.unwrap()
 }
 
+async fn read(layer: &Layer, path: &str) -> Value {
+    let path = format!("{COMPANY}{path}");
+    layer.get(&path).await.json().await.unwrap()
+}
+
 #[tokio::test]
 async fn several_questions_are_answered_as_each_by_itself() {
     let layer = Layer::staged().await;
@@ -25,12 +30,10 @@ async fn several_questions_are_answered_as_each_by_itself() {
         "prices": prices, "stock": stock, "credit": credit,
     });
     let together = answer(&layer, "/facts/query", &together).await;
-    let page = layer.get(&format!("{COMPANY}/products?account=ACME&limit=3"));
-    let capabilities = layer.get(&format!("{COMPANY}/capabilities"));
     let expected = json!({
-        "capabilities": capabilities.await.json::<Value>().await.unwrap(),
+        "capabilities": read(&layer, "/capabilities").await,
         "accounts": {"answer": answer(&layer, "/accounts/query", &accounts).await},
-        "search": {"answer": page.await.json::<Value>().await.unwrap()},
+        "search": {"answer": read(&layer, "/products?account=ACME&limit=3").await},
         "products": {"answer": answer(&layer, "/products/query", &products).await},
         "prices": {"answer": answer(&layer, "/prices/query", &prices).await},
         "stock": {"answer": answer(&layer, "/stock/query", &stock).await},

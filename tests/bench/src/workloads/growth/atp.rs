@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use ::tests::processes::Binaries;
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, Uri,
@@ -14,7 +15,6 @@ use sandbox::{
     seed::{Site, StockRecord},
 };
 use serde_json::json;
-use ::tests::processes::Binaries;
 
 use super::{kibibytes, micros_each, number, told};
 use crate::{
