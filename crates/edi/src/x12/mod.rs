@@ -41,4 +41,4 @@ pub use interchange::{
 };
 pub use limits::{Limits, ReadOptions};
 pub use segment::{Position, Segment, SegmentList};
-pub use writer::{OutboundEnvelope, WriteError, Writer};
+pub use writer::{OpenSegment, OutboundEnvelope, WriteError, Writer};
