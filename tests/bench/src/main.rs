@@ -20,7 +20,10 @@ use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tests::processes::{Binaries, Build};
-use tokio::runtime::Builder;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
     floors::Floor,
@@ -127,9 +130,9 @@ fn main() -> anyhow::Result<()> {
             arguments.workloads = Workload::QUICK.into();
             arguments.rounds = 1;
             arguments.seconds = 3;
-            on_one_thread(measure(arguments))
+            on_one_thread(until_stopped(measure(arguments)))
         }
-        None => on_one_thread(measure(arguments)),
+        None => on_one_thread(until_stopped(measure(arguments))),
     }
 }
 
@@ -139,6 +142,16 @@ fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
         .enable_all()
         .build()?
         .block_on(Box::pin(work))
+}
+
+/// Whoever stops the bench stops what it has started: that would go on, and be in the way of the next run.
+async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = Box::pin(work) => done,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("stopped before its end"),
+        _ = terminate.recv() => anyhow::bail!("stopped before its end"),
+    }
 }
 
 async fn measure(arguments: Arguments) -> anyhow::Result<()> {
