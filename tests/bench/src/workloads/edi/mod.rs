@@ -180,7 +180,7 @@ fn settings(
          crate that experience-apis read and write with. The translation of lines into a request for a sales order and back \
          from the order is inside experience-apis and not in the figure"
             .to_owned(),
-        "the channel reads an interchange four times: to find it in its file, to judge it, to take its orders, to answer them"
+        "the channel reads an interchange twice: to find it in its file, and to judge it"
             .to_owned(),
         "the limit and the peers write no answer; processor time of all threads of the process; Orderway's \
          code is built as the bench is (`--profile dist` for the bench itself builds it as it is delivered)"
