@@ -6,6 +6,7 @@ use canonical_model::{
     promise::Cover,
 };
 use jiff::civil::date;
+use rstest::rstest;
 use rust_decimal::dec;
 use serde_json::json;
 
@@ -90,8 +91,14 @@ async fn held_rejected_and_cancelled_orders_are_told_without_their_inside() {
     }
 }
 
+#[rstest]
+#[case::who_took_its_orders(false, 0)]
+#[case::another_instance(true, 1)]
 #[tokio::test]
-async fn an_interchange_is_read_once_for_all_its_answers() {
+async fn an_interchange_is_read_once_for_all_its_answers(
+    #[case] elsewhere: bool,
+    #[case] read_again: usize,
+) {
     let world = World::new().await;
     let mut interchange = Interchange::new(42);
     for number in 1..=20 {
@@ -100,10 +107,13 @@ async fn an_interchange_is_read_once_for_all_its_answers() {
     }
     world.post(interchange.text()).await;
     world.settle().await;
+    if elsewhere {
+        world.state().edi.inbounds.invalidate_all();
+    }
     let reads = *world.stub.reads.lock().unwrap();
     assert_eq!(world.work(Direction::Outbound).await.len(), 20);
     assert_eq!(world.stub.answers().len(), 20);
-    assert_eq!(*world.stub.reads.lock().unwrap() - reads, 1);
+    assert_eq!(*world.stub.reads.lock().unwrap() - reads, read_again);
 }
 
 #[tokio::test]
