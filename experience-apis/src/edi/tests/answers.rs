@@ -97,7 +97,7 @@ async fn held_rejected_and_cancelled_orders_are_told_without_their_inside() {
 #[tokio::test]
 async fn an_interchange_is_read_once_for_all_its_answers(
     #[case] elsewhere: bool,
-    #[case] read_again: usize,
+    #[case] read_again: u32,
 ) {
     let world = World::new().await;
     let mut interchange = Interchange::new(42);
