@@ -49,21 +49,27 @@ pub struct FactAnswers {
     pub capabilities: Option<Capabilities>,
     /// The accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub accounts: Option<Told<Accounts>>,
     /// The page of the catalogue.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub search: Option<Told<ProductPage>>,
     /// The products.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub products: Option<Told<ProductMatches>>,
     /// The price records.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub prices: Option<Told<PriceSchedules>>,
     /// The stock.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub stock: Option<Told<StockFacts>>,
     /// The credit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub credit: Option<Told<CreditFacts>>,
 }
 

@@ -130,6 +130,7 @@ async fn the_contract_is_served_and_names_every_operation() {
         "query_accounts",
         "query_contacts",
         "query_credit",
+        "query_facts",
         "query_prices",
         "query_products",
         "query_standings",
