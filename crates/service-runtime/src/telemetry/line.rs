@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
@@ -13,7 +14,7 @@ use crate::trace::RequestScope;
 const MAX_FIELD: usize = 2_048;
 
 pub(super) fn render(event: &Event<'_>, format: LogFormat) -> String {
-    let mut fields = Fields(Map::new());
+    let mut fields = Fields(Vec::with_capacity(16));
     let metadata = event.metadata();
     fields.put("ts", Value::String(Clock::system().wall().to_string()));
     fields.put("level", Value::String(metadata.level().to_string()));
@@ -32,15 +33,16 @@ pub(super) fn render(event: &Event<'_>, format: LogFormat) -> String {
     fields.put("target", Value::String(metadata.target().to_owned()));
     event.record(&mut fields);
     let mut line = match format {
-        LogFormat::Json => Value::Object(fields.0).to_string(),
-        LogFormat::Text => text(&fields.0),
+        // Names and plain values: there is nothing that could fail.
+        LogFormat::Json => serde_json::to_string(&fields).unwrap_or_default(),
+        LogFormat::Text => text(&fields),
     };
     line.push('\n');
     line
 }
 
 /// `2026-03-01T12:00:00Z INFO process-apis message key=value`.
-fn text(fields: &Map<String, Value>) -> String {
+fn text(fields: &Fields) -> String {
     let plain = |name: &str| {
         fields
             .get(name)
@@ -55,20 +57,30 @@ fn text(fields: &Map<String, Value>) -> String {
         plain("message"),
     ]
     .join(" ");
-    let rest = fields.iter().filter(|(name, _)| {
-        !["ts", "level", "layer", "message", "target"].contains(&name.as_str())
-    });
+    let rest = fields
+        .0
+        .iter()
+        .filter(|(name, _)| !["ts", "level", "layer", "message", "target"].contains(name));
     for (name, value) in rest {
         line.push_str(&format!(" {name}={value}"));
     }
     line
 }
 
-struct Fields(Map<String, Value>);
+/// By name, in the order in which they came; one that comes again takes the place of the first.
+struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
-    fn put(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
+    fn get(&self, name: &str) -> Option<&Value> {
+        let mut fields = self.0.iter();
+        fields.find_map(|(known, value)| (*known == name).then_some(value))
+    }
+
+    fn put(&mut self, name: &'static str, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
     }
 
     fn put_text(&mut self, field: &Field, text: &str) {
@@ -76,9 +88,19 @@ impl Fields {
     }
 }
 
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
 /// At most 2 KiB, and no character that could move a terminal or start a line. JSON escapes ASCII
 /// controls itself; the rest (C1, line separators, direction marks) is escaped here.
 pub(super) fn bounded(text: &str) -> String {
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte);
+    if text.len() < MAX_FIELD && text.bytes().all(plain) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len().min(MAX_FIELD));
     for character in text.chars() {
         if out.len() >= MAX_FIELD {
