@@ -40,6 +40,10 @@ use listeners::{Audience, Heard, Listeners};
 /// How long one poll waits for news.
 const POLL_WAIT: Duration = Duration::from_secs(25);
 const PAGE: u16 = 500;
+/// Between two polls: where much happens, one brings many events in place of one.
+const PACE: Duration = Duration::from_millis(20);
+/// After a page of so many events the next is read at once: there may be more already.
+const MANY: usize = 50;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -189,13 +193,16 @@ impl Feed {
                 answer = poll => answer,
             };
             match answer.and_then(|page| self.hand_on(page)) {
-                Ok(next) => {
+                Ok((next, events)) => {
                     if cursor.is_none() {
                         self.wake_all();
                     }
                     cursor = Some(next);
                     self.0.connected.store(true, Ordering::Relaxed);
                     pause = FIRST_PAUSE;
+                    if events < MANY {
+                        shutdown.run_until_cancelled(tokio::time::sleep(PACE)).await;
+                    }
                 }
                 Err(error) => {
                     self.0.connected.store(false, Ordering::Relaxed);
@@ -216,14 +223,16 @@ impl Feed {
         }
     }
 
-    fn hand_on(&self, page: RelayedPage) -> Result<u64, CallError> {
+    /// Up to where it was read then, and how many events that were.
+    fn hand_on(&self, page: RelayedPage) -> Result<(u64, usize), CallError> {
         let next = page.next;
-        for event in page.read()? {
-            self.publish(&event);
+        let events = page.read()?;
+        for event in &events {
+            self.publish(event);
         }
         // After the events: whoever sees this position has them in its buffer.
         self.0.position.send_replace(Some(next));
-        Ok(next)
+        Ok((next, events.len()))
     }
 
     /// Has everybody who waits for an order look again.
