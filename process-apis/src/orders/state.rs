@@ -132,34 +132,34 @@ impl OrderState {
 
     /// Where it stands: derived from holds and quantities alone.
     pub fn status(&self) -> OrderStatus {
-        let sum = |part: fn(&LineQuantities) -> Decimal| {
-            self.quantities
-                .iter()
-                .map(part)
-                .fold(Decimal::ZERO, Decimal::saturating_add)
+        let any = |part: fn(&LineQuantities) -> Decimal| {
+            self.quantities.iter().any(|line| !part(line).is_zero())
         };
-        let ended = sum(|q| q.rejected.saturating_add(q.cancelled));
-        let alive = sum(LineQuantities::accounted).saturating_sub(ended);
-        let shipped = sum(|q| q.shipped);
-        if alive.is_zero() {
-            return if sum(|q| q.cancelled).is_zero() {
-                OrderStatus::Rejected
-            } else {
+        let open = any(|line| line.open);
+        let reserved = any(|line| line.allocated) || any(|line| line.backordered);
+        let released =
+            any(|line| line.released) || any(|line| line.picked) || any(|line| line.packed);
+        let shipped = any(|line| line.shipped);
+        let remains = open || reserved || released;
+        if !remains && !shipped {
+            return if any(|line| line.cancelled) {
                 OrderStatus::Cancelled
+            } else {
+                OrderStatus::Rejected
             };
         }
         if !self.holds.is_empty() {
             OrderStatus::Held
-        } else if shipped == alive {
+        } else if shipped && !remains {
             OrderStatus::Shipped
-        } else if !shipped.is_zero() {
+        } else if shipped {
             OrderStatus::PartiallyShipped
-        } else if !sum(|q| q.released.saturating_add(q.picked).saturating_add(q.packed)).is_zero() {
+        } else if released {
             OrderStatus::Released
-        } else if sum(|q| q.open).is_zero() {
-            OrderStatus::Accepted
-        } else {
+        } else if open {
             OrderStatus::Received
+        } else {
+            OrderStatus::Accepted
         }
     }
 
