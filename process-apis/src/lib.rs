@@ -240,6 +240,7 @@ pub fn build_on(
         .map_err(BuildError::Webhooks)?;
     let bus = Publisher::new(
         Arc::clone(&state.store),
+        state.teller.clone(),
         state.clock.clone(),
         &state.config.bus,
     );

@@ -9,7 +9,10 @@ use crate::{
     clients::SystemApis,
     config::Config,
     effects::backend::CapabilityCache,
-    events::webhooks::{Sender, send::SenderError},
+    events::{
+        published::Teller,
+        webhooks::{Sender, send::SenderError},
+    },
     idempotency::Once,
     policy::Policies,
     store::Store,
@@ -32,6 +35,8 @@ pub struct AppState {
     pub once: Once,
     /// What the ERPs can do.
     pub capabilities: CapabilityCache,
+    /// Tells what happened outside.
+    pub teller: Teller,
     /// Sends webhooks.
     pub webhooks: Sender,
 }
@@ -49,6 +54,7 @@ impl AppState {
             webhooks: Sender::new(&config.webhooks, clock.clone())?,
             once: Once::new(Arc::clone(&store), clock.clone()),
             capabilities: CapabilityCache::new(Arc::clone(&system), clock.clone()),
+            teller: Teller::new(Arc::clone(&store)),
             policies: Arc::new(policies),
             config: Arc::new(config),
             store,
@@ -67,6 +73,12 @@ impl FromRef<AppState> for Arc<dyn Store> {
 impl FromRef<AppState> for Arc<dyn SystemApis> {
     fn from_ref(state: &AppState) -> Self {
         Arc::clone(&state.system)
+    }
+}
+
+impl FromRef<AppState> for Teller {
+    fn from_ref(state: &AppState) -> Self {
+        state.teller.clone()
     }
 }
 

@@ -315,7 +315,7 @@ impl<'a> Finder<'a> {
 
     fn originals(&self) -> anyhow::Result<Vec<Original>> {
         let mut settled = self.connection.prepare(
-            "SELECT id, purchase_order_number, json_extract(state, '$.order.reference') FROM sales_order AS o
+            "SELECT id, purchase_order_number, reference FROM sales_order AS o
              WHERE holds = '' AND NOT EXISTS (
                 SELECT 1 FROM effect WHERE order_id = o.id AND state IN ('pending', 'leased', 'stopped'))
              ORDER BY id",
@@ -684,8 +684,9 @@ mod tests {
         let [order, decision, other, quote] = [1, 2, 3, 4].map(Uuid::from_u128);
         let state = format!(r#"{{"order": {{"reference": "OW1", "decision": "{decision}"}}}}"#);
         connection.execute(
-            "INSERT INTO sales_order (id, version, company, account, purchase_order_number, holds_purchase_order, status, holds, state)
-             VALUES (?1, 1, 'C', 'A', 'PO', 1, 'shipped', '', ?2)",
+            "INSERT INTO sales_order (id, version, company, account, reference, purchase_order_number, holds_purchase_order, status,
+                holds, state)
+             VALUES (?1, 1, 'C', 'A', 'OW1', 'PO', 1, 'shipped', '', ?2)",
             (order.as_bytes(), state),
         )?;
         let line = format!("order {order} is taken");

@@ -3,7 +3,6 @@
 use canonical_model::{
     AccountId,
     basket::{BasketRequest, LineProblem, LineProblemCode},
-    decision::DecisionRecord,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +13,11 @@ use service_runtime::{
 use uuid::Uuid;
 
 use super::{Assessment, codes, facts::Facts};
-use crate::{clients::Call, orders::provisional::COME_AGAIN, store::Cause};
+use crate::{
+    clients::Call,
+    orders::provisional::COME_AGAIN,
+    store::{Cause, NewDecision, Written},
+};
 
 /// How many faults one answer names.
 const MAX_FAULTS: usize = 500;
@@ -49,23 +52,23 @@ pub(crate) fn decision<T: Serialize>(
     request: &BasketRequest,
     facts: &Facts,
     assessment: &Assessment,
-) -> Result<DecisionRecord, Problem> {
-    Ok(DecisionRecord {
+) -> Result<NewDecision, Problem> {
+    Ok(NewDecision {
         decision_id: decided.decision_id,
         kind: decided.kind.to_owned(),
         account: decided.account.clone(),
         subject: decided.subject.to_string(),
         decided_at: decided.at,
-        request: json(request)?,
-        facts: json(facts)?,
+        request: written(request)?,
+        facts: written(facts)?,
         steps: assessment.steps.clone(),
-        outcome: json(decided.outcome)?,
+        outcome: written(decided.outcome)?,
     })
 }
 
-/// A value as the store keeps it.
-pub(crate) fn json(value: &impl Serialize) -> Result<serde_json::Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::internal(&error))
+/// JSON as the store keeps it.
+pub(crate) fn written(value: &impl Serialize) -> Result<Written, Problem> {
+    Written::of(value).map_err(|error| Problem::internal(&error))
 }
 
 /// The refusal of a basket that must be sound. What nobody can tell now is no fault of the basket.
@@ -93,7 +96,7 @@ fn is_unknown(code: LineProblemCode) -> bool {
 
 /// A problem of a line, as the caller reads it.
 pub(crate) fn fault(problem: &LineProblem) -> FieldError {
-    let code = json(&problem.code)
+    let code = serde_json::to_value(problem.code)
         .ok()
         .and_then(|code| code.as_str().map(str::to_owned))
         .unwrap_or_default();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::router;
 use crate::{
     events::harness::{Harness, buyer, caller, commit, noon},
-    store::Commit,
+    store::{Commit, NewDecision},
 };
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_decision_is_read_by_its_account_and_a_foreign_one_is_not_there() {
     harness
         .store
         .commit(Commit {
-            decision: Some(record.clone()),
+            decision: Some(NewDecision::of(record.clone()).unwrap()),
             ..commit("US01")
         })
         .await

@@ -103,7 +103,7 @@ impl Worker {
 
     /// Stops the effect with a hold on its order; false = the order has moved on, and it is looked at again.
     async fn ask_person(&self, held: &Held) -> Result<bool, EffectError> {
-        let command = match self.order(held.effect.order_id).await? {
+        let command = match self.order(held).await? {
             Some(state) => unreadable(held, &state),
             None => None,
         };

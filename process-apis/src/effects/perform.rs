@@ -1,5 +1,7 @@
 //! Takes the steps that the planners say: the calls, and the commits that write down what came of them.
 
+use std::sync::Arc;
+
 use canonical_model::{SiteId, erp_order::CreateErpOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,7 +32,8 @@ pub(super) struct ReleasePayload {
     pub(super) site: SiteId,
 }
 
-pub(super) fn written(progress: &impl Serialize) -> Result<Value, EffectError> {
+/// Progress as it is written down.
+pub(super) fn noted(progress: &impl Serialize) -> Result<Value, EffectError> {
     Ok(serde_json::to_value(progress)?)
 }
 
@@ -125,7 +128,7 @@ impl Worker {
     ) -> Result<(), EffectError> {
         let told = state.erp_unknown_since.is_some() || state.accepted_at.is_some();
         if let Some(since) = progress.unknown_since.filter(|_| !told) {
-            let (now, value) = (self.clock.now(), written(progress)?);
+            let (now, value) = (self.clock.now(), noted(progress)?);
             let command = Command::ErpOutcomeUnknown { since };
             self.settle(held, &command, |_| held.later(now, value.clone(), true))
                 .await?;
@@ -206,7 +209,7 @@ impl Worker {
         step: create_order::Step,
     ) -> Result<Option<create_order::Observation>, EffectError> {
         use create_order::{Observation, Step};
-        let (now, value, retries) = (self.clock.now(), written(progress)?, state.retries);
+        let (now, value, retries) = (self.clock.now(), noted(progress)?, state.retries);
         match step {
             Step::Choose(number) => {
                 let command = Command::ErpOrderChosen { number };
@@ -267,7 +270,7 @@ impl Worker {
     ) -> Result<(crate::clients::Call, jiff::Timestamp), EffectError> {
         let (backend_call, until) = self.in_time(held, state, progress).await?;
         *progress = create_order::begun(std::mem::take(progress), call, until);
-        self.begin(held, written(progress)?).await?;
+        self.begin(held, noted(progress)?).await?;
         Ok((backend_call, until))
     }
 
@@ -293,7 +296,7 @@ impl Worker {
             observation = match step {
                 Step::Cancel(number) => {
                     let (call, until) = self.in_time(held, &state, &progress).await?;
-                    self.begin(held, written(&progress)?).await?;
+                    self.begin(held, noted(&progress)?).await?;
                     let answer = within(
                         until,
                         self.clock.now(),
@@ -322,7 +325,7 @@ impl Worker {
                     return self.stop(held, &command, &progress, &progress).await;
                 }
                 Step::Wait(pause) => {
-                    let progress = written(&progress)?;
+                    let progress = noted(&progress)?;
                     return self.wait_for_erp(held, &state, pause, progress).await;
                 }
                 Step::Finished => return self.write(held, held.done()).await,
@@ -361,7 +364,7 @@ impl Worker {
             progress = next;
             observation = match step {
                 Step::Begin => {
-                    let (now, value) = (self.clock.now(), written(&progress)?);
+                    let (now, value) = (self.clock.now(), noted(&progress)?);
                     let command = Command::BeginRelease { site: site.clone() };
                     // Where another effect of the same site was first, it sees to the release.
                     progress.begun = self
@@ -375,7 +378,7 @@ impl Worker {
                     };
                     let (call, until) = self.in_time(held, &state, &progress).await?;
                     progress.in_flight = Some(until);
-                    self.begin(held, written(&progress)?).await?;
+                    self.begin(held, noted(&progress)?).await?;
                     let told = self.system.create_release(&call, &release);
                     let told = within(until, self.clock.now(), told);
                     backend::warehouse_observed(calls::TELL_WAREHOUSE.run(told).await)
@@ -405,18 +408,15 @@ impl Worker {
                     let stopped = release_warehouse::stopped(progress.clone());
                     return self.stop(held, &command, &stopped, &progress).await;
                 }
-                Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
+                Step::Wait(pause) => return self.wait(held, pause, noted(&progress)?).await,
                 Step::Finished => return self.write(held, held.done()).await,
             };
         }
     }
 
     /// The order, unless it has ended: then nothing is left to do.
-    async fn open_order(&self, held: &Held) -> Result<Option<OrderState>, EffectError> {
-        let state = self
-            .order(held.effect.order_id)
-            .await?
-            .filter(|state| !state.is_closed());
+    async fn open_order(&self, held: &Held) -> Result<Option<Arc<OrderState>>, EffectError> {
+        let state = self.order(held).await?.filter(|state| !state.is_closed());
         if state.is_none() {
             self.write(held, held.done()).await?;
         }
@@ -432,11 +432,8 @@ impl Worker {
     ) -> Result<(crate::clients::Call, jiff::Timestamp), EffectError> {
         match self.call(held, state) {
             Err(EffectError::NoTime) => {
-                self.write(
-                    held,
-                    held.later(self.clock.now(), written(progress)?, false),
-                )
-                .await?;
+                self.write(held, held.later(self.clock.now(), noted(progress)?, false))
+                    .await?;
                 Err(EffectError::NoTime)
             }
             other => other,
@@ -455,7 +452,7 @@ impl Worker {
             failures: 4,
             retry_after: retry_after(error),
         };
-        self.wait_for_erp(held, state, pause, written(progress)?)
+        self.wait_for_erp(held, state, pause, noted(progress)?)
             .await
     }
 
@@ -474,7 +471,7 @@ impl Worker {
             failures: progress.tries.count,
             retry_after: None,
         };
-        self.wait_for_erp(held, state, pause, written(&progress)?)
+        self.wait_for_erp(held, state, pause, noted(&progress)?)
             .await
     }
 
@@ -488,7 +485,7 @@ impl Worker {
             failures: 4,
             retry_after: retry_after(error),
         };
-        self.wait(held, pause, written(progress)?).await
+        self.wait(held, pause, noted(progress)?).await
     }
 
     /// The effect is done with the command, or has nothing left to do.
@@ -508,16 +505,13 @@ impl Worker {
         stopped: &P,
         progress: &P,
     ) -> Result<(), EffectError> {
-        let value = written(stopped)?;
+        let value = noted(stopped)?;
         if !self
             .settle(held, command, |_| held.stopped(value.clone()))
             .await?
         {
-            self.write(
-                held,
-                held.later(self.clock.now(), written(progress)?, false),
-            )
-            .await?;
+            self.write(held, held.later(self.clock.now(), noted(progress)?, false))
+                .await?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 
 use canonical_model::{
     basket::BasketRequest,
-    decision::{DecisionRecord, DecisionStep},
+    decision::DecisionStep,
     order::{HoldReason, LinePolicy},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +19,7 @@ use super::{
     create_order::Progress,
     gate::Gate,
     kind::calls,
-    perform::written,
+    perform::noted,
     tries::Tries,
     worker::{EffectError, Held, Worker},
 };
@@ -27,6 +27,7 @@ use crate::{
     baskets::{
         assess::assess,
         facts::{Facts, GatherError, Purpose, gather_for},
+        record,
     },
     clients::{Call, SystemError},
     orders::{
@@ -38,7 +39,7 @@ use crate::{
         taking::TakingError,
     },
     promise::atp::FreeStock,
-    store::{StockKey, StreamKind},
+    store::{NewDecision, StockKey, StreamKind, Written},
 };
 
 /// What became of it.
@@ -66,7 +67,7 @@ enum Figures {
 #[derive(Default)]
 struct Found {
     differences: Vec<HoldReason>,
-    facts: Value,
+    facts: Option<Facts>,
     steps: Vec<DecisionStep>,
     lines: Value,
     total: Value,
@@ -121,25 +122,25 @@ impl Worker {
             Figures::Wait(error) => return Ok(Revalidated::Wait(error)),
         };
         let differences = found.differences;
-        let decision = DecisionRecord {
+        let decision = NewDecision {
             decision_id: Uuid::now_v7(),
             kind: "order_revalidation".to_owned(),
             account: state.order.account.clone(),
             subject: state.order_id().to_string(),
             decided_at: now,
-            request: value(&request)?,
-            facts: found.facts,
+            request: written(&request)?,
+            facts: written(&found.facts)?,
             steps: found.steps,
-            outcome: json!({
+            outcome: written(&json!({
                 "differences": differences, "taken_on": state.provisional, "lines": found.lines,
                 "total": found.total, "credit": found.credit,
-            }),
+            }))?,
         };
         let command = Command::Revalidate {
             decision_id: decision.decision_id,
             differences,
         };
-        let begins = written(&Progress {
+        let begins = noted(&Progress {
             tries: Tries::default(),
             ..progress.clone()
         })?;
@@ -240,7 +241,7 @@ fn compare(
     let assessment = assess(request, LinePolicy::TakeSoundLines, &facts, now);
     Ok(Found {
         differences: differences(state, claims, &facts, &assessment),
-        facts: value(&facts)?,
+        facts: Some(facts),
         lines: value(&assessment.checked_lines())?,
         total: value(&assessment.total)?,
         credit: value(&assessment.credit)?,
@@ -253,6 +254,10 @@ fn count(is_held: bool, now: Timestamp, state: &OrderState) {
     metrics::counter!("orderway_orders_revalidated_total", "outcome" => outcome).increment(1);
     let waited: SignedDuration = now.duration_since(state.order.received_at);
     metrics::histogram!("orderway_provisional_seconds").record(waited.as_secs_f64());
+}
+
+fn written(value: &impl serde::Serialize) -> Result<Written, EffectError> {
+    Ok(record::written(value).map_err(TakingError::from)?)
 }
 
 fn value(value: &impl serde::Serialize) -> Result<Value, EffectError> {

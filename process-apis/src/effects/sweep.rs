@@ -6,7 +6,7 @@ use super::{
     backend,
     backoff::Pause,
     kind::calls,
-    perform::written,
+    perform::noted,
     sweep_order::{self, Observation, Situation, Step},
     worker::{EffectError, Held, Worker, within},
 };
@@ -25,7 +25,7 @@ impl Worker {
         let mut progress: sweep_order::Progress = held.progress()?;
         let mut observation = Observation::Fresh;
         loop {
-            let Some(state) = self.order(held.effect.order_id).await? else {
+            let Some(state) = self.order(held).await? else {
                 return self.write(held, held.done()).await;
             };
             let (call, _) = self.in_time(held, &state, &progress).await?;
@@ -87,11 +87,11 @@ impl Worker {
                     // It is over: whatever the person does begins another. Where that was done meanwhile, it goes on.
                     if !self.settle(held, &command, |_| held.done()).await? {
                         let at_once = Pause::Until(self.clock.now());
-                        self.wait(held, at_once, written(&progress)?).await?;
+                        self.wait(held, at_once, noted(&progress)?).await?;
                     }
                     return Ok(());
                 }
-                Step::Wait(pause) => return self.wait(held, pause, written(&progress)?).await,
+                Step::Wait(pause) => return self.wait(held, pause, noted(&progress)?).await,
                 Step::Finished => return self.write(held, held.done()).await,
             };
         }
@@ -106,7 +106,7 @@ impl Worker {
         ghost: ErpOrder,
     ) -> Result<Observation, EffectError> {
         let (_, until) = self.in_time(held, state, progress).await?;
-        self.begin(held, written(progress)?).await?;
+        self.begin(held, noted(progress)?).await?;
         let answer = self.system.cancel_order(call, &ghost.number);
         let answer = within(until, self.clock.now(), answer);
         let answer = calls::CANCEL_GHOST.run(answer).await;

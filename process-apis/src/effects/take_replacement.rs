@@ -12,7 +12,7 @@ use super::{
     backend::millis,
     backoff::Pause,
     kind::calls,
-    perform::{retry_after, written},
+    perform::{noted, retry_after},
     tries::Tries,
     worker::{DECISIONS, EffectError, Held, Worker},
 };
@@ -60,7 +60,7 @@ impl Worker {
     pub(super) async fn take_replacement(&self, held: &mut Held) -> Result<(), EffectError> {
         let mut decisions = 0;
         loop {
-            let old = self.order(held.effect.order_id).await?;
+            let old = self.order(held).await?;
             let Some((old, replacement)) =
                 old.and_then(|old| old.awaited().cloned().map(|awaited| (old, awaited)))
             else {
@@ -149,7 +149,7 @@ impl Worker {
             failures: tries.count,
             retry_after,
         };
-        self.wait(held, pause, written(&progress)?).await
+        self.wait(held, pause, noted(&progress)?).await
     }
 
     async fn try_replacement(

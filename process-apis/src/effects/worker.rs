@@ -3,9 +3,12 @@
 //! An attempt is counted by compare-and-set just before the call it stands for, and no call is begun that could outlast
 //! the lease: whoever lost it begins nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use canonical_model::{OrderId, capabilities::Capabilities, decision::DecisionRecord};
+use canonical_model::capabilities::Capabilities;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use service_runtime::{
@@ -36,8 +39,8 @@ use crate::{
     policy::Policies,
     state::AppState,
     store::{
-        AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, Parked, Store,
-        StoreError,
+        AttemptStart, Cause, Commit, EffectChange, EffectOutcome, LeasedEffect, NewDecision,
+        Parked, Store, StoreError, StreamKind, Versioned,
     },
 };
 
@@ -331,7 +334,7 @@ impl Worker {
         let (order, kind) = (effect.order_id, effect.kind.clone());
         let done = match EffectKind::of(&kind) {
             Some(kind) => {
-                let mut held = Held { effect, kind };
+                let mut held = Held::new(effect, kind);
                 match self.take_steps(&mut held).await {
                     Ok(()) => {
                         self.failures.forget(&held);
@@ -384,9 +387,22 @@ impl Worker {
         pause.ends(self.clock.now())
     }
 
-    /// The order, and what its reactions must know; None where there is nothing to do any more.
-    pub(super) async fn order(&self, id: OrderId) -> Result<Option<OrderState>, EffectError> {
-        Ok(change::load(self.store.as_ref(), id).await?)
+    /// The order as it is now.
+    pub(super) async fn order(&self, held: &Held) -> Result<Option<Arc<OrderState>>, EffectError> {
+        let seen = held.seen();
+        let known = seen.as_ref().map_or(0, |seen| seen.version);
+        let id = held.effect.order_id.0;
+        let found = self
+            .store
+            .changed_state(StreamKind::Order, id, known)
+            .await?;
+        let Some(Versioned { state, .. }) = found else {
+            return Ok(None);
+        };
+        match state {
+            Some(state) => Ok(Some(held.see(change::read(&state)?))),
+            None => Ok(seen),
+        }
     }
 
     /// A call that ends before the lease does, with the instant of its end.
@@ -456,12 +472,12 @@ impl Worker {
         &self,
         held: &Held,
         command: &Command,
-        decision: Option<DecisionRecord>,
+        decision: Option<NewDecision>,
         outcome: impl Fn(&OrderState) -> EffectOutcome + Send,
-    ) -> Result<Option<OrderState>, EffectError> {
+    ) -> Result<Option<Arc<OrderState>>, EffectError> {
         let mut last = None;
         for _ in 0..DECISIONS {
-            let Some(before) = self.order(held.effect.order_id).await? else {
+            let Some(before) = self.order(held).await? else {
                 return Ok(None);
             };
             let around = self.surroundings(held, &before).await?;
@@ -476,7 +492,7 @@ impl Worker {
                 .insert(0, EffectChange::Outcome(outcome(&after)));
             let committed = self.store.commit(commit);
             match held.points().settle.run(committed).await {
-                Ok(_) => return Ok(Some(after)),
+                Ok(_) => return Ok(Some(held.see(after))),
                 Err(error @ StoreError::VersionConflict { .. }) => last = Some(error),
                 Err(error) => return Err(error.into()),
             }
@@ -581,9 +597,33 @@ impl LeasedEffect {
 pub(super) struct Held {
     pub(super) effect: LeasedEffect,
     pub(super) kind: EffectKind,
+    /// Its order as it was seen last: an order of many lines takes long to read.
+    seen: Mutex<Option<Arc<OrderState>>>,
 }
 
 impl Held {
+    fn new(effect: LeasedEffect, kind: EffectKind) -> Self {
+        Self {
+            effect,
+            kind,
+            seen: Mutex::new(None),
+        }
+    }
+
+    fn seen(&self) -> Option<Arc<OrderState>> {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn see(&self, state: OrderState) -> Arc<OrderState> {
+        let state = Arc::new(state);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Some(Arc::clone(&state));
+        state
+    }
+
     pub(super) fn points(&self) -> EffectPoints {
         self.kind.points()
     }

@@ -17,13 +17,21 @@ use service_runtime::{
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::published::Teller;
 use crate::store::{Cause, Commit, Store, sqlite::SqliteStore};
 
 /// What these routes need of the state.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) store: Arc<dyn Store>,
+    teller: Teller,
     clock: Clock,
+}
+
+impl FromRef<State> for Teller {
+    fn from_ref(state: &State) -> Self {
+        state.teller.clone()
+    }
 }
 
 impl FromRef<State> for Arc<dyn Store> {
@@ -52,6 +60,7 @@ impl Harness {
         let (app, _openapi) = routes
             .with_state(State {
                 store: Arc::clone(&store),
+                teller: Teller::new(Arc::clone(&store)),
                 clock,
             })
             .split_for_parts();
@@ -160,7 +169,7 @@ pub(crate) fn order_event(
     order: uuid::Uuid,
     event_type: &'static str,
 ) -> crate::store::StreamChange {
-    use crate::store::{NewEvent, OrderRow, StateRow, StreamChange, StreamKind};
+    use crate::store::{NewEvent, OrderRow, StateRow, StreamChange, StreamKind, Written};
     StreamChange {
         kind: StreamKind::Order,
         id: order,
@@ -169,10 +178,11 @@ pub(crate) fn order_event(
         events: vec![NewEvent {
             event_type,
             type_version: 1,
-            data: json!({}),
+            data: Written::of(&json!({})).unwrap(),
         }],
         row: StateRow::Order(OrderRow {
-            state: json!({}),
+            state: Written::of(&json!({})).unwrap(),
+            reference: canonical_model::OrderReference::of(canonical_model::OrderId(order)),
             purchase_order_number: order.to_string().parse().unwrap(),
             release_number: None,
             holds_purchase_order: true,

@@ -39,7 +39,7 @@ fn told(events: &[OrderEvent]) -> Vec<Option<Value>> {
             account: Some("ACME".parse().unwrap()),
             correlationid: "c-1".to_owned(),
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
-            data: event.to_new().unwrap().data,
+            data: event.to_new().unwrap().data.read().unwrap(),
         };
         let event = public_event(&logged, before.as_ref(), event, state.as_ref().unwrap());
         told.push(event.map(|event| serde_json::to_value(event).unwrap()));

@@ -1,7 +1,12 @@
 //! The public feed over a store: what a caller reads of it, and where reading goes on.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
-use canonical_model::{AccountId, ErpOrderNumber, OrderId, OrderReference};
+use canonical_model::{
+    AccountId, ErpOrderNumber, OrderId, OrderReference,
+    order::{HoldKind, HoldReason, OrderHold},
+};
 use jiff::SignedDuration;
 use serde_json::Value;
 use service_runtime::context::{AccountScope, CallContext};
@@ -9,15 +14,16 @@ use uuid::Uuid;
 
 use super::{
     harness::{Harness, buyer, caller, commit as empty},
+    published::Teller,
     router,
 };
 use crate::{
     orders::{
         OrderEvent, OrderState, change,
-        event::{Accepted, ErpOrderChosen, Received},
+        event::{Accepted, ErpOrderChosen, Held, Received},
         testing::{around, line, now, received},
     },
-    store::{Commit, NewEvent, StateRow, StreamChange, StreamKind},
+    store::{Commit, EventFilter, NewEvent, StateRow, StreamChange, StreamKind, Written},
 };
 
 pub(crate) fn of_account(account: &str) -> Received {
@@ -84,7 +90,7 @@ pub(crate) async fn write_unknown(harness: &Harness, order: &OrderState) {
     let event = NewEvent {
         event_type: "order.painted",
         type_version: 1,
-        data: serde_json::json!({}),
+        data: Written::of(&serde_json::json!({})).unwrap(),
     };
     let changes = vec![StreamChange {
         kind: StreamKind::Order,
@@ -192,6 +198,57 @@ async fn what_is_told_needs_no_later_event_and_no_earlier_page() {
         rest["events"][0]["sequence"],
         rest["events"][0]["data"]["version"]
     );
+}
+
+fn held() -> OrderEvent {
+    let reason = HoldReason {
+        kind: HoldKind::Review,
+        detail: "Somebody looks.".to_owned(),
+        released_by: "holds:release".to_owned(),
+        line: None,
+    };
+    OrderEvent::Held(Held {
+        holds: vec![OrderHold {
+            hold: 1,
+            reason,
+            erp_orders: Vec::new(),
+            placed_at: now(),
+        }],
+        not_released: None,
+    })
+}
+
+/// Readers come to an event by all sorts of pages, before and after each other.
+#[tokio::test]
+async fn what_is_remembered_of_an_order_changes_nothing_that_is_told() {
+    let harness = Harness::new(router());
+    for round in 0..3 {
+        let order = taken(&harness, "A-1").await;
+        // It follows without a gap: nothing lies between it and what was told before.
+        let mut order = write(&harness, Some(&order), &[held()]).await;
+        if round == 1 {
+            write_unknown(&harness, &order).await;
+            order.version += 1;
+        }
+        accepted(&harness, &order).await;
+    }
+    let newest = *harness.store.position().borrow();
+    let page = |after, limit| EventFilter {
+        after,
+        limit,
+        ..EventFilter::default()
+    };
+    let remembers = Teller::new(Arc::clone(&harness.store));
+    for limit in 1..=4 {
+        for after in (0..newest).rev().chain(0..newest) {
+            let anew = Teller::new(Arc::clone(&harness.store));
+            let anew = anew.read(page(after, limit), &[]).await.unwrap();
+            let told = remembers.read(page(after, limit), &[]).await.unwrap();
+            assert_eq!(told, anew, "{limit} after {after}");
+        }
+    }
+    let all = remembers.read(page(0, 100), &[]).await.unwrap();
+    assert_eq!((all.events.len(), all.parked.len()), (8, 1));
 }
 
 #[tokio::test]

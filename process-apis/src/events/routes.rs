@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     poll::Until,
-    published,
+    published::Teller,
     reach::{Reach, accounts},
 };
 use crate::{
@@ -43,6 +43,7 @@ pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<dyn Store>: FromRef<S>,
+    Teller: FromRef<S>,
     Clock: FromRef<S>,
 {
     OpenApiRouter::new()
@@ -164,7 +165,7 @@ async fn list_events(
         (status = "default", description = "A problem", body = Problem)),
 )]
 async fn list_public_events(
-    State(store): State<Arc<dyn Store>>,
+    State(teller): State<Teller>,
     State(clock): State<Clock>,
     caller: Caller,
     stopping: Stopping,
@@ -173,12 +174,12 @@ async fn list_public_events(
     let wait = at_most("?wait", search.wait, MOST_WAIT)?;
     let kinds = public_types(search.types.as_deref())?;
     let filter = EventFilter {
-        after: search.after.position(store.as_ref()),
+        after: search.after.position(teller.store()),
         limit: limit(search.limit)?,
         ..feed_reach(&caller)?
     };
     let until = Until::seconds(wait, stopping);
-    read_public_on(store.as_ref(), &clock, filter, &kinds, until)
+    read_public_on(&teller, &clock, filter, &kinds, until)
         .await
         .map(Json)
 }
@@ -254,16 +255,17 @@ async fn read_on(
 
 /// The same for what is told outside. Where a stretch of the log tells nothing, the next one is read at once.
 async fn read_public_on(
-    store: &dyn Store,
+    teller: &Teller,
     clock: &Clock,
     mut filter: EventFilter,
     kinds: &[PublicEventType],
     until: Until,
 ) -> Result<PublicEventPage, Problem> {
-    let mut news = store.position();
+    let mut news = teller.store().position();
     loop {
         news.mark_unchanged();
-        let mut page = published::read(store, filter.clone(), kinds)
+        let mut page = teller
+            .read(filter.clone(), kinds)
             .await
             .map_err(|error| store_problem(&error))?;
         let since = clock.now().saturating_sub(RELEASES_CHANGE);

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::store::{
     AuditEntry, Cause, Commit, NewEvent, StateRow, Store, StoreError, StreamChange, StreamKind,
+    Written,
 };
 
 /// Why an order was not changed.
@@ -44,12 +45,12 @@ pub enum ChangeError {
 /// The order as it is now.
 pub async fn load(store: &dyn Store, id: OrderId) -> Result<Option<OrderState>, ChangeError> {
     let found = store.state(StreamKind::Order, id.0).await?;
-    found.map(|found| read(found.state)).transpose()
+    found.map(|found| read(&found.state)).transpose()
 }
 
 /// An order from its row.
-pub fn read(state: serde_json::Value) -> Result<OrderState, ChangeError> {
-    let state: OrderState = serde_json::from_value(state)?;
+pub fn read(state: &Written) -> Result<OrderState, ChangeError> {
+    let state: OrderState = state.read()?;
     if state.schema > SCHEMA {
         let schema = format!("schema {}", state.schema);
         return Err(ChangeError::Refused(Refusal::NotUnderstood(schema)));

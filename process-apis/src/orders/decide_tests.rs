@@ -489,7 +489,7 @@ fn an_earlier_release_keeps_off_what_it_would_lose_and_reads_all_else() {
         members.remove(added);
     }
     members["order"].as_object_mut().unwrap().remove("replaces");
-    let read = crate::orders::change::read(older).unwrap();
+    let read = crate::orders::change::read(&crate::store::Written::of(&older).unwrap()).unwrap();
     assert_eq!(replacing(&read), None);
 }
 

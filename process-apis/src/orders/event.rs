@@ -14,14 +14,13 @@ use canonical_model::{
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 pub use super::{
     replacement::{Replaced, Replacement, ReplacementDropped, ReplacementRefused},
     shipment::ShipmentRecorded,
 };
-use crate::store::NewEvent;
+use crate::store::{NewEvent, Payload, Written};
 
 /// Why a stored event cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +69,7 @@ macro_rules! order_events {
 
             /// As the store keeps it.
             pub fn to_new(&self) -> Result<NewEvent, EventError> {
-                let data = match self { $(Self::$variant(data) => serde_json::to_value(data),)* };
+                let data = match self { $(Self::$variant(data) => Written::of(data),)* };
                 let (event_type, type_version) = (self.word(), self.type_version());
                 match data {
                     Ok(data) => Ok(NewEvent { event_type, type_version, data }),
@@ -81,9 +80,9 @@ macro_rules! order_events {
 
         impl Recorded {
             /// Reads a stored event; what a later release wrote is unknown, not wrong.
-            pub fn read(event_type: &str, type_version: u16, data: &Value) -> Result<Self, EventError> {
+            pub fn read(event_type: &str, type_version: u16, data: &impl Payload) -> Result<Self, EventError> {
                 let known = match (event_type, type_version) {
-                    $(($word, $version) => <$data>::deserialize(data).map(OrderEvent::$variant),)*
+                    $(($word, $version) => data.read::<$data>().map(OrderEvent::$variant),)*
                     _ => return Ok(Self::Unknown { event_type: event_type.to_owned(), type_version }),
                 };
                 known.map(Self::Known).map_err(|source| EventError { event_type: event_type.to_owned(), source })

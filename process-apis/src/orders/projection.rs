@@ -3,7 +3,7 @@
 use canonical_model::order::{HeldOrder, HoldKind, OrderLine, SalesOrder, SalesOrderAccepted};
 
 use super::{shipment, state::OrderState};
-use crate::store::OrderRow;
+use crate::store::{OrderRow, Written};
 
 /// The sales order.
 pub fn sales_order(state: &OrderState) -> SalesOrder {
@@ -90,7 +90,8 @@ pub fn row(state: &OrderState) -> Result<OrderRow, serde_json::Error> {
     holds.sort_unstable();
     holds.dedup();
     Ok(OrderRow {
-        state: serde_json::to_value(state)?,
+        state: Written::of(state)?,
+        reference: state.order.reference.clone(),
         purchase_order_number: state.order.purchase_order_number.clone(),
         release_number: state.order.release_number.clone(),
         holds_purchase_order: !state.is_closed(),

@@ -137,7 +137,7 @@ pub async fn replay(store: &dyn Store, id: OrderId) -> Result<Option<Replayed>, 
     let outcome = match row {
         None => Outcome::Unreadable("the log has it, but there is no row".to_owned()),
         Some(row) => log
-            .compare(change::read(row.state))
+            .compare(change::read(&row.state))
             .map_err(ReplayError::Hash)?,
     };
     Ok(Some(Replayed {

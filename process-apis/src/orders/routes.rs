@@ -246,7 +246,7 @@ pub async fn page_of_orders(
         .map_err(|error| store_problem(&error))?;
     let states = found
         .into_iter()
-        .map(|found| change::read(found.state))
+        .map(|found| change::read(&found.state))
         .collect::<Result<Vec<_>, _>>();
     let states = states.map_err(|error| Problem::internal(&error))?;
     Page::from_probe(states, limit, OrderState::order_id)

@@ -1,9 +1,15 @@
 //! An order on its way from what is asked to one `Commit`: facts, assessment, decision, record. Both doors use it: the
 //! API's, and that of an order that takes another's place.
 
-use canonical_model::{OrderId, decision::DecisionRecord, order::SalesOrderRequest};
+use canonical_model::{
+    ItemNumber, Money, OrderId, Quantity,
+    basket::{LinePrice, LineProblem},
+    credit::CreditPosition,
+    order::{HoldReason, OrderStatus, SalesOrderRequest, TakenOn},
+    promise::ScheduleLine,
+};
 use jiff::Timestamp;
-use serde_json::json;
+use serde::Serialize;
 use service_runtime::{context::CallContext, problem::Problem, trace::TraceContext};
 use uuid::Uuid;
 
@@ -12,7 +18,7 @@ use super::{
     change::{self, ChangeError},
     decide::Refusal,
     event::OrderEvent,
-    projection, provisional,
+    provisional,
     state::OrderState,
     take::{self, Take},
 };
@@ -21,10 +27,11 @@ use crate::{
         Assessment,
         assess::assess,
         facts::{Facts, GatherError, Purpose, Sources, basket_of, gather},
+        record::written,
     },
     clients::Call,
     promise::reservations,
-    store::Commit,
+    store::{Commit, NewDecision},
 };
 
 /// An order that is being taken.
@@ -125,34 +132,61 @@ impl Taking<'_> {
         Ok((commit, after))
     }
 
-    fn record(&self, assessed: &Assessed, after: &OrderState) -> Result<DecisionRecord, Problem> {
-        let internal = |error: serde_json::Error| Problem::internal(&error);
+    fn record(&self, assessed: &Assessed, after: &OrderState) -> Result<NewDecision, Problem> {
         let Assessed {
             facts,
             assessment,
             now,
         } = assessed;
-        let order = projection::sales_order(after);
-        let lines = order.lines.iter().map(|line| {
-            json!({
-                "line": line.line, "item": line.item, "ordered": line.ordered, "price": line.price,
-                "schedule": line.schedule, "problems": line.problems,
-            })
+        let lines = after.order.lines.iter().map(|line| OutcomeLine {
+            line: line.line,
+            item: line.item.as_ref(),
+            ordered: line.ordered,
+            price: line.price.as_ref(),
+            schedule: &line.schedule,
+            problems: &line.problems,
         });
-        Ok(DecisionRecord {
-            decision_id: order.decision_id,
+        let outcome = Outcome {
+            status: after.status(),
+            holds: take::holds(self.request, assessment),
+            total: after.order.total,
+            lines: lines.collect(),
+            credit: assessment.credit.as_ref(),
+            provisional: after.provisional.is_some(),
+            taken_on: &assessment.taken_on,
+        };
+        Ok(NewDecision {
+            decision_id: after.order.decision_id,
             kind: "order".to_owned(),
             account: self.request.account.clone(),
             subject: self.order_id.to_string(),
             decided_at: *now,
-            request: serde_json::to_value(self.request).map_err(internal)?,
-            facts: serde_json::to_value(facts).map_err(internal)?,
+            request: written(self.request)?,
+            facts: written(facts)?,
             steps: assessment.steps.clone(),
-            outcome: json!({
-                "status": order.status, "holds": take::holds(self.request, assessment), "total": order.total,
-                "lines": lines.collect::<Vec<_>>(), "credit": assessment.credit,
-                "provisional": order.provisional, "taken_on": assessment.taken_on,
-            }),
+            outcome: written(&outcome)?,
         })
     }
+}
+
+/// What came of it, as its decision record has it.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    status: OrderStatus,
+    holds: Vec<HoldReason>,
+    total: Money,
+    lines: Vec<OutcomeLine<'a>>,
+    credit: Option<&'a CreditPosition>,
+    provisional: bool,
+    taken_on: &'a TakenOn,
+}
+
+#[derive(Serialize)]
+struct OutcomeLine<'a> {
+    line: u32,
+    item: Option<&'a ItemNumber>,
+    ordered: Quantity,
+    price: Option<&'a LinePrice>,
+    schedule: &'a [ScheduleLine],
+    problems: &'a [LineProblem],
 }

@@ -21,7 +21,7 @@ use crate::{
         Assessment,
         assess::assess,
         facts::{Facts, Purpose, Sources, gather},
-        record::{Decided, cause, decision, json, rejected},
+        record::{Decided, cause, decision, rejected, written},
     },
     clients::Call,
     crash_points,
@@ -63,8 +63,10 @@ pub async fn load(
     let Some(found) = store.state(StreamKind::Quote, id.0).await? else {
         return Ok(None);
     };
-    let stored: StoredQuote =
-        serde_json::from_value(found.state).map_err(|error| StoreError::Failed(error.into()))?;
+    let stored: StoredQuote = found
+        .state
+        .read()
+        .map_err(|error| StoreError::Failed(error.into()))?;
     Ok(Some(stored).filter(|stored| stored.company == *company))
 }
 
@@ -166,8 +168,8 @@ fn commit(
         outcome: &quote,
     };
     let decision = decision(&decided, basket, facts, assessment)?;
-    let (data, expires_at) = (json(&quote)?, quote.expires_at);
-    let state = json(&StoredQuote {
+    let (data, expires_at) = (written(&quote)?, quote.expires_at);
+    let state = written(&StoredQuote {
         company: call.company.clone(),
         quote,
     })?;

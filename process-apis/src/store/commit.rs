@@ -1,8 +1,8 @@
 //! [`Commit`]: everything one command changes, as one value.
 
 use canonical_model::{
-    AccountId, CompanyId, OrderId, PurchaseOrderNumber,
-    decision::DecisionRecord,
+    AccountId, CompanyId, OrderId, OrderReference, PurchaseOrderNumber,
+    decision::DecisionStep,
     document::Document,
     order::{HoldKind, OrderStatus},
     session::Session,
@@ -18,6 +18,7 @@ use super::{
     ledger::{CreditKey, StockKey},
     news::{CursorMove, ParkChange},
     subscription::SubscriptionChange,
+    written::Written,
 };
 
 /// The kinds of stream.
@@ -61,7 +62,7 @@ pub struct Commit {
     /// The answer to give to whoever sends the same key again.
     pub idempotency: Option<IdempotencyAnswer>,
     /// Why.
-    pub decision: Option<DecisionRecord>,
+    pub decision: Option<NewDecision>,
     /// What the audit trail says.
     pub audit: Vec<AuditEntry>,
 }
@@ -108,7 +109,7 @@ pub struct NewEvent {
     /// The version of the payload's shape.
     pub type_version: u16,
     /// The payload.
-    pub data: serde_json::Value,
+    pub data: Written,
 }
 
 /// The current state of a stream and the columns it is found by.
@@ -126,7 +127,9 @@ pub enum StateRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderRow {
     /// The state.
-    pub state: serde_json::Value,
+    pub state: Written,
+    /// Our reference.
+    pub reference: OrderReference,
     /// The buyer's number.
     pub purchase_order_number: PurchaseOrderNumber,
     /// The release of a blanket order.
@@ -143,7 +146,7 @@ pub struct OrderRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuoteRow {
     /// The state.
-    pub state: serde_json::Value,
+    pub state: Written,
     /// Until when it holds.
     pub expires_at: Timestamp,
 }
@@ -152,7 +155,7 @@ pub struct QuoteRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReservationRow {
     /// The state.
-    pub state: serde_json::Value,
+    pub state: Written,
     /// When it expires; None = it no longer holds anything.
     pub expires_at: Option<Timestamp>,
 }
@@ -344,6 +347,48 @@ pub struct AuditEntry {
     pub subject: String,
     /// Details, without personal data.
     pub detail: serde_json::Value,
+}
+
+/// A decision record to write: a [`DecisionRecord`](canonical_model::decision::DecisionRecord) with what is JSON in it as its
+/// text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDecision {
+    /// Its id.
+    pub decision_id: Uuid,
+    /// What was decided: `order`, `quote` …
+    pub kind: String,
+    /// The account.
+    pub account: AccountId,
+    /// What it is about.
+    pub subject: String,
+    /// When.
+    pub decided_at: Timestamp,
+    /// What was asked.
+    pub request: Written,
+    /// What was known.
+    pub facts: Written,
+    /// The rules, in the order in which they were applied.
+    pub steps: Vec<DecisionStep>,
+    /// What came of it.
+    pub outcome: Written,
+}
+
+#[cfg(test)]
+impl NewDecision {
+    /// A record as it is to be written.
+    pub fn of(record: canonical_model::decision::DecisionRecord) -> serde_json::Result<Self> {
+        Ok(Self {
+            decision_id: record.decision_id,
+            kind: record.kind,
+            account: record.account,
+            subject: record.subject,
+            decided_at: record.decided_at,
+            request: Written::of(&record.request)?,
+            facts: Written::of(&record.facts)?,
+            steps: record.steps,
+            outcome: Written::of(&record.outcome)?,
+        })
+    }
 }
 
 /// What a commit came to.

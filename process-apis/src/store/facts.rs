@@ -1,17 +1,15 @@
-//! The facts of a decision as they are stored: once each, by content, and referred to. The members of the facts, and the
-//! elements of a member that is a list, so that two orders priced from one answer share it. Pure.
+//! The facts of a decision as they are stored: each member once, by content, and referred to. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use canonical_model::{
-    AccountId,
-    decision::{DecisionRecord, DecisionStep},
-};
+use canonical_model::{AccountId, decision::DecisionStep};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use service_runtime::fingerprint;
 use uuid::Uuid;
+
+use super::{NewDecision, Written};
 
 /// Where the facts of a record are: the keys of their contents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +23,8 @@ pub(super) enum Facts {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Member {
     One(String),
+    /// Each element by itself: so earlier releases wrote a list. Two orders seldom share one, and each reference costs two
+    /// rows of an index.
     List(Vec<String>),
 }
 
@@ -33,28 +33,18 @@ pub(super) type Contents = BTreeMap<String, String>;
 
 impl Facts {
     /// Takes the facts apart.
-    pub(super) fn split(facts: &Value) -> (Self, Contents) {
+    pub(super) fn split(facts: &Written) -> serde_json::Result<(Self, Contents)> {
         let mut contents = Contents::new();
-        let Value::Object(members) = facts else {
-            let whole = Self::Whole(put(&mut contents, facts));
-            return (whole, contents);
-        };
-        let mut kept = BTreeMap::new();
-        for (name, member) in members {
-            let member = match member {
-                Value::Array(list) => {
-                    let keys = list.iter().map(|element| put(&mut contents, element));
-                    Member::List(keys.collect())
-                }
-                Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::String(_)
-                | Value::Object(_) => Member::One(put(&mut contents, member)),
-            };
-            kept.insert(name.clone(), member);
+        if !facts.as_str().starts_with('{') {
+            let whole = Self::Whole(put(&mut contents, facts.as_str()));
+            return Ok((whole, contents));
         }
-        (Self::Members(kept), contents)
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(facts.as_str())?;
+        let members = members.into_iter().map(|(name, member)| {
+            let key = put(&mut contents, member.get());
+            (name, Member::One(key))
+        });
+        Ok((Self::Members(members.collect()), contents))
     }
 
     /// The keys of all contents that the facts are made of.
@@ -97,15 +87,15 @@ pub(super) struct WithoutFacts<'a> {
     account: &'a AccountId,
     subject: &'a str,
     decided_at: Timestamp,
-    request: &'a Value,
-    facts: Value,
+    request: &'a Written,
+    facts: (),
     steps: &'a [DecisionStep],
-    outcome: &'a Value,
+    outcome: &'a Written,
 }
 
-impl<'a> From<&'a DecisionRecord> for WithoutFacts<'a> {
-    fn from(record: &'a DecisionRecord) -> Self {
-        let DecisionRecord {
+impl<'a> From<&'a NewDecision> for WithoutFacts<'a> {
+    fn from(decision: &'a NewDecision) -> Self {
+        let NewDecision {
             decision_id,
             kind,
             account,
@@ -115,7 +105,7 @@ impl<'a> From<&'a DecisionRecord> for WithoutFacts<'a> {
             facts: _,
             steps,
             outcome,
-        } = record;
+        } = decision;
         Self {
             decision_id: *decision_id,
             kind,
@@ -123,17 +113,16 @@ impl<'a> From<&'a DecisionRecord> for WithoutFacts<'a> {
             subject,
             decided_at: *decided_at,
             request,
-            facts: Value::Null,
+            facts: (),
             steps,
             outcome,
         }
     }
 }
 
-fn put(contents: &mut Contents, fact: &Value) -> String {
-    let content = fact.to_string();
+fn put(contents: &mut Contents, content: &str) -> String {
     let key = fingerprint::sha256([content.as_bytes()]);
-    contents.insert(key.clone(), content);
+    contents.insert(key.clone(), content.to_owned());
     key
 }
 
@@ -150,7 +139,7 @@ mod tests {
             json!("one"),
             json!({}),
         ] {
-            let (split, contents) = Facts::split(&facts);
+            let (split, contents) = Facts::split(&Written::of(&facts).unwrap()).unwrap();
             assert!(
                 split
                     .keys()
@@ -162,5 +151,20 @@ mod tests {
                 assert_eq!(split.join(&Contents::new()), None, "{facts}");
             }
         }
+    }
+
+    #[test]
+    fn facts_of_an_earlier_release_have_the_elements_of_a_list_by_themselves() {
+        let facts: Facts = serde_json::from_str(
+            r#"{"members":{"stock":{"list":["a","b","a"]},"none":{"list":[]}}}"#,
+        )
+        .unwrap();
+        assert!(facts.keys().into_iter().eq(["a", "b"]));
+        let contents =
+            [("a", "1"), ("b", "2")].map(|(key, fact)| (key.to_owned(), fact.to_owned()));
+        assert_eq!(
+            facts.join(&Contents::from(contents)),
+            Some(json!({"stock": [1, 2, 1], "none": []}))
+        );
     }
 }

@@ -22,6 +22,7 @@ mod steps;
 mod subscription;
 #[cfg(test)]
 mod suite;
+mod written;
 
 use async_trait::async_trait;
 use canonical_model::{
@@ -41,7 +42,7 @@ pub use bounds::{BoundClaim, BoundFilter, BoundKey, BoundMovement, BoundSum};
 pub use channel::{DocumentChange, NewDocument, NewSession, SessionChange};
 pub use commit::{
     AttemptStart, AuditEntry, Cause, Commit, Committed, CreditClaim, CreditMovement, EffectChange,
-    EffectOutcome, IdempotencyAnswer, NewEffect, NewEvent, OrderRow, Owner, QuoteRow,
+    EffectOutcome, IdempotencyAnswer, NewDecision, NewEffect, NewEvent, OrderRow, Owner, QuoteRow,
     ReservationRow, StateRow, StockClaim, StockMovement, StreamChange, StreamKind,
 };
 pub use config::StoreConfig;
@@ -56,6 +57,7 @@ pub use subscription::{
     LeasedSubscription, SealedSecret, SubscriptionChange, SubscriptionFilter, SubscriptionHealth,
     SubscriptionLease, SubscriptionRound, SubscriptionRow, SubscriptionSettings,
 };
+pub use written::{Payload, Written};
 
 use crate::effects::gate::Gate;
 
@@ -171,7 +173,7 @@ pub struct StoredEvent {
     /// The version of the payload's shape.
     pub type_version: u16,
     /// The payload.
-    pub data: serde_json::Value,
+    pub data: Written,
 }
 
 /// Which orders to list.
@@ -394,7 +396,22 @@ pub trait Store: Send + Sync + 'static {
         &self,
         kind: StreamKind,
         id: Uuid,
-    ) -> Result<Option<Versioned<serde_json::Value>>, StoreError>;
+    ) -> Result<Option<Versioned<Written>>, StoreError> {
+        let found = self.changed_state(kind, id, 0).await?;
+        Ok(found.and_then(|Versioned { version, state }| {
+            Some(Versioned {
+                version,
+                state: state?,
+            })
+        }))
+    }
+    /// The same without the state where that is the one at the version `known`.
+    async fn changed_state(
+        &self,
+        kind: StreamKind,
+        id: Uuid,
+        known: u64,
+    ) -> Result<Option<Versioned<Option<Written>>>, StoreError>;
     /// The ids of the streams of a kind, rising, after one: a share of all that have a row or an event.
     async fn stream_ids(
         &self,
@@ -423,7 +440,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         company: &CompanyId,
         filter: OrderFilter,
-    ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError>;
+    ) -> Result<Vec<Versioned<Written>>, StoreError>;
     /// Reservations held beyond their time, oldest first.
     async fn expired_reservations(
         &self,
@@ -436,7 +453,7 @@ pub trait Store: Send + Sync + 'static {
         company: &CompanyId,
         account: &AccountId,
         limit: u32,
-    ) -> Result<Vec<serde_json::Value>, StoreError>;
+    ) -> Result<Vec<Written>, StoreError>;
     /// A decision record.
     async fn decision(&self, id: Uuid) -> Result<Option<(CompanyId, DecisionRecord)>, StoreError>;
 

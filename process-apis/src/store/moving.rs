@@ -166,10 +166,6 @@ fn in_the_file<'a>(table: &str, column: &'a str) -> (Option<&'a str>, String) {
     match (table, column) {
         // An event's number is its place in the feed; on the server the feed is a table of its own.
         ("event", "seq") => (Some("position"), "position".to_owned()),
-        // In the file it is found in the state, by an index on that.
-        ("sales_order", "reference") => {
-            (None, "json_extract(state, '$.order.reference')".to_owned())
-        }
         _ => (Some(column), format!("\"{column}\"")),
     }
 }

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     crash_points,
-    events::published::{self, Published},
+    events::published::{Published, Teller},
     store::{Commit, CursorMove, EventFilter, Store, StoreError},
 };
 
@@ -77,6 +77,7 @@ impl BusError {
 /// Publishes to the bus.
 pub struct Publisher {
     store: Arc<dyn Store>,
+    teller: Teller,
     clock: Clock,
     config: BusConfig,
     url: String,
@@ -94,10 +95,16 @@ struct Held {
 
 impl Publisher {
     /// The publisher that a configuration asks for; None = there is no bus.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, config: &BusConfig) -> Option<Self> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        teller: Teller,
+        clock: Clock,
+        config: &BusConfig,
+    ) -> Option<Self> {
         let url = config.url.as_ref()?.expose().to_owned();
         Some(Self {
             store,
+            teller,
             clock,
             url,
             config: config.clone(),
@@ -352,7 +359,7 @@ impl Publisher {
             limit: PAGE,
             ..EventFilter::default()
         };
-        let page = published::read(self.store.as_ref(), filter, &[]).await?;
+        let page = self.teller.read(filter, &[]).await?;
         if page.next <= held.cursor.position {
             return Ok((held, false));
         }
@@ -403,7 +410,7 @@ impl Publisher {
                     subject: Some(order),
                     ..EventFilter::default()
                 };
-                let page = published::read(self.store.as_ref(), filter, &[]).await?;
+                let page = self.teller.read(filter, &[]).await?;
                 let until = held.cursor.position;
                 let events: Vec<&PublicEvent> = page
                     .events

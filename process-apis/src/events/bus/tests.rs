@@ -19,6 +19,7 @@ use super::*;
 use crate::{
     events::{
         harness::Harness,
+        published::Teller,
         published_tests::{accepted, taken, write_unknown},
         router,
     },
@@ -142,7 +143,13 @@ impl Running {
             duplicate_window: HumanDuration::from_millis(100),
             ..BusConfig::default()
         };
-        let publisher = Publisher::new(Arc::clone(store), Clock::system(), &config).unwrap();
+        let publisher = Publisher::new(
+            Arc::clone(store),
+            Teller::new(Arc::clone(store)),
+            Clock::system(),
+            &config,
+        )
+        .unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(publisher.run(stop.clone()));
         Self { stop, task }

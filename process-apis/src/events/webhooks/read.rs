@@ -9,10 +9,10 @@ use super::{
     types,
 };
 use crate::{
-    events::published::{self, Published},
+    events::published::{Published, Teller},
     store::{
         DeliveryDetail, DeliveryFilter, DeliveryRow, DeliveryState, EventFilter,
-        LeasedSubscription, Store, StoreError, SubscriptionRow,
+        LeasedSubscription, StoreError, SubscriptionRow,
     },
 };
 
@@ -27,12 +27,12 @@ const REPLAYS: u16 = 16;
 
 /// A round over what there is.
 pub(super) async fn round(
-    store: &dyn Store,
+    teller: &Teller,
     leased: LeasedSubscription,
     bounds: Bounds,
     now: Timestamp,
 ) -> Result<Round, StoreError> {
-    let row = leased.row.clone();
+    let (row, store) = (leased.row.clone(), teller.store());
     let filter = |state, due_by, limit| DeliveryFilter {
         subscription: row.id,
         state,
@@ -49,14 +49,14 @@ pub(super) async fn round(
         let due = filter(DeliveryState::Dead, Some(now), REPLAYS);
         let mut replays = Vec::new();
         for dead in store.deliveries(due).await? {
-            let event = dead_letter(store, &row, &dead).await?;
+            let event = dead_letter(teller, &row, &dead).await?;
             replays.push((dead, event));
         }
         round.add_replays(replays, now);
     }
     let mut lanes = Vec::new();
     for waits in round.due(now, LANES) {
-        lanes.push(lane(store, &row, &waits).await?);
+        lanes.push(lane(teller, &row, &waits).await?);
     }
     round.add_waiting(lanes, now);
     let news = EventFilter {
@@ -65,7 +65,7 @@ pub(super) async fn round(
         ..of_account(&row)
     };
     let wanted = types::wanted(&row.settings.types);
-    let news = published::read(store, news, &wanted).await?;
+    let news = teller.read(news, &wanted).await?;
     let end = news.next;
     round.add_news(in_order(news), end, now);
     Ok(round)
@@ -91,11 +91,11 @@ fn of_order(row: &SubscriptionRow, from: &DeliveryRow, limit: u16) -> EventFilte
 
 /// What the log has of a dead letter. Somebody asked for it: it is sent whatever types are chosen by now.
 async fn dead_letter(
-    store: &dyn Store,
+    teller: &Teller,
     row: &SubscriptionRow,
     dead: &DeliveryRow,
 ) -> Result<Replayed, StoreError> {
-    let page = published::read(store, of_order(row, dead, 1), &[]).await?;
+    let page = teller.read(of_order(row, dead, 1), &[]).await?;
     // One was asked for: where there is one, the log was read up to it.
     if !page.full || page.next != dead.position {
         return Ok(Replayed::Gone);
@@ -106,7 +106,7 @@ async fn dead_letter(
 
 /// An order that waits: its events up to the cursor, and whether the last one is only to be known.
 async fn lane(
-    store: &dyn Store,
+    teller: &Teller,
     row: &SubscriptionRow,
     waits: &DeliveryRow,
 ) -> Result<(Uuid, Vec<Told>, bool), StoreError> {
@@ -114,7 +114,7 @@ async fn lane(
     // Of what is read, much may be of no concern outside: read on until there is enough, or no more.
     loop {
         let wanted = types::wanted(&row.settings.types);
-        let page = published::read(store, of_order(row, &from, 200), &wanted).await?;
+        let page = teller.read(of_order(row, &from, 200), &wanted).await?;
         let (full, next) = (page.full, page.next);
         told.extend(in_order(page));
         let enough = told.len() > usize::from(OF_LANE);
@@ -166,6 +166,8 @@ fn not_yet(event: CloudEvent) -> Option<Told> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use canonical_model::{SubscriptionId, subscription::SubscriptionState};
 
     use super::*;
@@ -232,11 +234,10 @@ mod tests {
         accepted(&harness, &order).await;
         let newest = *harness.store.position().borrow();
         let row = subscription(&["order.shipped"]);
+        let teller = Teller::new(Arc::clone(&harness.store));
         let read = async |position| {
             let dead = dead(&order, position);
-            dead_letter(harness.store.as_ref(), &row, &dead)
-                .await
-                .unwrap()
+            dead_letter(&teller, &row, &dead).await.unwrap()
         };
         let received = read(1).await;
         assert!(

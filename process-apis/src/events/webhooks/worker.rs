@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     crash_points,
+    events::published::Teller,
     state::AppState,
     store::{
         AuditEntry, Cause, Commit, LeasedSubscription, Store, StoreError, SubscriptionChange,
@@ -44,6 +45,7 @@ enum RoundError {
 #[derive(Clone)]
 pub struct WebhookWorker {
     store: Arc<dyn Store>,
+    teller: Teller,
     clock: Clock,
     sender: Sender,
     config: WebhooksConfig,
@@ -58,6 +60,7 @@ impl WebhookWorker {
         let failing = config.concurrency.div_euclid(4).max(1);
         Self {
             store: Arc::clone(&state.store),
+            teller: state.teller.clone(),
             clock: state.clock.clone(),
             sender: state.webhooks.clone(),
             healthy: Arc::new(Semaphore::new(
@@ -174,7 +177,7 @@ impl WebhookWorker {
             retry_for: self.config.retry_for.signed(),
         };
         let last = self.last_start(leased.until);
-        let mut round = read::round(self.store.as_ref(), leased, bounds, self.clock.now()).await?;
+        let mut round = read::round(&self.teller, leased, bounds, self.clock.now()).await?;
         self.send(&mut round, &receiver, last, stop).await;
         let moved = round.has_moved();
         let round = round.finish(self.clock.now());

@@ -14,6 +14,7 @@ use canonical_model::{
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use service_runtime::{
     clock::Clock,
     problem::{FieldError, Problem},
@@ -28,7 +29,7 @@ use crate::{
         assess::assess,
         codes,
         facts::{Facts, KnownReservation, Purpose, Sources, gather},
-        record::{Decided, cause, decision, json, rejected},
+        record::{Decided, cause, decision, rejected, written},
     },
     clients::Call,
     crash_points,
@@ -37,7 +38,7 @@ use crate::{
     policy::ReservationPolicy,
     store::{
         Cause, Commit, NewEvent, Owner, ReservationRow, StateRow, StockClaim, StockMovement, Store,
-        StoreError, StreamChange, StreamKind, Versioned,
+        StoreError, StreamChange, StreamKind, Versioned, Written,
     },
 };
 
@@ -88,9 +89,9 @@ pub async fn load(
     Ok(Some(known).filter(|known| known.stored.company == *company))
 }
 
-fn read(found: Versioned<serde_json::Value>) -> Result<KnownReservation, StoreError> {
-    let stored =
-        serde_json::from_value(found.state).map_err(|error| StoreError::Failed(error.into()))?;
+fn read(found: Versioned<Written>) -> Result<KnownReservation, StoreError> {
+    let stored = found.state.read();
+    let stored = stored.map_err(|error| StoreError::Failed(error.into()))?;
     Ok(KnownReservation {
         version: found.version,
         stored,
@@ -271,7 +272,7 @@ async fn within_limits(
     let listed = listed.map_err(|error| store_problem(&error))?;
     let held: Vec<StoredReservation> = listed
         .into_iter()
-        .filter_map(|state| serde_json::from_value(state).ok())
+        .filter_map(|state| state.read().ok())
         .filter(|stored: &StoredReservation| stored.holds_at(now))
         .collect();
     let limit = |detail: String| Err(Problem::new(codes::RESERVATION_LIMIT, detail));
@@ -358,10 +359,10 @@ fn change(
         events: vec![NewEvent {
             event_type,
             type_version: 1,
-            data: json(&stored.reservation)?,
+            data: written(&stored.reservation)?,
         }],
         row: StateRow::Reservation(ReservationRow {
-            state: json(stored)?,
+            state: written(stored)?,
             expires_at: held.then_some(stored.reservation.expires_at),
         }),
     })
@@ -396,9 +397,10 @@ pub fn consume(
         "reservation.consumed",
     )?;
     for event in &mut change.events {
-        if let Some(data) = event.data.as_object_mut() {
-            data.insert("order_id".to_owned(), order.to_string().into());
-        }
+        let data = event.data.read::<Map<String, Value>>();
+        let mut data = data.map_err(|error| Problem::internal(&error))?;
+        data.insert("order_id".to_owned(), order.to_string().into());
+        event.data = written(&data)?;
     }
     Ok((change, movement))
 }

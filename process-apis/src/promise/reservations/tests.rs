@@ -121,13 +121,13 @@ async fn a_foreign_reservation_cannot_be_released() {
 async fn unreadable(seller: &Seller, at: Timestamp) {
     let id = Uuid::now_v7();
     let row = ReservationRow {
-        state: serde_json::json!({"later": true}),
+        state: Written::of(&serde_json::json!({"later": true})).unwrap(),
         expires_at: Some(at),
     };
     let event = NewEvent {
         event_type: "reservation.held",
         type_version: 2,
-        data: serde_json::json!({}),
+        data: Written::of(&serde_json::json!({})).unwrap(),
     };
     let change = StreamChange {
         kind: StreamKind::Reservation,
@@ -209,7 +209,8 @@ async fn an_order_takes_over_what_was_reserved_for_it_and_nobody_else_does() {
     let known = facts.reservation.unwrap();
     let order = OrderId::generate();
     let (change, given_back) = consume(&known, order).unwrap();
-    assert_eq!(change.events[0].data["order_id"], order.to_string());
+    let data: Value = change.events[0].data.read().unwrap();
+    assert_eq!(data["order_id"], order.to_string());
     let commit = || Commit {
         cause: Some(sweep(company(), seller.sources.clock.now())),
         changes: vec![change.clone()],

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{
-    super::{Cause, Commit, Committed, StoreError, StreamKind},
+    super::{Cause, Commit, Committed, StoreError, StreamKind, Written},
     audit, bounds, credit, decisions, documents, effects,
     fault::{Refusal, lost_connection, refusal, was_overtaken},
     idempotency, news,
@@ -40,6 +40,17 @@ impl Parts {
     pub(super) fn text(&mut self, value: &impl Serialize) -> Result<usize, StoreError> {
         self.texts.push(json(value)?);
         Ok(self.texts.len())
+    }
+
+    /// JSON that is written already.
+    pub(super) fn written(&mut self, value: &Written) -> usize {
+        self.ready(value.as_str().to_owned())
+    }
+
+    /// Text that is JSON already.
+    pub(super) fn ready(&mut self, text: String) -> usize {
+        self.texts.push(text);
+        self.texts.len()
     }
 
     /// Bytes: their number in `contents`.

@@ -1,13 +1,13 @@
 //! Decision records, and the facts they were made from.
 
 use canonical_model::{CompanyId, decision::DecisionRecord};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 use sqlx::{PgPool, Row as _, types::Json};
 use uuid::Uuid;
 
 use super::{
     super::{
-        StoreError,
+        NewDecision, StoreError,
         facts::{Contents, Facts, WithoutFacts},
     },
     commit::Parts,
@@ -15,13 +15,12 @@ use super::{
 };
 
 /// The record as `commit_decision` takes it.
-pub(super) fn given(record: &DecisionRecord, parts: &mut Parts) -> Result<Value, StoreError> {
-    let (facts, contents) = Facts::split(&record.facts);
-    let contents = contents.into_iter().map(|(hash, content)| {
-        let content = RawValue::from_string(content).map_err(failed)?;
-        Ok(json!({"hash": hash, "content": parts.text(&content)?}))
-    });
-    let contents = contents.collect::<Result<Value, StoreError>>()?;
+pub(super) fn given(record: &NewDecision, parts: &mut Parts) -> Result<Value, StoreError> {
+    let (facts, contents) = Facts::split(&record.facts).map_err(failed)?;
+    let contents = contents
+        .into_iter()
+        .map(|(hash, content)| json!({"hash": hash, "content": parts.ready(content)}));
+    let contents: Value = contents.collect();
     Ok(json!({
         "id": record.decision_id,
         "subject": record.subject.parse::<Uuid>().ok(),

@@ -85,6 +85,7 @@ use super::{
     IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
     Parked, ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
     StoredEvent, StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
+    Written,
 };
 
 /// A store in a `PostgreSQL` database.
@@ -243,13 +244,14 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn state(
+    async fn changed_state(
         &self,
         kind: StreamKind,
         id: Uuid,
-    ) -> Result<Option<Versioned<serde_json::Value>>, StoreError> {
+        known: u64,
+    ) -> Result<Option<Versioned<Option<Written>>>, StoreError> {
         self.server
-            .read(|| streams::state(&self.pool, kind, id))
+            .read(|| streams::changed_state(&self.pool, kind, id, known))
             .await
     }
 
@@ -295,7 +297,7 @@ impl Store for PostgresStore {
         &self,
         company: &CompanyId,
         filter: OrderFilter,
-    ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError> {
+    ) -> Result<Vec<Versioned<Written>>, StoreError> {
         self.server
             .read(|| streams::orders(&self.pool, company, &filter))
             .await
@@ -316,7 +318,7 @@ impl Store for PostgresStore {
         company: &CompanyId,
         account: &AccountId,
         limit: u32,
-    ) -> Result<Vec<serde_json::Value>, StoreError> {
+    ) -> Result<Vec<Written>, StoreError> {
         self.server
             .read(|| streams::held_reservations(&self.pool, company, account, limit))
             .await

@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::{
     super::{
         NewEvent, OrderFilter, StateRow, StoreError, StoredEvent, StreamChange, StreamKind,
-        Versioned,
+        Versioned, Written,
     },
     commit::Parts,
-    value::{Columns as _, broken, count, integer, nanoseconds, word},
+    value::{broken, count, integer, nanoseconds, word},
 };
 
-type State = Versioned<Value>;
+type State = Versioned<Written>;
 
 /// The changes as `commit_streams` takes them.
 pub(super) fn given(changes: &[StreamChange], parts: &mut Parts) -> Result<Value, StoreError> {
@@ -46,7 +46,7 @@ fn given_event(event: &NewEvent, parts: &mut Parts) -> Result<Value, StoreError>
         "id": parts.event_id(),
         "type": event.event_type,
         "type_version": event.type_version,
-        "data": parts.text(&event.data)?,
+        "data": parts.written(&event.data),
     }))
 }
 
@@ -55,19 +55,19 @@ fn given_row(change: &StreamChange, parts: &mut Parts) -> Result<Value, StoreErr
         (StateRow::Order(row), StreamKind::Order) => Ok(json!({
             "purchase_order_number": row.purchase_order_number,
             "release_number": row.release_number.as_deref().unwrap_or_default(),
-            "reference": row.state.pointer("/order/reference"),
+            "reference": row.reference,
             "holds_purchase_order": row.holds_purchase_order,
             "status": row.status,
             "holds": row.holds,
-            "state": parts.text(&row.state)?,
+            "state": parts.written(&row.state),
         })),
         (StateRow::Quote(row), StreamKind::Quote) => Ok(json!({
             "expires_at": nanoseconds(row.expires_at),
-            "state": parts.text(&row.state)?,
+            "state": parts.written(&row.state),
         })),
         (StateRow::Reservation(row), StreamKind::Reservation) => Ok(json!({
             "expires_at": row.expires_at.map(nanoseconds),
-            "state": parts.text(&row.state)?,
+            "state": parts.written(&row.state),
         })),
         (StateRow::Order(_) | StateRow::Quote(_) | StateRow::Reservation(_), _) => {
             Err(broken("a row is of the kind of its stream"))
@@ -75,24 +75,42 @@ fn given_row(change: &StreamChange, parts: &mut Parts) -> Result<Value, StoreErr
     }
 }
 
-pub(super) async fn state(
+pub(super) async fn changed_state(
     pool: &PgPool,
     kind: StreamKind,
     id: Uuid,
-) -> Result<Option<State>, StoreError> {
+    known: u64,
+) -> Result<Option<Versioned<Option<Written>>>, StoreError> {
     let sql = match kind {
-        StreamKind::Order => "SELECT version, state FROM sales_order WHERE id = $1",
-        StreamKind::Quote => "SELECT version, state FROM quote WHERE id = $1",
-        StreamKind::Reservation => "SELECT version, state FROM reservation WHERE id = $1",
+        StreamKind::Order => {
+            "SELECT version, CASE WHEN version <> $2 THEN state END AS state FROM sales_order WHERE id = $1"
+        }
+        StreamKind::Quote => {
+            "SELECT version, CASE WHEN version <> $2 THEN state END AS state FROM quote WHERE id = $1"
+        }
+        StreamKind::Reservation => {
+            "SELECT version, CASE WHEN version <> $2 THEN state END AS state FROM reservation WHERE id = $1"
+        }
     };
-    let found = sqlx::query(sql).bind(id).fetch_optional(pool).await?;
-    found.as_ref().map(read_state).transpose()
+    let found = sqlx::query(sql)
+        .bind(id)
+        .bind(integer(known))
+        .fetch_optional(pool)
+        .await?;
+    let read = |row: PgRow| {
+        let state: Option<String> = row.try_get("state")?;
+        Ok(Versioned {
+            version: count(row.try_get("version")?),
+            state: state.map(Written::stored),
+        })
+    };
+    found.map(read).transpose()
 }
 
 fn read_state(row: &PgRow) -> Result<State, StoreError> {
     Ok(Versioned {
         version: count(row.try_get("version")?),
-        state: row.json("state")?,
+        state: Written::stored(row.try_get("state")?),
     })
 }
 
@@ -145,7 +163,7 @@ pub(super) async fn stream(
             version: count(row.try_get("version")?),
             event_type: row.try_get("type")?,
             type_version: u16::try_from(type_version).unwrap_or(u16::MAX),
-            data: row.json("data")?,
+            data: Written::stored(row.try_get("data")?),
         })
     };
     rows.iter().map(read).collect()
@@ -240,7 +258,7 @@ pub(super) async fn held_reservations(
     company: &CompanyId,
     account: &AccountId,
     limit: u32,
-) -> Result<Vec<Value>, StoreError> {
+) -> Result<Vec<Written>, StoreError> {
     let rows = sqlx::query(
         "SELECT state FROM reservation WHERE company = $1 AND account = $2 AND expires_at IS NOT NULL LIMIT $3",
     )
@@ -249,7 +267,8 @@ pub(super) async fn held_reservations(
     .bind(i64::from(limit))
     .fetch_all(pool)
     .await?;
-    rows.iter().map(|row| row.json("state")).collect()
+    let read = |row: &PgRow| Ok(Written::stored(row.try_get("state")?));
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn expired_reservations(

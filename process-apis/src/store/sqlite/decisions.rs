@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        Cause, StoreError,
+        Cause, NewDecision, StoreError,
         facts::{Contents, Facts, WithoutFacts},
     },
     value::{Id, Json, Text, broken},
@@ -15,9 +15,10 @@ use super::{
 pub(super) fn write(
     connection: &Connection,
     cause: &Cause,
-    record: &DecisionRecord,
+    record: &NewDecision,
 ) -> Result<(), StoreError> {
-    let (facts, contents) = Facts::split(&record.facts);
+    let split = Facts::split(&record.facts);
+    let (facts, contents) = split.map_err(|error| StoreError::Failed(error.into()))?;
     for (key, content) in contents {
         connection
             .prepare_cached(

@@ -102,6 +102,12 @@ const MIGRATIONS: &[Migration] = &[
         14,
         include_str!("../../../migrations/sqlite/0014_stock_steps.sql"),
     ),
+    step(
+        15,
+        "order_reference",
+        15,
+        include_str!("../../../migrations/sqlite/0015_order_reference.sql"),
+    ),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
@@ -230,6 +236,28 @@ mod tests {
             .execute_batch("ALTER TABLE schema_migration DROP COLUMN needs")
             .unwrap();
         migrate(&mut connection).unwrap();
+    }
+
+    #[test]
+    fn an_order_of_an_earlier_release_has_its_reference() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                r#"DROP INDEX sales_order_by_reference;
+                 ALTER TABLE sales_order DROP COLUMN reference;
+                 CREATE INDEX sales_order_by_reference ON sales_order (company, json_extract(state, '$.order.reference'));
+                 DELETE FROM schema_migration WHERE version = 15;
+                 INSERT INTO sales_order (id, version, company, account, purchase_order_number, holds_purchase_order, status,
+                    holds, state)
+                 VALUES (x'01', 1, 'C', 'A', 'PO', 1, 'received', '', '{"order":{"reference":"OW0123456789ABCDEF"}}')"#,
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let reference: String = connection
+            .query_row("SELECT reference FROM sales_order", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!(reference, "OW0123456789ABCDEF");
     }
 
     #[test]

@@ -49,6 +49,7 @@ use super::{
     IdempotencyAnswer, Kept, LeasedEffect, LeasedSubscription, OrderFilter, Outdated, Owner,
     Parked, ParkedNews, SessionFilter, StockKey, StockPosition, StockSnapshot, Store, StoreError,
     StoredEvent, StreamKind, SubscriptionFilter, SubscriptionLease, SubscriptionRow, Versioned,
+    Written,
 };
 
 const READERS: usize = 3;
@@ -232,13 +233,14 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn state(
+    async fn changed_state(
         &self,
         kind: StreamKind,
         id: Uuid,
-    ) -> Result<Option<Versioned<serde_json::Value>>, StoreError> {
+        known: u64,
+    ) -> Result<Option<Versioned<Option<Written>>>, StoreError> {
         self.readers
-            .run(move |connection| streams::state(connection, kind, id))
+            .run(move |connection| streams::changed_state(connection, kind, id, known))
             .await
     }
 
@@ -288,7 +290,7 @@ impl Store for SqliteStore {
         &self,
         company: &CompanyId,
         filter: OrderFilter,
-    ) -> Result<Vec<Versioned<serde_json::Value>>, StoreError> {
+    ) -> Result<Vec<Versioned<Written>>, StoreError> {
         let company = company.clone();
         self.readers
             .run(move |connection| streams::orders(connection, &company, &filter))
@@ -310,7 +312,7 @@ impl Store for SqliteStore {
         company: &CompanyId,
         account: &AccountId,
         limit: u32,
-    ) -> Result<Vec<serde_json::Value>, StoreError> {
+    ) -> Result<Vec<Written>, StoreError> {
         let (company, account) = (company.clone(), account.clone());
         let read =
             move |connection: &_| streams::held_reservations(connection, &company, &account, limit);

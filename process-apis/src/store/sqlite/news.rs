@@ -182,9 +182,7 @@ pub(super) fn order_of_reference(
     reference: &OrderReference,
 ) -> Result<Option<OrderId>, StoreError> {
     Ok(connection
-        .prepare_cached(
-            "SELECT id FROM sales_order WHERE company = ?1 AND json_extract(state, '$.order.reference') = ?2",
-        )?
+        .prepare_cached("SELECT id FROM sales_order WHERE company = ?1 AND reference = ?2")?
         .query_row([company.as_str(), reference.as_str()], |row| {
             row.get(0).map(|Id(id)| OrderId(id))
         })

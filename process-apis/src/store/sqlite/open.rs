@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use uuid::Uuid;
 
 use super::migrate::{check, migrate};
@@ -37,6 +37,8 @@ impl Place {
             Self::Memory(uri) => Connection::open(uri)?,
         };
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Else a statement is planned anew for each value that the planner looks at, such as that of a LIMIT.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", CACHE_KIB)?;

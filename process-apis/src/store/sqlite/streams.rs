@@ -8,13 +8,13 @@ use uuid::Uuid;
 use super::{
     super::{
         Cause, OrderFilter, OrderRow, QuoteRow, ReservationRow, StateRow, StoreError, StoredEvent,
-        StreamChange, StreamKind, Versioned,
+        StreamChange, StreamKind, Versioned, Written,
     },
     query::Query,
-    value::{At, Id, Json, Word, broken, count, integer, list},
+    value::{At, Id, Word, broken, count, integer, list},
 };
 
-type State = Versioned<serde_json::Value>;
+type State = Versioned<Written>;
 
 /// Writes the events and the state after them, if the stream is at the expected version. Answers the position of the
 /// last event.
@@ -52,7 +52,7 @@ pub(super) fn change(
             cause.channel,
             cause.correlation_id,
             cause.traceparent,
-            Json(&event.data),
+            event.data.as_str(),
         ])?;
     }
     if change.events.is_empty() {
@@ -129,9 +129,9 @@ fn write_order(
     };
     connection
         .prepare_cached(
-            "INSERT INTO sales_order (id, version, company, account, purchase_order_number, release_number,
-                holds_purchase_order, status, holds, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            "INSERT INTO sales_order (id, version, company, account, reference, purchase_order_number,
+                release_number, holds_purchase_order, status, holds, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (id) DO UPDATE SET version = excluded.version,
                 purchase_order_number = excluded.purchase_order_number, release_number = excluded.release_number,
                 holds_purchase_order = excluded.holds_purchase_order, status = excluded.status,
@@ -142,12 +142,13 @@ fn write_order(
             integer(version),
             cause.company.as_str(),
             change.account.as_str(),
+            row.reference.as_str(),
             row.purchase_order_number.as_str(),
             release.unwrap_or_default(),
             row.holds_purchase_order,
             Word(row.status),
             holds,
-            Json(&row.state),
+            row.state.as_str(),
         ])?;
     Ok(())
 }
@@ -171,7 +172,7 @@ fn write_quote(
             cause.company.as_str(),
             change.account.as_str(),
             At(row.expires_at),
-            Json(&row.state),
+            row.state.as_str(),
         ])?;
     Ok(())
 }
@@ -195,32 +196,45 @@ fn write_reservation(
             cause.company.as_str(),
             change.account.as_str(),
             row.expires_at.map(At),
-            Json(&row.state),
+            row.state.as_str(),
         ])?;
     Ok(())
 }
 
-pub(super) fn state(
+pub(super) fn changed_state(
     connection: &Connection,
     kind: StreamKind,
     id: Uuid,
-) -> Result<Option<State>, StoreError> {
+    known: u64,
+) -> Result<Option<Versioned<Option<Written>>>, StoreError> {
     let sql = match kind {
-        StreamKind::Order => "SELECT version, state FROM sales_order WHERE id = ?1",
-        StreamKind::Quote => "SELECT version, state FROM quote WHERE id = ?1",
-        StreamKind::Reservation => "SELECT version, state FROM reservation WHERE id = ?1",
+        StreamKind::Order => {
+            "SELECT version, CASE WHEN version <> ?2 THEN state END FROM sales_order WHERE id = ?1"
+        }
+        StreamKind::Quote => {
+            "SELECT version, CASE WHEN version <> ?2 THEN state END FROM quote WHERE id = ?1"
+        }
+        StreamKind::Reservation => {
+            "SELECT version, CASE WHEN version <> ?2 THEN state END FROM reservation WHERE id = ?1"
+        }
+    };
+    let read = |row: &rusqlite::Row<'_>| {
+        let state: Option<String> = row.get(1)?;
+        Ok(Versioned {
+            version: count(row.get(0)?),
+            state: state.map(Written::stored),
+        })
     };
     Ok(connection
         .prepare_cached(sql)?
-        .query_row([Id(id)], read_state)
+        .query_row(params![Id(id), integer(known)], read)
         .optional()?)
 }
 
 fn read_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<State> {
-    let Json(state) = row.get(1)?;
     Ok(Versioned {
         version: count(row.get(0)?),
-        state,
+        state: Written::stored(row.get(1)?),
     })
 }
 
@@ -260,12 +274,11 @@ pub(super) fn stream(
          WHERE stream_id = ?1 AND stream_kind = ?2 AND version > ?3 ORDER BY version LIMIT ?4",
     )?;
     let found = statement.query_map(params![Id(id), Word(kind), integer(after), limit], |row| {
-        let Json(data) = row.get(3)?;
         Ok(StoredEvent {
             version: count(row.get(0)?),
             event_type: row.get(1)?,
             type_version: row.get(2)?,
-            data,
+            data: Written::stored(row.get(3)?),
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
@@ -345,12 +358,12 @@ pub(super) fn held_reservations(
     company: &CompanyId,
     account: &AccountId,
     limit: u32,
-) -> Result<Vec<serde_json::Value>, StoreError> {
+) -> Result<Vec<Written>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT state FROM reservation WHERE company = ?1 AND account = ?2 AND expires_at IS NOT NULL LIMIT ?3",
     )?;
     let found = statement.query_map(params![company.as_str(), account.as_str(), limit], |row| {
-        row.get(0).map(|Json(state)| state)
+        row.get(0).map(Written::stored)
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     super::{
         AttemptStart, Backlog, Commit, EffectChange, EffectOutcome, LeasedEffect, NewEffect,
-        PARKED, Parked, StateRow, StoreError,
+        PARKED, Parked, StateRow, StoreError, Written,
     },
     Shared, at, company, empty, order,
 };
@@ -295,7 +295,7 @@ pub(in super::super) async fn what_is_parked_is_woken_by_the_gate_at_which_it_wa
         let mut commit = order(Uuid::from_u128(number), 0, &format!("PO-{number}"));
         for change in &mut commit.changes {
             if let StateRow::Order(row) = &mut change.row {
-                row.state = state.clone();
+                row.state = Written::of(&state).unwrap();
             }
         }
         store.commit(commit).await.unwrap();

@@ -17,7 +17,7 @@ pub(super) mod subscriptions;
 use std::sync::Arc;
 
 use canonical_model::{
-    AccountId, CompanyId, PurchaseOrderNumber,
+    AccountId, CompanyId, OrderId, OrderReference, PurchaseOrderNumber,
     order::{HoldKind, OrderStatus},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::{
     AuditEntry, Cause, Commit, IdempotencyAnswer, NewEvent, OrderRow, Owner, ReservationRow,
-    StateRow, Store, StreamChange, StreamKind,
+    StateRow, Store, StreamChange, StreamKind, Written,
 };
 
 /// Runs the suite: a test for each name, each on a store of its own that `$open` makes, given a directory. An `async`
@@ -134,7 +134,7 @@ fn event(event_type: &'static str) -> NewEvent {
     NewEvent {
         event_type,
         type_version: 1,
-        data: json!({"what": event_type}),
+        data: Written::of(&json!({"what": event_type})).unwrap(),
     }
 }
 
@@ -146,7 +146,8 @@ fn order_change(id: Uuid, expected_version: u64, purchase_order: &str) -> Stream
         account: account("A-1"),
         events: vec![event("order.received")],
         row: StateRow::Order(OrderRow {
-            state: json!({"order": id, "after": expected_version + 1}),
+            state: Written::of(&json!({"order": id, "after": expected_version + 1})).unwrap(),
+            reference: OrderReference::of(OrderId(id)),
             purchase_order_number: PurchaseOrderNumber::new(purchase_order).unwrap(),
             release_number: None,
             holds_purchase_order: true,
@@ -186,7 +187,7 @@ fn reservation(id: Uuid, expires_at: Option<Timestamp>) -> Commit {
         account: account("A-1"),
         events: vec![event("reservation.held")],
         row: StateRow::Reservation(ReservationRow {
-            state: json!({}),
+            state: Written::of(&json!({})).unwrap(),
             expires_at,
         }),
     };

@@ -266,7 +266,7 @@ pub(crate) async fn no_more_news_wait_than_may(store: Shared) {
 pub(crate) async fn an_order_is_found_by_its_reference(store: Shared) {
     let id = Uuid::now_v7();
     let change = with_row(order_change(id, 0, "PO-1"), |row| {
-        row.state = json!({"order": {"reference": "OW0123456789ABCDEF"}});
+        row.reference = OrderReference::new("OW0123456789ABCDEF").unwrap();
     });
     let commit = Commit {
         changes: vec![change],

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     Commit, Shared, StreamKind, account, company, empty, order, order_change, reservation, with_row,
 };
-use crate::store::{EffectChange, EventFilter, Kept, NewEffect, retention::least_id};
+use crate::store::{EffectChange, EventFilter, Kept, NewDecision, NewEffect, retention::least_id};
 
 /// An id that was given out at `second`.
 fn id(second: i64, number: u128) -> Uuid {
@@ -149,7 +149,7 @@ pub(in crate::store) fn decided(subject: Uuid, second: i64) -> DecisionRecord {
 /// An order that ended, with what was decided about it.
 pub(in crate::store) fn ended_with(order: Uuid, decision: &DecisionRecord) -> Commit {
     Commit {
-        decision: Some(decision.clone()),
+        decision: Some(NewDecision::of(decision.clone()).unwrap()),
         ..ended(order, 0, &format!("PO-{}", order.as_u128() & 0xFFFF))
     }
 }
@@ -157,7 +157,7 @@ pub(in crate::store) fn ended_with(order: Uuid, decision: &DecisionRecord) -> Co
 /// A decision on its own.
 pub(in crate::store) fn only(decision: &DecisionRecord) -> Commit {
     Commit {
-        decision: Some(decision.clone()),
+        decision: Some(NewDecision::of(decision.clone()).unwrap()),
         ..empty(0)
     }
 }
@@ -171,12 +171,12 @@ pub(in crate::store) async fn decisions_go_with_what_they_are_about(store: Share
     let decisions = [old, open, over].map(|subject| decided(subject, 0));
     store.commit(ended_with(old, &decisions[0])).await.unwrap();
     let standing = Commit {
-        decision: Some(decisions[1].clone()),
+        decision: Some(NewDecision::of(decisions[1].clone()).unwrap()),
         ..order(open, 0, "PO-2")
     };
     store.commit(standing).await.unwrap();
     let reserved = Commit {
-        decision: Some(decisions[2].clone()),
+        decision: Some(NewDecision::of(decisions[2].clone()).unwrap()),
         ..reservation(over, None)
     };
     store.commit(reserved).await.unwrap();

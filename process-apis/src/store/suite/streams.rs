@@ -12,7 +12,9 @@ use tokio::{task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    super::{Commit, EventFilter, OrderFilter, StoreError, StreamKind, set_back_position},
+    super::{
+        Commit, EventFilter, NewDecision, OrderFilter, StoreError, StreamKind, set_back_position,
+    },
     Shared, account, answer, at, audit, company, empty, event, held, order, order_change,
     reservation,
     retention::{decided, only},
@@ -38,7 +40,13 @@ pub(in super::super) async fn a_stream_moves_by_its_expected_version(store: Shar
         .await
         .unwrap();
     let found = store.state(StreamKind::Order, id).await.unwrap().unwrap();
-    assert_eq!((found.version, &found.state["after"]), (3, &json!(2)));
+    let state: serde_json::Value = found.state.read().unwrap();
+    assert_eq!((found.version, &state["after"]), (3, &json!(2)));
+    for (known, is_read) in [(2, true), (3, false)] {
+        let found = store.changed_state(StreamKind::Order, id, known).await;
+        let found = found.unwrap().unwrap();
+        assert_eq!((found.version, found.state.is_some()), (3, is_read));
+    }
     assert!(
         store.state(StreamKind::Quote, id).await.unwrap().is_none(),
         "an order's id is no quote"
@@ -208,7 +216,7 @@ pub(in super::super) async fn orders_are_listed_newest_first_within_their_filter
         let found = store.orders(&company(), filter.clone()).await.unwrap();
         let found: Vec<_> = found
             .into_iter()
-            .map(|order| order.state["order"].clone())
+            .map(|order| order.state.read::<serde_json::Value>().unwrap()["order"].clone())
             .collect();
         let expected: Vec<_> = expected
             .into_iter()
@@ -446,7 +454,7 @@ pub(in super::super) async fn facts_of_decisions_come_back_as_they_were(store: S
         let written = record(facts);
         store
             .commit(Commit {
-                decision: Some(written.clone()),
+                decision: Some(NewDecision::of(written.clone()).unwrap()),
                 ..empty(0)
             })
             .await
