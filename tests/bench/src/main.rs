@@ -129,7 +129,7 @@ fn main() -> anyhow::Result<()> {
         Some(What::Quick) => {
             arguments.workloads = Workload::QUICK.into();
             arguments.rounds = 1;
-            arguments.seconds = 3;
+            arguments.seconds = 2;
             on_one_thread(until_stopped(measure(arguments)))
         }
         None => on_one_thread(until_stopped(measure(arguments))),
