@@ -29,8 +29,10 @@ const STREAM_PAGE: u16 = 500;
 const STRETCH: u16 = 100;
 /// Lines told at a time; a stretch that tells more is cut after the event with which it does.
 const LINES: usize = 10_000;
-/// What is remembered of orders, about a KiB each: their lines and what they shipped, and three for an order's head.
-const REMEMBERED: u64 = 20_000;
+/// What is remembered of orders, about a KiB each: their lines and what they shipped, and three for an order's head. Some
+/// thousands of them: where a warehouse works through all of its orders again and again and there is no room for all, each is
+/// forgotten just before it is needed.
+const REMEMBERED: u64 = 64_000;
 /// How long: orders that nothing happens to need no memory.
 const REMEMBERED_FOR: Duration = Duration::from_secs(300);
 /// So many events that are not told lie between two that are, at most, where what is remembered is found.
