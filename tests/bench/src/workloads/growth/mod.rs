@@ -72,6 +72,7 @@ pub(crate) async fn run(
         ))?;
         both.push(stored);
     }
+    let of_tables = both.first().map(rows_table).transpose()?;
     let folder = tempfile::tempdir()?;
     report.sync_probes.push(sync_probe(folder.path())?);
     let (mut contestants, mut turns) = (Vec::new(), Vec::new());
@@ -88,7 +89,7 @@ pub(crate) async fn run(
     judge(&mut report, sizes, &contestants, &turns);
     report.laps.extend(turns.into_iter().map(|turn| turn.lap));
     report.tables.push(stores_table(&both)?);
-    report.tables.extend(both.last().map(rows_table));
+    report.tables.extend(of_tables);
     drop(both);
     if let Err(error) = Box::pin(atp::race(&mut report, binaries, options)).await {
         report
@@ -233,7 +234,7 @@ fn stores_table(both: &[Stored]) -> anyhow::Result<Table> {
 }
 
 /// Where the bytes of an order are.
-fn rows_table(stored: &Stored) -> Table {
+fn rows_table(stored: &Stored) -> anyhow::Result<Table> {
     let orders = u64::from(stored.orders);
     let row = |part: &stored::Part| {
         let rows = part.rows.map(|rows| {
@@ -247,13 +248,14 @@ fn rows_table(stored: &Stored) -> Table {
             kibibytes(part.indexes, orders),
         ]
     };
-    Table {
+    let parts = stored.parts()?;
+    Ok(Table {
         title: format!("Where the bytes of an order are, over {orders}"),
         head: ["table", "rows an order", "KiB an order", "of its indexes"]
             .map(str::to_owned)
             .into(),
-        rows: stored.made.parts.iter().map(row).collect(),
-    }
+        rows: parts.iter().map(row).collect(),
+    })
 }
 
 /// Nanoseconds of each of so many, as microseconds.

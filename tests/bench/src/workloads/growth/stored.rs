@@ -1,6 +1,7 @@
 //! Orderway over so many stored orders.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -54,7 +55,7 @@ pub(super) struct Made {
     /// Of the file, with the originals alone and with all.
     pub(super) bytes_before: u64,
     pub(super) bytes: u64,
-    pub(super) parts: Vec<Part>,
+    rows: BTreeMap<String, i64>,
 }
 
 /// What a table takes of the file.
@@ -102,10 +103,7 @@ impl Stored {
             took,
             bytes_before,
             bytes: size(&file)?,
-            parts: parts(&file, |table| {
-                let rows = multiplied.rows.get(table);
-                rows.and_then(|rows| u64::try_from(*rows).ok())
-            })?,
+            rows: multiplied.rows,
         };
         forget(&file)?;
         Ok(Self {
@@ -116,6 +114,17 @@ impl Stored {
             made,
             starts: Vec::new(),
         })
+    }
+
+    /// What each table takes of the file. Each of its pages is looked at: of a large store that takes longer than to make it.
+    pub(super) fn parts(&self) -> anyhow::Result<Vec<Part>> {
+        let file = self.estate.store();
+        let parts = parts(&file, |table| {
+            let rows = self.made.rows.get(table);
+            rows.and_then(|rows| u64::try_from(*rows).ok())
+        })?;
+        forget(&file)?;
+        Ok(parts)
     }
 
     /// Starts the layers, has each contestant's turn, and ends the layers.
