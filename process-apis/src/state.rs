@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use service_runtime::clock::Clock;
 
 use crate::{
+    catalog::Shown,
     clients::SystemApis,
     config::Config,
     effects::backend::CapabilityCache,
@@ -37,6 +38,8 @@ pub struct AppState {
     pub capabilities: CapabilityCache,
     /// Tells what happened outside.
     pub teller: Teller,
+    /// What pages of the catalogue showed last.
+    pub shown: Shown,
     /// Sends webhooks.
     pub webhooks: Sender,
 }
@@ -55,6 +58,7 @@ impl AppState {
             once: Once::new(Arc::clone(&store), clock.clone()),
             capabilities: CapabilityCache::new(Arc::clone(&system), clock.clone()),
             teller: Teller::new(Arc::clone(&store)),
+            shown: Shown::default(),
             policies: Arc::new(policies),
             config: Arc::new(config),
             store,
@@ -73,6 +77,12 @@ impl FromRef<AppState> for Arc<dyn Store> {
 impl FromRef<AppState> for Arc<dyn SystemApis> {
     fn from_ref(state: &AppState) -> Self {
         Arc::clone(&state.system)
+    }
+}
+
+impl FromRef<AppState> for Shown {
+    fn from_ref(state: &AppState) -> Self {
+        state.shown.clone()
     }
 }
 

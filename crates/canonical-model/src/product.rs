@@ -88,7 +88,7 @@ pub struct ProductMatches {
 }
 
 /// Searches the catalogue; `GET /v1/companies/{company}/products`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ProductSearch {

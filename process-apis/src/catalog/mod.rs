@@ -2,6 +2,7 @@
 
 mod page;
 mod routes;
+mod shown;
 
 use canonical_model::{
     AccountId, ItemNumber,
@@ -11,6 +12,7 @@ use canonical_model::{
 use service_runtime::problem::{FieldError, Problem};
 
 pub use routes::router;
+pub use shown::Shown;
 
 use crate::{baskets::facts::Sources, clients::Call};
 

@@ -4,47 +4,76 @@ use std::collections::{HashMap, HashSet};
 
 use canonical_model::{
     AccountId, ItemNumber,
-    account::{Account, AccountQuery},
-    catalog::CatalogItem,
+    catalog::{CatalogItem, CatalogPage},
     price::{BrowsePrice, BrowsePrices},
     product::Product,
     promise::Availability,
 };
 use service_runtime::problem::Problem;
 
+use super::{
+    number_query,
+    shown::{Contents, Shown, View, Wanted},
+};
 use crate::{
-    baskets::facts::{Purpose, Sources, account_query},
-    clients::{Call, Questions},
+    baskets::facts::{Purpose, Sources, account_query, account_told},
+    clients::{Answers, Call, Questions},
     pricing, promise,
 };
 
-/// Asks who buys, as browsing needs it.
-pub(super) fn buyer_query(sources: &Sources, number: &AccountId) -> AccountQuery {
-    let ages = Purpose::Browse.ages(&sources.policies);
-    account_query(number, ages.account)
-}
-
-/// The products with the account's prices and what is available, asked for at the same time.
-pub(super) async fn of_products(
+/// What is wanted, with the account's prices and what is available. What it showed last is asked for with it; where it shows
+/// something else now, that is asked for after it.
+pub(super) async fn view(
     sources: &Sources,
+    shown: &Shown,
     call: &Call,
-    buyer: &Account,
-    products: Vec<Product>,
-) -> Result<Vec<CatalogItem>, Problem> {
-    if products.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ship_to = buyer.ship_tos.first().map(|to| to.ship_to.clone());
-    let questions = Questions {
-        capabilities: true,
-        prices: pricing::queries(sources, buyer, ship_to, &products),
-        stock: promise::queries(sources, &products),
-        ..Questions::default()
+    account: &AccountId,
+    wanted: Wanted,
+) -> Result<CatalogPage, Problem> {
+    let view = View {
+        company: call.company.clone(),
+        account: account.clone(),
+        wanted,
     };
-    let told = sources.system.ask(call, questions).await;
+    let last = shown.last(&view);
+    let ages = Purpose::Browse.ages(&sources.policies);
+    let mut questions = Questions {
+        accounts: Some(account_query(account, ages.account)),
+        ..last.as_ref().map_or_else(Questions::default, |last| {
+            questions_of(sources, account, last)
+        })
+    };
+    match &view.wanted {
+        Wanted::Page(search) => questions.search = Some(search.clone()),
+        Wanted::Item(item) => {
+            questions.products = vec![number_query(account, std::slice::from_ref(item))];
+        }
+    }
+    let mut told = sources.system.ask(call, questions).await;
+    let accounts = std::mem::take(&mut told.accounts).answer();
+    let buyer = account_told(call, account, accounts)?;
+    let (products, next) = products(&view.wanted, &mut told)?;
+    if products.is_empty() {
+        return Ok(CatalogPage {
+            items: Vec::new(),
+            next,
+        });
+    }
+    let contents = Contents {
+        ship_to: buyer.ship_tos.first().map(|to| to.ship_to.clone()),
+        items: products
+            .iter()
+            .map(|product| product.item.clone())
+            .collect(),
+    };
+    if last.as_deref() != Some(&contents) {
+        let questions = questions_of(sources, account, &contents);
+        told = sources.system.ask(call, questions).await;
+        shown.keep(view, contents);
+    }
     let capabilities = told.capabilities.answer()?;
     let BrowsePrices { prices, on_request } =
-        pricing::of_page(sources, call, buyer, &products, told.prices)?;
+        pricing::of_page(sources, call, &buyer, &products, told.prices)?;
     let stock = promise::of_page(sources, call, &products, &capabilities, told.stock).await?;
     let by_item = |price: BrowsePrice| (price.item.clone(), price);
     let mut prices: HashMap<ItemNumber, BrowsePrice> = prices.into_iter().map(by_item).collect();
@@ -56,5 +85,39 @@ pub(super) async fn of_products(
         availability: (stock.as_of.is_some() || !stock.degraded).then_some(stock),
         product,
     };
-    Ok(products.into_iter().zip(stock).map(item).collect())
+    Ok(CatalogPage {
+        items: products.into_iter().zip(stock).map(item).collect(),
+        next,
+    })
+}
+
+/// Asks for what is shown of these products.
+fn questions_of(sources: &Sources, account: &AccountId, contents: &Contents) -> Questions {
+    let Contents { ship_to, items } = contents;
+    Questions {
+        capabilities: true,
+        prices: pricing::queries(sources, account, ship_to.clone(), items),
+        stock: promise::queries(sources, items),
+        ..Questions::default()
+    }
+}
+
+/// The products that were found, and the cursor of the page after.
+fn products(
+    wanted: &Wanted,
+    told: &mut Answers,
+) -> Result<(Vec<Product>, Option<String>), Problem> {
+    match wanted {
+        Wanted::Page(_) => {
+            let page = std::mem::take(&mut told.search).answer()?;
+            Ok((page.items, page.next))
+        }
+        Wanted::Item(_) => {
+            let mut found = Vec::new();
+            for told in std::mem::take(&mut told.products) {
+                found.extend(told?.matches.into_iter().flatten());
+            }
+            Ok((found, None))
+        }
+    }
 }

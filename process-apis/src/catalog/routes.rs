@@ -20,13 +20,16 @@ use service_runtime::{
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{by_number, check_items, matches, number_query, page};
+use super::{
+    by_number, check_items, matches, page,
+    shown::{Shown, Wanted},
+};
 use crate::{
     baskets::{
-        facts::{self, Sources, account_told},
+        facts::{self, Sources},
         standing::Limit,
     },
-    clients::{Call, Lane, Questions, SystemApis},
+    clients::{Call, Lane, SystemApis},
     state::AppState,
 };
 
@@ -127,6 +130,7 @@ async fn search_products(
               (status = "default", description = "A problem", body = Problem)))]
 async fn browse_catalog(
     State(sources): State<Sources>,
+    State(shown): State<Shown>,
     caller: Caller,
     Query(search): Query<ProductSearch>,
 ) -> Result<Json<CatalogPage>, Problem> {
@@ -138,17 +142,10 @@ async fn browse_catalog(
         account: Some(number.clone()),
         ..search
     };
-    let questions = Questions {
-        accounts: Some(page::buyer_query(&sources, &number)),
-        search: Some(search),
-        ..Questions::default()
-    };
-    let told = sources.system.ask(&call, questions).await;
-    let buyer = account_told(&call, &number, told.accounts.answer())?;
-    let found = told.search.answer()?;
-    let items = page::of_products(&sources, &call, &buyer, found.items).await?;
-    let next = found.next;
-    Ok(Json(CatalogPage { items, next }))
+    let wanted = Wanted::Page(search);
+    Ok(Json(
+        page::view(&sources, &shown, &call, &number, wanted).await?,
+    ))
 }
 
 /// A product, with the account's price and what is available.
@@ -158,6 +155,7 @@ async fn browse_catalog(
               (status = "default", description = "A problem", body = Problem)))]
 async fn get_catalog_item(
     State(sources): State<Sources>,
+    State(shown): State<Shown>,
     caller: Caller,
     Path(item): Path<ItemNumber>,
     Query(buyer): Query<Buyer>,
@@ -165,19 +163,10 @@ async fn get_catalog_item(
     may_browse(&caller)?;
     let number = account_asked(&caller, buyer.account)?;
     let call = Call::for_caller(&caller, Lane::Browse)?;
-    let questions = Questions {
-        accounts: Some(page::buyer_query(&sources, &number)),
-        products: vec![number_query(&number, &[item])],
-        ..Questions::default()
-    };
-    let told = sources.system.ask(&call, questions).await;
-    let buyer = account_told(&call, &number, told.accounts.answer())?;
-    let mut found = Vec::new();
-    for told in told.products {
-        found.extend(told?.matches.into_iter().flatten());
-    }
-    let found = page::of_products(&sources, &call, &buyer, found).await?;
+    let wanted = Wanted::Item(item);
+    let found = page::view(&sources, &shown, &call, &number, wanted).await?;
     found
+        .items
         .into_iter()
         .next()
         .map(Json)

@@ -6,6 +6,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use canonical_model::{
+    ShipToId,
     catalog::{CatalogItem, CatalogPage},
     price::BrowsePrices,
     promise::Availabilities,
@@ -206,6 +207,42 @@ async fn a_page_of_the_catalog_has_what_prices_and_availability_say() {
         .find(|item| item.product.item.as_str() == "SKU-2");
     assert_eq!(Some(&one), same);
     assert_eq!(get("/v1/catalog/NOPE").await.0, StatusCode::NOT_FOUND);
+}
+
+/// What a page showed last is asked for together with it, and is what is shown only as long as it is what the page shows.
+#[tokio::test]
+async fn a_page_that_has_changed_is_shown_as_it_is_now() {
+    let seller = Seller::open();
+    let (again, anew) = (
+        routes(&seller, &["A"], &SCOPES),
+        routes(&seller, &["A"], &SCOPES),
+    );
+    let asked = || seller.system.world().calls.clone();
+    let page = async |router: &Router| {
+        seller.system.world().calls.clear();
+        let (status, _, page) = call(router, ("GET", "/v1/catalog"), None, None).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        page
+    };
+    let first = page(&again).await;
+    assert_eq!(asked()[..2], ["accounts", "products_search"]);
+    assert_eq!(page(&again).await, first);
+    let known = asked();
+    assert_eq!(known.len(), 5, "all of it once: {known:?}");
+
+    seller.system.world().products.remove(0);
+    let fewer = page(&again).await;
+    assert_eq!(fewer, page(&anew).await);
+    assert_ne!(fewer, first);
+
+    let moved = ShipToId::new("ELSEWHERE").unwrap();
+    for account in &mut seller.system.world().accounts {
+        account.ship_tos[0].ship_to = moved.clone();
+    }
+    page(&again).await;
+    let asked = asked();
+    let prices = asked.iter().filter(|method| **method == "prices");
+    assert_eq!(prices.count(), 2, "those of the address of now: {asked:?}");
 }
 
 /// A backend that fails at such a text would be left alone by everybody.

@@ -1,7 +1,7 @@
 //! The prices of a page of products, as a buyer browses them.
 
 use canonical_model::{
-    ItemNumber, ShipToId,
+    AccountId, ItemNumber, ShipToId,
     account::Account,
     price::{BrowsePrice, BrowsePrices, PriceQuery, PriceSchedules},
     product::Product,
@@ -13,19 +13,15 @@ use crate::{
     clients::{Call, SystemError},
 };
 
-/// Asks for what these products cost the account, delivered to one of its addresses.
+/// Asks for what these items cost the account, delivered to one of its addresses.
 pub(crate) fn queries(
     sources: &Sources,
-    buyer: &Account,
+    account: &AccountId,
     ship_to: Option<ShipToId>,
-    products: &[Product],
+    items: &[ItemNumber],
 ) -> Vec<PriceQuery> {
     let ages = Purpose::Browse.ages(&sources.policies);
-    let items: Vec<ItemNumber> = products
-        .iter()
-        .map(|product| product.item.clone())
-        .collect();
-    price_queries((&buyer.account, ship_to), &items, &[], ages.price)
+    price_queries((account, ship_to), items, &[], ages.price)
 }
 
 /// What each quantity of these products costs the account today, from what was told. What nobody can tell now is on request.

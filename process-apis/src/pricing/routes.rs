@@ -1,7 +1,10 @@
 //! `/v1/prices/query`: prices with their breaks, for browsing.
 
 use axum::extract::State;
-use canonical_model::price::{BrowsePriceQuery, BrowsePrices};
+use canonical_model::{
+    ItemNumber,
+    price::{BrowsePriceQuery, BrowsePrices},
+};
 use service_runtime::{context::Caller, extract::Json, problem::Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -45,8 +48,12 @@ async fn query_prices(
         return Err(Problem::not_found());
     }
     let products = by_number(&sources, &call, &query.account, &query.items).await?;
+    let items: Vec<ItemNumber> = products
+        .iter()
+        .map(|product| product.item.clone())
+        .collect();
     let questions = Questions {
-        prices: queries(&sources, &buyer, ship_to, &products),
+        prices: queries(&sources, &buyer.account, ship_to, &items),
         ..Questions::default()
     };
     let told = sources.system.ask(&call, questions).await.prices;

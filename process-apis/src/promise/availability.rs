@@ -36,7 +36,7 @@ pub(super) async fn query(
     let products = by_number(sources, call, &query.account, &query.items).await?;
     let questions = Questions {
         capabilities: true,
-        stock: queries(sources, &products),
+        stock: queries(sources, &items(&products)),
         ..Questions::default()
     };
     let told = sources.system.ask(call, questions).await;
@@ -45,10 +45,10 @@ pub(super) async fn query(
     Ok(Availabilities { items })
 }
 
-/// Asks for the stock of these products.
-pub(crate) fn queries(sources: &Sources, products: &[Product]) -> Vec<StockQuery> {
+/// Asks for the stock of these items.
+pub(crate) fn queries(sources: &Sources, items: &[ItemNumber]) -> Vec<StockQuery> {
     let ages = Purpose::Browse.ages(&sources.policies);
-    stock_queries(&items(products), ages.stock)
+    stock_queries(items, ages.stock)
 }
 
 fn items(products: &[Product]) -> Vec<ItemNumber> {
