@@ -1,5 +1,5 @@
 //! `experience-apis`: one folder a channel, each in its own dialect. It knows formats and partners; prices, stock,
-//! credit and orders are the business of `process-apis` below, and nothing is kept here.
+//! credit and orders are the business of `process-apis` below, and no state is kept here.
 
 pub mod admission;
 pub mod asyncapi;
@@ -39,6 +39,7 @@ use crate::{
     clients::process::ProcessClient,
     config::Config,
     feed::{Feed, FeedLimits},
+    portal::Pages,
     state::AppState,
 };
 
@@ -140,6 +141,7 @@ pub fn build(config: Config, deps: Deps) -> Result<(Router, Background), BuildEr
         punchout: Arc::new(punchout),
         clock: deps.clock,
         process: ProcessClient::new(config.process.clone(), signer),
+        pages: Pages::default(),
         feed: Feed::new(FeedLimits {
             waiting: config.portal.max_waiting,
             streams: config.portal.max_streams,

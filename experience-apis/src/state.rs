@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use service_runtime::clock::Clock;
 
-use crate::{clients::process::ProcessClient, config::Config, edi, feed::Feed, punchout};
+use crate::{
+    clients::process::ProcessClient, config::Config, edi, feed::Feed, portal::Pages, punchout,
+};
 
 /// The shared services; cheap to clone.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct AppState {
     pub process: ProcessClient,
     /// News of orders, for callers that wait.
     pub feed: Feed,
+    /// Pages of the catalogue.
+    pub pages: Pages,
     /// The EDI channel's partners and limits.
     pub edi: Arc<edi::Channel>,
     /// The punchout channel's partners and keys.
@@ -39,6 +43,12 @@ impl FromRef<AppState> for Clock {
 impl FromRef<AppState> for ProcessClient {
     fn from_ref(state: &AppState) -> Self {
         state.process.clone()
+    }
+}
+
+impl FromRef<AppState> for Pages {
+    fn from_ref(state: &AppState) -> Self {
+        state.pages.clone()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod health;
 pub mod http_client;
 pub mod jwt;
 pub mod layers;
+pub mod memo;
 pub mod metrics;
 pub mod openapi;
 pub mod page;

@@ -4,7 +4,7 @@ use canonical_model::{
     AccountId, ItemNumber, OrderId, QuoteId, ReservationId,
     account::{Account, Accounts},
     basket::{BasketCheck, BasketRequest},
-    catalog::{CatalogItem, CatalogPage},
+    catalog::CatalogItem,
     credit::CreditPosition,
     event::EventPage,
     order::{SalesOrder, SalesOrderAccepted, SalesOrderPage, SalesOrderRequest},
@@ -103,7 +103,7 @@ impl ProcessClient {
         self.get(&path, context).await
     }
 
-    /// A page of the catalogue, with the account's prices and what is available.
+    /// A page of the catalogue, with the account's prices and what is available, as it was written: a `CatalogPage`.
     pub async fn catalog(
         &self,
         context: &CallContext,
@@ -111,9 +111,10 @@ impl ProcessClient {
         search: Option<&str>,
         cursor: Option<&str>,
         limit: Option<u16>,
-    ) -> Answer<CatalogPage> {
+    ) -> Answer<HopResponse> {
         let path = part(("/v1/catalog", account), search, cursor, limit);
-        self.get(&path, context).await
+        let answer = self.call(Method::GET, &path, context).send().await;
+        answer.map_err(CallError)
     }
 
     /// One product of it.

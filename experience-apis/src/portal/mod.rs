@@ -2,6 +2,7 @@
 
 mod cors;
 pub mod mapping;
+mod pages;
 mod routes;
 pub mod shape;
 mod stream;
@@ -9,6 +10,7 @@ mod stream;
 mod tests;
 
 pub use cors::cors;
+pub use pages::Pages;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::AppState;

@@ -1,6 +1,6 @@
 //! The catalogue at the account's own prices.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use canonical_model::ItemNumber;
 use service_runtime::{
     extract::{Json, Path, Query},
@@ -12,7 +12,7 @@ use crate::{
     admission::{Acting, CatalogRead},
     clients::process::ProcessClient,
     portal::{
-        mapping,
+        Pages, mapping,
         shape::product::{Product, ProductPage, ProductSearch},
     },
 };
@@ -25,12 +25,13 @@ const MAX_SEARCH: usize = 200;
     responses((status = 200, description = "A page of products, by item number", body = ProductPage), Refusals))]
 pub(super) async fn list_products(
     State(process): State<ProcessClient>,
+    State(pages): State<Pages>,
     buyer: Acting<CatalogRead>,
     Query(search): Query<ProductSearch>,
-) -> Result<Json<ProductPage>, Problem> {
+) -> Result<Response, Problem> {
     check_limit(search.limit)?;
     let words = check_search(search.search.as_deref())?;
-    let page = process
+    let written = process
         .catalog(
             &buyer.context,
             &buyer.account,
@@ -39,7 +40,7 @@ pub(super) async fn list_products(
             search.limit,
         )
         .await?;
-    Ok(Json(mapping::product_page(page)))
+    pages.show(&written)
 }
 
 /// Reads one product, with the account's price breaks and what is available.
