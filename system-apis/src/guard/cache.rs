@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::quality::RandomState;
 use jiff::Timestamp;
 use moka::{
     future::Cache,
@@ -167,8 +168,8 @@ impl<S, K> Marks<S, K> {
 pub type Matches<S, K> = Arc<dyn Fn(&S, &K) -> bool + Send + Sync>;
 
 pub(super) struct FactCache<S, K, V> {
-    entries: Cache<Scoped<S, K>, Arc<Fact<V>>>,
-    absent: Cache<Scoped<S, K>, Started>,
+    entries: Cache<Scoped<S, K>, Arc<Fact<V>>, RandomState>,
+    absent: Cache<Scoped<S, K>, Started, RandomState>,
     marks: Mutex<Marks<S, K>>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -191,11 +192,11 @@ where
             entries: Cache::builder()
                 .max_capacity(capacity)
                 .time_to_live(policy.longest().max(least))
-                .build(),
+                .build_with_hasher(RandomState::default()),
             absent: Cache::builder()
                 .max_capacity(capacity.min(MOST_ABSENT))
                 .time_to_live(policy.absent.get().max(least))
-                .build(),
+                .build_with_hasher(RandomState::default()),
             marks: Mutex::new(Marks {
                 latest: VecDeque::new(),
                 forgotten: None,
@@ -210,12 +211,13 @@ where
 
     /// What is known of the key, however old; what is in doubt is not known.
     pub(super) async fn known(&self, key: &Scoped<S, K>) -> Option<Known<V>> {
-        if let Some(started) = self.absent.get(key).await {
-            return Some(Known::Absent(started.at.elapsed()));
+        // Where both are there for a moment the fact is the newer one: an absence takes it away before it is kept.
+        if let Some(fact) = self.entries.get(key).await {
+            let sound = !fact.doubted.load(Ordering::Acquire);
+            return sound.then_some(Known::Fact(fact));
         }
-        let fact = self.entries.get(key).await;
-        fact.filter(|fact| !fact.doubted.load(Ordering::Acquire))
-            .map(Known::Fact)
+        let absent = self.absent.get(key).await;
+        absent.map(|started| Known::Absent(started.at.elapsed()))
     }
 
     /// A fact younger than `limit`, in doubt or not as is asked for; a limit of zero accepts none.
