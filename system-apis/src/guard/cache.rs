@@ -109,6 +109,13 @@ pub struct CacheStatus {
     pub evicted: u64,
 }
 
+/// What is left of a fact that was to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forgotten {
+    NothingIsLeft,
+    NewerIsKept,
+}
+
 /// How the keys of one question were served.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Served {
@@ -211,7 +218,7 @@ where
 
     /// What is known of the key, however old; what is in doubt is not known.
     pub(super) async fn known(&self, key: &Scoped<S, K>) -> Option<Known<V>> {
-        // Where both are there for a moment the fact is the newer one: an absence takes it away before it is kept.
+        // Both are there for a moment at most, while one of them is being kept.
         if let Some(fact) = self.entries.get(key).await {
             let sound = !fact.doubted.load(Ordering::Acquire);
             return sound.then_some(Known::Fact(fact));
@@ -264,13 +271,7 @@ where
 
     /// Remembers that the source did not know the key; what it said of it before is forgotten.
     pub(super) async fn store_absent(&self, key: Scoped<S, K>, started: Started) {
-        let newer_is_kept = |fact: &Fact<V>| fact.started.at > started.at;
-        let entries = self.entries.entry_by_ref(&key);
-        let found = entries.and_compute_with(|kept| {
-            let older = kept.filter(|kept| !newer_is_kept(kept.value()));
-            std::future::ready(older.map_or(Op::Nop, |_| Op::Remove))
-        });
-        if matches!(found.await, CompResult::Unchanged(_)) {
+        if self.forget_until(&key, started).await == Forgotten::NewerIsKept {
             return;
         }
         self.absent
@@ -280,12 +281,24 @@ where
                 std::future::ready(if newer { Op::Nop } else { Op::Put(started) })
             })
             .await;
-        // A newer fact that came between the two found no absence to remove.
-        let meanwhile = self.entries.get(&key).await;
-        if meanwhile.is_some_and(|fact| newer_is_kept(&fact)) {
+        // A fact that came between the two found no absence: a newer one would have removed it, and an older one would have gone.
+        if self.forget_until(&key, started).await == Forgotten::NewerIsKept {
             self.absent.invalidate(&key).await;
         }
         self.look_again(&key, started).await;
+    }
+
+    /// Removes the fact, unless a newer one is there.
+    async fn forget_until(&self, key: &Scoped<S, K>, started: Started) -> Forgotten {
+        let entries = self.entries.entry_by_ref(key);
+        let left = entries.and_compute_with(|kept| {
+            let older = kept.filter(|kept| kept.value().started.at <= started.at);
+            std::future::ready(older.map_or(Op::Nop, |_| Op::Remove))
+        });
+        match left.await {
+            CompResult::Unchanged(_) => Forgotten::NewerIsKept,
+            _ => Forgotten::NothingIsLeft,
+        }
     }
 
     /// Whoever tells of a change leaves the mark first and looks then; this has stored first. So one of the two sees the
@@ -407,5 +420,41 @@ mod tests {
         cache.store(key.clone(), fact("old", early)).await;
         let limit = Duration::from_secs(5);
         assert!(cache.younger_than(&key, limit, true).await.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_a_fact_and_an_absence_kept_at_once_the_newer_stays() {
+        let cache = Arc::new(FactCache::new(&CachePolicy::seconds(60, 60)));
+        let as_of: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        let at = Instant::now();
+        let early = Started { as_of, at };
+        let late = Started {
+            as_of,
+            at: at + Duration::from_millis(1),
+        };
+        for key in 0..4_000_u32 {
+            let key = Scoped { scope: (), key };
+            let is_found_last = key.key % 2 == 0;
+            let (found, absent) = if is_found_last {
+                (late, early)
+            } else {
+                (early, late)
+            };
+            let tasks = (Arc::clone(&cache), key.clone());
+            let finding = tokio::spawn(async move {
+                let (cache, key) = tasks;
+                cache.store(key, Arc::new(Fact::new("found", found))).await;
+            });
+            let tasks = (Arc::clone(&cache), key.clone());
+            let missing = tokio::spawn(async move {
+                let (cache, key) = tasks;
+                cache.store_absent(key, absent).await;
+            });
+            finding.await.unwrap();
+            missing.await.unwrap();
+            let known = cache.known(&key).await;
+            let is_found = matches!(known, Some(Known::Fact(_)));
+            assert_eq!((key.key, is_found), (key.key, is_found_last));
+        }
     }
 }
