@@ -1,5 +1,6 @@
 //! The layer below: one method an operation of `process-apis`, each under the caller's signed context.
 
+use axum::body::Bytes;
 use canonical_model::{
     AccountId, ItemNumber, OrderId, QuoteId, ReservationId,
     account::{Account, Accounts},
@@ -103,7 +104,7 @@ impl ProcessClient {
         self.get(&path, context).await
     }
 
-    /// A page of the catalogue, with the account's prices and what is available, as it was written: a `CatalogPage`.
+    /// A page of the catalogue, with the account's prices and what is available, as it was written: the bytes of a `CatalogPage`.
     pub async fn catalog(
         &self,
         context: &CallContext,
@@ -111,10 +112,10 @@ impl ProcessClient {
         search: Option<&str>,
         cursor: Option<&str>,
         limit: Option<u16>,
-    ) -> Answer<HopResponse> {
+    ) -> Answer<Bytes> {
         let path = part(("/v1/catalog", account), search, cursor, limit);
         let answer = self.call(Method::GET, &path, context).send().await;
-        answer.map_err(CallError)
+        answer.map(|answer| answer.body).map_err(CallError)
     }
 
     /// One product of it.

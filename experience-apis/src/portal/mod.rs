@@ -10,7 +10,7 @@ mod stream;
 mod tests;
 
 pub use cors::cors;
-pub use pages::Pages;
+pub use pages::{Pages, ShownPage};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::AppState;

@@ -6,7 +6,7 @@ use axum::{
 };
 use canonical_model::catalog::CatalogPage;
 use http::header;
-use service_runtime::{http_client::HopResponse, memo::Memo, problem::Problem};
+use service_runtime::{http_client::read_json, memo::Memo, problem::Problem};
 
 use super::mapping;
 use crate::clients::process::CallError;
@@ -16,25 +16,34 @@ const MOST: u64 = 16 * 1024 * 1024;
 
 /// Shows what process-apis wrote; what it writes again is not put together again. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pages(Memo<Bytes>);
+pub struct Pages(Memo<Bytes, Problem>);
+
+/// A `ProductPage` as JSON.
+#[derive(Debug)]
+pub struct ShownPage(Bytes);
+
+impl IntoResponse for ShownPage {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json")], self.0).into_response()
+    }
+}
 
 impl Default for Pages {
     fn default() -> Self {
-        Self(Memo::new(MOST))
+        Self(Memo::new(MOST, shown))
     }
 }
 
 impl Pages {
-    /// The portal's `ProductPage` of a `CatalogPage`.
-    pub(super) fn show(&self, written: &HopResponse) -> Result<Response, Problem> {
-        let page = self.0.of(&written.body, |_| shown(written))?;
-        let headers = [(header::CONTENT_TYPE, "application/json")];
-        Ok((headers, Bytes::clone(&page)).into_response())
+    /// The portal's page of a `CatalogPage`, of which these are the bytes.
+    pub(super) fn show(&self, written: &[u8]) -> Result<ShownPage, Problem> {
+        let shown = self.0.of(written)?;
+        Ok(ShownPage(Bytes::clone(&shown)))
     }
 }
 
-fn shown(written: &HopResponse) -> Result<Bytes, Problem> {
-    let page: CatalogPage = written.json().map_err(CallError)?;
+fn shown(written: &[u8]) -> Result<Bytes, Problem> {
+    let page: CatalogPage = read_json(written).map_err(CallError)?;
     let shown = serde_json::to_vec(&mapping::product_page(page));
     shown
         .map(Bytes::from)
@@ -43,24 +52,7 @@ fn shown(written: &HopResponse) -> Result<Bytes, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, StatusCode};
-
     use super::*;
-
-    fn written(text: &'static str) -> HopResponse {
-        HopResponse {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            body: Bytes::from_static(text.as_bytes()),
-        }
-    }
-
-    async fn text(response: Response) -> String {
-        let body = axum::body::to_bytes(response.into_body(), 1024)
-            .await
-            .unwrap();
-        String::from_utf8(body.to_vec()).unwrap()
-    }
 
     #[tokio::test]
     async fn each_page_is_shown_as_it_was_written_last() {
@@ -70,10 +62,11 @@ mod tests {
                 (r#"{"items":[],"next":"AB"}"#, r#""next":"AB""#),
                 (r#"{"items":[],"next":"CD"}"#, r#""next":"CD""#),
             ] {
-                let shown = pages.show(&written(page)).unwrap();
+                let shown = pages.show(page.as_bytes()).unwrap().into_response();
                 assert_eq!(shown.headers()[header::CONTENT_TYPE], "application/json");
-                let shown = text(shown).await;
-                assert!(shown.contains(next), "{shown}");
+                let body = axum::body::to_bytes(shown.into_body(), 1024).await;
+                let text = String::from_utf8(body.unwrap().to_vec()).unwrap();
+                assert!(text.contains(next), "{text}");
             }
         }
     }
@@ -82,7 +75,7 @@ mod tests {
     fn what_is_no_page_is_not_shown() {
         let pages = Pages::default();
         for _ in 0..2 {
-            let refused = pages.show(&written(r#"{"items":1}"#)).unwrap_err();
+            let refused = pages.show(br#"{"items":1}"#).unwrap_err();
             assert_eq!(refused.status, 503);
         }
     }

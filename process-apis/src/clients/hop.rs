@@ -23,7 +23,7 @@ use canonical_model::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use service_runtime::{
-    http_client::{HopClient, HopError, HopRequest, HopResponse},
+    http_client::{HopClient, HopError, HopRequest, HopResponse, read_json},
     memo::Memo,
     problem::Problem,
 };
@@ -51,7 +51,7 @@ pub struct SystemClient {
     hop: HopClient,
     capabilities: Arc<Mutex<HashMap<CompanyId, (Instant, Capabilities)>>>,
     /// What answers to who looks around say: the same ones come again and again.
-    browsed: Memo<FactAnswers>,
+    browsed: Memo<FactAnswers, HopError>,
 }
 
 /// Whether a call changes something: only then can its outcome be unknown.
@@ -67,7 +67,7 @@ impl SystemClient {
         Self {
             hop,
             capabilities: Arc::default(),
-            browsed: Memo::new(MOST_READ),
+            browsed: Memo::new(MOST_READ, read_json),
         }
     }
 
@@ -117,8 +117,8 @@ impl SystemClient {
         if call.lane != Lane::Browse {
             return response.json();
         }
-        let read = self.browsed.of(&response.body, |_| response.json());
-        read.map(Arc::unwrap_or_clone)
+        let read = self.browsed.of(&response.body);
+        read.map(|read| FactAnswers::clone(&read))
     }
 
     fn request(&self, method: Method, call: &Call, path: &str) -> HopRequest {

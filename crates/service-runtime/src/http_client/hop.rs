@@ -351,6 +351,13 @@ impl HopClient {
     }
 }
 
+/// Reads the body of a good answer.
+pub fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HopError> {
+    serde_json::from_slice(body).map_err(|error| {
+        HopError::Protocol("it is not the JSON expected".to_owned(), Some(error.into()))
+    })
+}
+
 /// A good answer, read whole.
 #[derive(Clone, Debug)]
 pub struct HopResponse {
@@ -361,9 +368,7 @@ pub struct HopResponse {
 
 impl HopResponse {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HopError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            HopError::Protocol("it is not the JSON expected".to_owned(), Some(error.into()))
-        })
+        read_json(&self.body)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -7,6 +7,6 @@ mod outbound;
 mod target;
 
 pub use backend::{BackendClientConfig, backend_client};
-pub use hop::{HopClient, HopConfig, HopError, HopRequest, HopResponse};
+pub use hop::{HopClient, HopConfig, HopError, HopRequest, HopResponse, read_json};
 pub use outbound::{OutboundClient, OutboundConfig, OutboundError, OutboundReply, retry_after};
 pub use target::{MOST_URL, TargetRefused, Targets, is_public};

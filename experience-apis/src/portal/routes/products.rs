@@ -1,6 +1,6 @@
 //! The catalogue at the account's own prices.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
 use canonical_model::ItemNumber;
 use service_runtime::{
     extract::{Json, Path, Query},
@@ -12,7 +12,7 @@ use crate::{
     admission::{Acting, CatalogRead},
     clients::process::ProcessClient,
     portal::{
-        Pages, mapping,
+        Pages, ShownPage, mapping,
         shape::product::{Product, ProductPage, ProductSearch},
     },
 };
@@ -28,7 +28,7 @@ pub(super) async fn list_products(
     State(pages): State<Pages>,
     buyer: Acting<CatalogRead>,
     Query(search): Query<ProductSearch>,
-) -> Result<Response, Problem> {
+) -> Result<ShownPage, Problem> {
     check_limit(search.limit)?;
     let words = check_search(search.search.as_deref())?;
     let written = process
