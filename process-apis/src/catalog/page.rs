@@ -54,6 +54,7 @@ pub(super) async fn view(
     let buyer = account_told(call, account, accounts)?;
     let (products, next) = products(&view.wanted, &mut told)?;
     if products.is_empty() {
+        shown.forget(&view);
         return Ok(CatalogPage {
             items: Vec::new(),
             next,

@@ -48,6 +48,10 @@ impl Shown {
         self.0.get(view)
     }
 
+    pub(super) fn forget(&self, view: &View) {
+        self.0.invalidate(view);
+    }
+
     pub(super) fn keep(&self, view: View, contents: Contents) {
         self.0.insert(view, Arc::new(contents));
     }

@@ -245,6 +245,30 @@ async fn a_page_that_has_changed_is_shown_as_it_is_now() {
     assert_eq!(prices.count(), 2, "those of the address of now: {asked:?}");
 }
 
+#[tokio::test]
+async fn of_a_product_that_is_withdrawn_nothing_more_is_asked() {
+    let seller = Seller::open();
+    let router = routes(&seller, &["A"], &SCOPES);
+    let look = async || {
+        seller.system.world().calls.clear();
+        let (status, _, shown) = call(&router, ("GET", "/v1/catalog/SKU-1"), None, None).await;
+        let asked = seller.system.world().calls.clone();
+        let prices = asked.iter().filter(|method| **method == "prices").count();
+        (status, shown, prices)
+    };
+    let (status, first, _) = look().await;
+    assert_eq!(status, StatusCode::OK, "{first}");
+    assert_eq!(look().await, (status, first.clone(), 1));
+
+    let products = std::mem::take(&mut seller.system.world().products);
+    assert_eq!(look().await.0, StatusCode::NOT_FOUND);
+    let (status, _, prices) = look().await;
+    assert_eq!((status, prices), (StatusCode::NOT_FOUND, 0));
+
+    seller.system.world().products = products;
+    assert_eq!(look().await, (StatusCode::OK, first, 1));
+}
+
 /// A backend that fails at such a text would be left alone by everybody.
 #[tokio::test]
 async fn a_search_for_what_cannot_be_written_reaches_no_backend() {
