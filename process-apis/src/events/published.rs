@@ -29,8 +29,8 @@ const STREAM_PAGE: u16 = 500;
 const STRETCH: u16 = 100;
 /// Lines told at a time; a stretch that tells more is cut after the event with which it does.
 const LINES: usize = 10_000;
-/// What is remembered of orders, about a KiB each: their lines and what they shipped, and three for an order's head. Some
-/// thousands of them: where a warehouse works through all of its orders again and again and there is no room for all, each is
+/// What is remembered of orders, about a KiB each, so 64 MiB at most: their lines and what they shipped, and three for an order's
+/// head. That is some thousands of orders: where a warehouse works through all of its orders again and again and there is no room for all, each is
 /// forgotten just before it is needed.
 const REMEMBERED: u64 = 64_000;
 /// How long: orders that nothing happens to need no memory.
