@@ -397,11 +397,7 @@ pub(super) fn deliveries(
          WHERE subscription = ?",
     );
     query.bind(Id(filter.subscription.0))?;
-    // As a literal: an index of part of the rows is not taken for a value that is bound.
-    query.push(match filter.state {
-        DeliveryState::Waiting => " AND state = 'waiting'",
-        DeliveryState::Dead => " AND state = 'dead'",
-    });
+    query.and("state = ?", Word(filter.state))?;
     query.and("position > ?", integer(filter.after))?;
     if let Some(event) = filter.event {
         query.and("event_id = ?", Id(event))?;
